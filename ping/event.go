@@ -1,0 +1,88 @@
+package ping
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// Kind says what happened to a probe, or what arrived.
+type Kind uint8
+
+const (
+	// Sent: the probe was handed to the kernel, or is about to fail there.
+	Sent Kind = iota + 1
+	// Reply: the right answer, within the timeout.
+	Reply
+	// Duplicate: one more right answer to a probe that had one.
+	Duplicate
+	// NoAnswer: the next probe is about to leave and this one has no answer yet.
+	NoAnswer
+	// Timeout: the timeout passed; the probe is lost unless Late follows.
+	Timeout
+	// Late: the right answer to a probe that had been called lost.
+	Late
+	// Corrupt: an answer to this probe whose data is not what was sent.
+	Corrupt
+	// SendError: the kernel refused the probe, or an ICMP error came back for it.
+	SendError
+	// Foreign: a reply on our socket that answers no probe of this run.
+	Foreign
+)
+
+var kindNames = [...]string{
+	Sent: "sent", Reply: "reply", Duplicate: "duplicate", NoAnswer: "no-answer", Timeout: "timeout",
+	Late: "late", Corrupt: "corrupt", SendError: "error", Foreign: "foreign",
+}
+
+// String is the event's name in lower case.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) && kindNames[k] != "" {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+// Event is one thing that happened in a run. It is a value: keep it as long as you like.
+type Event struct {
+	Kind Kind
+	// Seq is the probe's number, from 1, 64 bits; 0 for Foreign. On the wire stand its low 16 bits.
+	Seq uint64
+	// Time is when the event was noticed, with a monotonic reading.
+	Time time.Time
+	// From is who answered or reported the error; the target for Sent, NoAnswer, Timeout and local errors.
+	From netip.Addr
+	// RTT is from just before the send to the return of the read; Reply, Duplicate and Late only.
+	RTT time.Duration
+	// TTL is the reply's time to live or hop limit, 0 where the system did not tell.
+	TTL int
+	// Bytes is the length of the ICMP message that arrived, header included.
+	Bytes int
+	// Ident is the echo identifier on the wire.
+	Ident uint16
+	// InFlight is how many probes are undecided after this event.
+	InFlight int
+	// Wrong is where the data of a Corrupt reply first differs.
+	Wrong Mismatch
+	// Fault is what a SendError reports.
+	Fault Fault
+}
+
+// Mismatch is the first difference between the data sent and the data received.
+type Mismatch struct {
+	// Offset counts data bytes from 0. Where only the lengths differ it is the shorter length,
+	// and Want and Got are 0.
+	Offset    int
+	Want, Got byte
+	// WantLen and GotLen are the lengths of the data in bytes.
+	WantLen, GotLen int
+}
+
+// Fault is why a probe could not be delivered.
+type Fault struct {
+	// Errno is the kernel's error number: from send, or the one that it derives from an ICMP error.
+	Errno syscall.Errno
+	// ICMP is set where an ICMP error message came back; Type and Code are its fields (RFC 792, RFC 4443).
+	ICMP       bool
+	Type, Code uint8
+}

@@ -1,0 +1,76 @@
+// Package report writes what a run found: one renderer a format, one file a renderer. A renderer gets data and
+// writes it. It computes nothing, opens nothing and knows no flags.
+package report
+
+import (
+	"net/netip"
+	"time"
+
+	"lping/ping"
+	"lping/platform/diagnose"
+	"lping/stats"
+)
+
+// Target is what one run probes, as far as the output shows it. It is known before the first send.
+type Target struct {
+	// Name is what the user typed: an address, or localhost.
+	Name    string
+	Address netip.Addr
+	// Source and Interface are set where the user chose them.
+	Source    netip.Addr
+	Interface string
+	// Size is the number of data bytes; Pattern is what fills them, empty for the counter.
+	Size    int
+	Pattern []byte
+	// Method is how the probes travel: icmp-dgram or icmp-raw; empty where no socket could be opened.
+	Method string
+}
+
+// Result is how one run ended.
+type Result struct {
+	Target  Target
+	Summary stats.Summary
+	Verdict stats.Verdict
+	// Cause says in a few words why the verdict is not healthy; empty where it is.
+	Cause    string
+	Findings []diagnose.Finding
+	// ExitCode is the status of this family alone.
+	ExitCode int
+}
+
+// Report is the outcome of the whole command: a result a family, and the verdict over all of them.
+type Report struct {
+	Results  []Result
+	Verdict  stats.Verdict
+	ExitCode int
+}
+
+// Renderer writes one format. Its methods are called one at a time: Start once a target, Event for each event
+// in its order, Finish once. An error is a failed write, and ends the run.
+type Renderer interface {
+	Start(Target) error
+	Event(Target, ping.Event) error
+	Finish(Report) error
+}
+
+// Options are what the user asked of the output.
+type Options struct {
+	// Quiet leaves out what happens to single probes.
+	Quiet bool
+	// Verbose shows the identifier in replies, and foreign packets.
+	Verbose bool
+	// Timestamp puts the Unix time before each line about a probe.
+	Timestamp bool
+	// Outstanding shows probes without an answer when the next one leaves.
+	Outstanding bool
+	// Audible rings the terminal's bell at each reply.
+	Audible bool
+	// Precise prints every time in ms with three decimals.
+	Precise bool
+	// Flood replaces the lines about probes by dots and backspaces; Terminal says whether those are seen.
+	Flood, Terminal bool
+	// PacingShown adds ipg/ewma to the statistics, as ping does for flood, adaptive and interval 0.
+	PacingShown bool
+	// PingOnly leaves out every line that ping does not print.
+	PingOnly bool
+}

@@ -1,0 +1,38 @@
+package stats
+
+import "time"
+
+// Distribution describes a set of durations. With Count 0 nothing was measured and every other field is 0 and
+// means nothing; with Count 1 the standard deviation and the jitter are 0.
+type Distribution struct {
+	Count uint64
+	// Min, Mean, Max are exact. StdDev is the population standard deviation (Welford).
+	Min, Mean, Max, StdDev time.Duration
+	// Percentiles are nearest-rank, to three significant digits, and within Min and Max.
+	P50, P90, P99, P999 time.Duration
+	// Jitter is the smoothed mean deviation of consecutive values (RFC 3550, section 6.4.1).
+	Jitter time.Duration
+}
+
+// Summary is the state of a run. Each probe is in one class, so
+// Sent = Received + Late + Lost + Corrupted + SendErrors + InFlight.
+type Summary struct {
+	Sent, Received, Late, Lost, Corrupted, SendErrors, InFlight uint64
+	// Duplicates and Foreign count packets that are no probes.
+	Duplicates, Foreign uint64
+	// LossPercent is (Late + Lost + Corrupted + SendErrors) of (Sent - InFlight), 0 to 100; 0 where nothing is decided.
+	LossPercent float64
+	// LongestLoss is the longest run of consecutive sequence numbers that count as loss.
+	LongestLoss uint64
+	// Duration runs from the first send to the last decision, SendSpan from the first to the last send.
+	Duration, SendSpan time.Duration
+	// RTT holds replies and, as in ping, duplicates.
+	RTT Distribution
+	// EWMA is the smoothed RTT as ping keeps it (weight 1/8).
+	EWMA time.Duration
+	// Pipe is the most probes that were ever in flight.
+	Pipe int
+}
+
+// Decided is how many probes have an outcome.
+func (s Summary) Decided() uint64 { return s.Sent - s.InFlight }
