@@ -4,7 +4,6 @@ package report
 
 import (
 	"net/netip"
-	"time"
 
 	"lping/ping"
 	"lping/platform/diagnose"
