@@ -1,0 +1,77 @@
+package ping
+
+import (
+	"os"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
+)
+
+// setSystemOptions sets what x/net has no call for: error reports, path-MTU mode, interface.
+func setSystemOptions(fd int, c Config) error {
+	level, recvErr, discover := unix.IPPROTO_IP, unix.IP_RECVERR, unix.IP_MTU_DISCOVER
+	if c.Address.Is6() {
+		level, recvErr, discover = unix.IPPROTO_IPV6, unix.IPV6_RECVERR, unix.IPV6_MTU_DISCOVER
+	}
+	if err := unix.SetsockoptInt(fd, level, recvErr, 1); err != nil {
+		return os.NewSyscallError("setsockopt IP_RECVERR", err)
+	}
+	if c.PathMTU != PathMTUDefault {
+		// IP_PMTUDISC_* and IPV6_PMTUDISC_* are the same numbers (linux/in.h, linux/in6.h).
+		mode := map[PathMTU]int{
+			PathMTUDont: unix.IP_PMTUDISC_DONT, PathMTUWant: unix.IP_PMTUDISC_WANT,
+			PathMTUDo: unix.IP_PMTUDISC_DO, PathMTUProbe: unix.IP_PMTUDISC_PROBE,
+		}[c.PathMTU]
+		if err := unix.SetsockoptInt(fd, level, discover, mode); err != nil {
+			return os.NewSyscallError("setsockopt IP_MTU_DISCOVER", err)
+		}
+	}
+	if c.Interface != "" {
+		return os.NewSyscallError("setsockopt SO_BINDTODEVICE", unix.BindToDevice(fd, c.Interface))
+	}
+	return nil
+}
+
+// filterV4 lets only our own echo replies into a raw socket. The ICMP filter (linux/icmp.h) stands for the type, a
+// socket filter for the identifier, so that another program's flood cannot fill our queue.
+func filterV4(p *ipv4.PacketConn, ident uint16) error {
+	var types ipv4.ICMPFilter
+	types.SetAll(true)
+	types.Accept(ipv4.ICMPTypeEchoReply)
+	if err := p.SetICMPFilter(&types); err != nil {
+		return err
+	}
+	filter, err := bpf.Assemble([]bpf.Instruction{
+		bpf.LoadMemShift{Off: 0}, // X = length of the IPv4 header
+		bpf.LoadIndirect{Off: 4, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(ident), SkipFalse: 1},
+		bpf.RetConstant{Val: 1 << 18},
+		bpf.RetConstant{Val: 0},
+	})
+	if err != nil {
+		return err
+	}
+	return p.SetBPF(filter)
+}
+
+// filterV6 is filterV4 for ICMPv6, where the socket sees no IP header.
+func filterV6(p *ipv6.PacketConn, ident uint16) error {
+	var types ipv6.ICMPFilter
+	types.SetAll(true)
+	types.Accept(ipv6.ICMPTypeEchoReply)
+	if err := p.SetICMPFilter(&types); err != nil {
+		return err
+	}
+	filter, err := bpf.Assemble([]bpf.Instruction{
+		bpf.LoadAbsolute{Off: 4, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(ident), SkipFalse: 1},
+		bpf.RetConstant{Val: 1 << 18},
+		bpf.RetConstant{Val: 0},
+	})
+	if err != nil {
+		return err
+	}
+	return p.SetBPF(filter)
+}

@@ -1,0 +1,379 @@
+package ping
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// maxReadErrors bounds how often in a row a read may fail without telling anything about a probe.
+	maxReadErrors = 64
+	// maxDrain bounds one round of reading without waiting, so that a storm of packets cannot stop the clock.
+	maxDrain = 1024
+	// slack is what a reply may be longer than what was sent and still be seen as longer.
+	slack = 64
+)
+
+// Pinger sends probes to one address over one socket.
+type Pinger struct {
+	config Config
+	conn   conn
+}
+
+// Open validates c and opens its socket: datagram, then raw, as c.Socket allows. The error of a socket that could
+// not be had is an *OpenError that holds what the system said to each kind.
+func Open(c Config) (*Pinger, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	cn, err := openConn(c, listen)
+	if err != nil {
+		return nil, err
+	}
+	return &Pinger{config: c, conn: cn}, nil
+}
+
+// Socket is what Open found.
+func (p *Pinger) Socket() Socket { return p.conn.socket() }
+
+// Close closes the socket. It must not be called while Run runs.
+func (p *Pinger) Close() error { return p.conn.close() }
+
+// Run sends probes and calls emit for each event, on the calling goroutine, until the count is reached and every
+// probe is decided, the deadline passes, an error comes that cannot heal (its event says which), or ctx ends: then
+// it returns the context's cause at once, and what is in flight stays undecided.
+func (p *Pinger) Run(ctx context.Context, emit func(Event)) error {
+	r := newRun(p, emit)
+	woken := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(woken)
+		r.cancelled.Store(true)
+		p.conn.wake()
+	})
+	defer func() {
+		if !stop() {
+			<-woken // so that wake never meets a closed socket
+		}
+	}()
+	for {
+		if r.cancelled.Load() {
+			return context.Cause(ctx)
+		}
+		more, err := r.step()
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// run is the state of one call of Run.
+type run struct {
+	config Config
+	conn   conn
+	emit   func(Event)
+	probe  *probe
+	window *window
+	pacer  pacer
+	ident  uint16
+	v6     bool
+	buf    []byte
+	start  time.Time
+
+	received uint64
+	// reports counts what the kernel told about probes that were sent before.
+	reports    uint64
+	readErrors int
+	// hopeless is set by a send error that cannot heal while nothing was ever answered.
+	hopeless  bool
+	cancelled atomic.Bool
+}
+
+func newRun(p *Pinger, emit func(Event)) *run {
+	c, s := p.config, p.conn.socket()
+	v6 := c.Address.Is6()
+	room := c.Count
+	if c.Deadline > 0 {
+		room = 0 // losses are sent again
+	}
+	return &run{
+		config: c, conn: p.conn, emit: emit,
+		probe:  newProbe(v6, s.Ident, c.Size, c.Pattern, rand.Uint64(), s.Sum),
+		window: newWindow(room),
+		pacer:  newPacer(c),
+		ident:  s.Ident,
+		v6:     v6,
+		buf:    make([]byte, ipv4Max+headerLen+c.Size+slack),
+		start:  time.Now(),
+	}
+}
+
+// step does what is due and waits for what comes next. It reports whether the run goes on.
+func (r *run) step() (bool, error) {
+	now := time.Since(r.start)
+	if r.over(now) {
+		return false, r.drain() // a duplicate of the last reply may be waiting
+	}
+	if first, ok := r.window.first(); ok && now >= r.window.sentAt(first)+r.config.Timeout {
+		return true, r.expire(now)
+	}
+	if r.maySend() && now >= r.pacer.due(r.window.inFlight) {
+		if err := r.send(); err != nil {
+			return false, err
+		}
+		return true, r.drainInFlight()
+	}
+	_, err := r.receive(r.start.Add(r.wakeAt()))
+	return true, err
+}
+
+// over says that nothing is left to do, or no time to do it.
+func (r *run) over(now time.Duration) bool {
+	c := r.config
+	if c.Deadline > 0 && (now >= c.Deadline || c.Count > 0 && r.received >= c.Count) {
+		return true
+	}
+	return r.sentAll() && r.window.inFlight == 0
+}
+
+// sentAll says that no further probe will leave. With a deadline it is replies that are counted, as in ping.
+func (r *run) sentAll() bool {
+	return r.hopeless || r.config.Deadline == 0 && r.config.Count > 0 && r.window.next > r.config.Count
+}
+
+func (r *run) maySend() bool { return !r.sentAll() && !r.window.full() }
+
+// wakeAt is when something is due even if nothing arrives.
+func (r *run) wakeAt() time.Duration {
+	at := time.Duration(1<<63 - 1)
+	if r.config.Deadline > 0 {
+		at = r.config.Deadline
+	}
+	if first, ok := r.window.first(); ok {
+		at = min(at, r.window.sentAt(first)+r.config.Timeout)
+	}
+	if r.maySend() {
+		at = min(at, r.pacer.due(r.window.inFlight))
+	}
+	return at
+}
+
+// send sends the next probe.
+func (r *run) send() error {
+	if last := r.window.next - 1; last > 0 && r.window.of(last) == inFlight {
+		r.tell(Event{Kind: NoAnswer, Seq: last, Time: time.Now()})
+	}
+	msg := r.probe.request(r.window.next)
+	before := time.Now()
+	seq := r.window.add(before.Sub(r.start))
+	err := r.conn.send(msg)
+	r.pacer.left(r.window.sentAt(seq))
+	r.tell(Event{Kind: Sent, Seq: seq, Time: before})
+	if err != nil {
+		return r.sendFailed(seq, err)
+	}
+	return nil
+}
+
+// sendFailed finds out what the error of a send is about. A report about an earlier probe makes the kernel refuse
+// the next send with that report's errno, once: only where such a report was waiting is the probe sent again, once.
+func (r *run) sendFailed(seq uint64, err error) error {
+	reports := r.reports
+	if err := r.drain(); err != nil {
+		return err
+	}
+	if r.reports != reports && r.window.of(seq) == inFlight {
+		r.window.resent(seq, time.Since(r.start))
+		if err = r.conn.send(r.probe.request(seq)); err == nil {
+			return nil
+		}
+		if err := r.drain(); err != nil {
+			return err
+		}
+	}
+	if r.window.of(seq) != inFlight {
+		return nil // the report was about this probe
+	}
+	fault := Fault{Errno: errno(err)}
+	if fault.Errno == 0 {
+		return fmt.Errorf("send: %w", err)
+	}
+	r.fail(seq, r.config.Address, fault, time.Now())
+	if r.received == 0 && permanent(fault.Errno) {
+		r.hopeless = true
+	}
+	return nil
+}
+
+// errno is the system's error number in err, or 0.
+func errno(err error) syscall.Errno {
+	var e syscall.Errno
+	errors.As(err, &e)
+	return e
+}
+
+// permanent says that sending again will not help: no route, no address, forbidden by a rule, too large. Firewalls
+// (EPERM) and full queues (ENOBUFS) may let the next probe pass.
+func permanent(e syscall.Errno) bool {
+	switch e {
+	case syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.EACCES,
+		syscall.EINVAL, syscall.EMSGSIZE, syscall.ENETDOWN, syscall.ENODEV:
+		return true
+	}
+	return false
+}
+
+// drain reads what is there without waiting.
+func (r *run) drain() error {
+	for range maxDrain {
+		if got, err := r.receive(time.Time{}); err != nil || !got {
+			return err
+		}
+	}
+	return nil
+}
+
+// drainInFlight reads until every probe is decided or nothing is there: on loopback the reply is there when send
+// returns, and one read is enough.
+func (r *run) drainInFlight() error {
+	for range maxDrain {
+		if r.window.inFlight == 0 {
+			return nil
+		}
+		if got, err := r.receive(time.Time{}); err != nil || !got {
+			return err
+		}
+	}
+	return nil
+}
+
+// expire calls the probes lost whose time is over, after one more read: a reply may have come while we slept.
+func (r *run) expire(now time.Duration) error {
+	if err := r.drain(); err != nil {
+		return err
+	}
+	for {
+		seq, ok := r.window.first()
+		if !ok || r.window.sentAt(seq)+r.config.Timeout > now {
+			return nil
+		}
+		r.window.settle(seq, lost)
+		r.tell(Event{Kind: Timeout, Seq: seq, Time: time.Now()})
+	}
+}
+
+// receive reads and handles one packet, waiting until the given time. It reports whether there was one.
+func (r *run) receive(until time.Time) (bool, error) {
+	p, err := r.conn.recv(r.buf, until)
+	switch {
+	case err == nil:
+		r.readErrors = 0
+		r.handle(p, time.Now())
+		return true, nil
+	case err == errTimeout || err == errWoken:
+		return false, nil
+	}
+	r.reports++
+	if r.readErrors++; r.readErrors < maxReadErrors && errno(err) != 0 {
+		return true, nil
+	}
+	return false, fmt.Errorf("receive: %w", err)
+}
+
+// handle matches one packet with its probe.
+func (r *run) handle(p packet, at time.Time) {
+	if p.fault.Errno != 0 {
+		r.handleFault(p, at)
+		return
+	}
+	typ := byte(typeEchoReplyV4)
+	if r.v6 {
+		typ = typeEchoReplyV6
+	}
+	m, err := parseEcho(p.msg, typ)
+	if err != nil {
+		return // not a reply: our own request on a raw socket, for one
+	}
+	e := Event{Time: at, From: p.from, TTL: max(p.ttl, m.ttl), Bytes: headerLen + len(m.data), Ident: m.ident}
+	seq, ok := r.window.find(m.seq)
+	if !ok || m.ident != r.ident || !sameHost(p.from, r.config.Address) {
+		r.foreign(e)
+		return
+	}
+	e.Seq, e.RTT = seq, at.Sub(r.start)-r.window.sentAt(seq)
+	r.judge(e, m.data)
+}
+
+// judge gives a reply to probe e.Seq its class.
+func (r *run) judge(e Event, data []byte) {
+	like, was := r.probe.compare(data, e.Seq), r.window.of(e.Seq)
+	switch {
+	case like == same && was == inFlight:
+		r.window.settle(e.Seq, answered)
+		r.received++
+		r.pacer.replied(e.RTT)
+		e.Kind = Reply
+	case like == same && was == lost:
+		r.window.settle(e.Seq, answered)
+		e.Kind = Late
+	case like == same:
+		e.Kind = Duplicate
+	case like == corrupted && was == inFlight:
+		r.window.settle(e.Seq, failed)
+		e.Kind, e.RTT, e.Wrong = Corrupt, 0, r.probe.mismatch(data, e.Seq)
+	default:
+		r.foreign(e)
+		return
+	}
+	r.tell(e)
+}
+
+// foreign tells of a reply that is no right answer to an open probe.
+func (r *run) foreign(e Event) {
+	e.Kind, e.Seq, e.RTT = Foreign, 0, 0
+	r.tell(e)
+}
+
+// handleFault matches an ICMP error with the probe that it quotes.
+func (r *run) handleFault(p packet, at time.Time) {
+	r.reports++
+	typ := byte(typeEchoRequestV4)
+	if r.v6 {
+		typ = typeEchoRequestV6
+	}
+	m, err := parseEcho(p.msg, typ)
+	if err != nil || m.ident != r.ident {
+		return
+	}
+	seq, ok := r.window.find(m.seq)
+	if ok && r.window.of(seq) == inFlight && r.probe.quotes(m.data, seq) {
+		r.fail(seq, p.from, p.fault, at)
+	}
+}
+
+// fail settles a probe that could not be delivered.
+func (r *run) fail(seq uint64, from netip.Addr, f Fault, at time.Time) {
+	r.window.settle(seq, failed)
+	r.tell(Event{Kind: SendError, Seq: seq, Time: at, From: from, Fault: f})
+}
+
+// tell completes an event and hands it over.
+func (r *run) tell(e Event) {
+	if !e.From.IsValid() {
+		e.From = r.config.Address
+	}
+	if e.Kind != Foreign {
+		e.Ident = r.ident
+	}
+	e.InFlight = r.window.inFlight
+	r.emit(e)
+}
+
+// sameHost compares addresses; a system may leave the zone out.
+func sameHost(a, b netip.Addr) bool { return a.Unmap().WithZone("") == b.Unmap().WithZone("") }

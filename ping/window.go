@@ -1,0 +1,92 @@
+package ping
+
+import "time"
+
+// maxWindow is how many probes can be told apart by the 16-bit sequence number on the wire.
+const maxWindow = 1 << 16
+
+// state is what became of a probe.
+type state uint8
+
+const (
+	unused state = iota
+	inFlight
+	answered
+	lost
+	failed // a send error or a corrupted reply
+)
+
+// window remembers the latest probes: when each left and what became of it. Its size is fixed, whatever the count.
+// A slot is used again only when its probe is decided, so a wire sequence number never stands for two open probes.
+type window struct {
+	sent  []time.Duration // since the start of the run
+	state []state
+	// next is the number of the next probe; all probes below oldest are decided.
+	next, oldest uint64
+	inFlight     int
+}
+
+// newWindow has room for count probes, or for as many as the wire can tell apart.
+func newWindow(count uint64) *window {
+	size := uint64(8)
+	for size < count && size < maxWindow {
+		size *= 2
+	}
+	if count == 0 {
+		size = maxWindow
+	}
+	return &window{sent: make([]time.Duration, size), state: make([]state, size), next: 1, oldest: 1}
+}
+
+func (w *window) slot(seq uint64) uint64 { return seq & uint64(len(w.sent)-1) }
+
+// full says that the next probe must wait for the outcome of an earlier one.
+func (w *window) full() bool { return w.state[w.slot(w.next)] == inFlight }
+
+// add enters the next probe, sent at now, and returns its number.
+func (w *window) add(now time.Duration) uint64 {
+	seq := w.next
+	w.sent[w.slot(seq)], w.state[w.slot(seq)] = now, inFlight
+	w.next++
+	w.inFlight++
+	return seq
+}
+
+// resent notes that a probe left again at now.
+func (w *window) resent(seq uint64, now time.Duration) { w.sent[w.slot(seq)] = now }
+
+// find is the latest probe with this sequence number on the wire, if the window still holds it.
+func (w *window) find(wire uint16) (uint64, bool) {
+	last := w.next - 1
+	back := uint64(uint16(last) - wire)
+	if back >= last || back >= uint64(len(w.sent)) {
+		return 0, false
+	}
+	return last - back, true
+}
+
+// of is the state of a probe that the window holds.
+func (w *window) of(seq uint64) state { return w.state[w.slot(seq)] }
+
+// sentAt is when a probe that the window holds left.
+func (w *window) sentAt(seq uint64) time.Duration { return w.sent[w.slot(seq)] }
+
+// settle notes what became of a probe.
+func (w *window) settle(seq uint64, s state) {
+	if w.of(seq) == inFlight {
+		w.inFlight--
+	}
+	w.state[w.slot(seq)] = s
+}
+
+// first is the oldest probe in flight.
+func (w *window) first() (uint64, bool) {
+	if w.inFlight == 0 {
+		w.oldest = w.next
+		return 0, false
+	}
+	for w.of(w.oldest) != inFlight {
+		w.oldest++
+	}
+	return w.oldest, true
+}
