@@ -1,3 +1,5 @@
+// Package stats turns what happened to the probes of a run into numbers, in constant memory, and holds them against
+// limits. It knows no sockets and no output.
 package stats
 
 import "time"
@@ -6,9 +8,9 @@ import "time"
 // means nothing; with Count 1 the standard deviation and the jitter are 0.
 type Distribution struct {
 	Count uint64
-	// Min, Mean, Max are exact. StdDev is the population standard deviation (Welford).
+	// Min, Mean, Max are exact, Mean rounded down. StdDev is the population standard deviation (Welford).
 	Min, Mean, Max, StdDev time.Duration
-	// Percentiles are nearest-rank, to three significant digits, and within Min and Max.
+	// Percentiles are nearest-rank, to three significant digits up to a minute, and within Min and Max.
 	P50, P90, P99, P999 time.Duration
 	// Jitter is the smoothed mean deviation of consecutive values (RFC 3550, section 6.4.1).
 	Jitter time.Duration
@@ -22,12 +24,15 @@ type Summary struct {
 	Duplicates, Foreign uint64
 	// LossPercent is (Late + Lost + Corrupted + SendErrors) of (Sent - InFlight), 0 to 100; 0 where nothing is decided.
 	LossPercent float64
-	// LongestLoss is the longest run of consecutive sequence numbers that count as loss.
+	// LongestLoss is the longest run of consecutive sequence numbers that count as loss. A probe in flight ends a run.
 	LongestLoss uint64
 	// Duration runs from the first send to the last decision, SendSpan from the first to the last send.
 	Duration, SendSpan time.Duration
 	// RTT holds replies and, as in ping, duplicates.
 	RTT Distribution
+	// Send, Kernel and Wakeup split round trips that have both kernel stamps: from just before the send to the
+	// kernel's transmit stamp, from there to its receive stamp, and from there to the return of the read.
+	Send, Kernel, Wakeup Distribution
 	// EWMA is the smoothed RTT as ping keeps it (weight 1/8).
 	EWMA time.Duration
 	// Pipe is the most probes that were ever in flight.
@@ -36,3 +41,6 @@ type Summary struct {
 
 // Decided is how many probes have an outcome.
 func (s Summary) Decided() uint64 { return s.Sent - s.InFlight }
+
+// loss is how many probes count as loss.
+func (s Summary) loss() uint64 { return s.Late + s.Lost + s.Corrupted + s.SendErrors }

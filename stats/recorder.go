@@ -1,0 +1,133 @@
+package stats
+
+import "time"
+
+// Recorder counts what happens to the probes of one run. Its memory is constant, whatever the count, and recording
+// allocates nothing once the histograms stand. One goroutine at a time may use it.
+//
+// Probes are numbered from 1 in the order of Sent and may be decided in any order, as long as no more than 65536 lie
+// from the oldest undecided one to the newest: an older one stays in flight for good. Deciding a probe that is not
+// undecided changes nothing, but for Late after Lost.
+type Recorder struct {
+	counts       Summary // the counters and Pipe only
+	first, last  time.Time
+	decided      time.Time
+	streak       streak
+	rtt          distribution
+	ewma         float64
+	send, kernel distribution
+	wakeup       distribution
+}
+
+// NewRecorder is a recorder without a probe.
+func NewRecorder() *Recorder { return &Recorder{streak: newStreak()} }
+
+// Sent enters the next probe. inFlight is how many are undecided after it.
+func (r *Recorder) Sent(at time.Time, inFlight int) {
+	if r.counts.Sent == 0 {
+		r.first = at
+	}
+	r.last = at
+	r.counts.Sent++
+	r.counts.Pipe = max(r.counts.Pipe, inFlight)
+	r.streak.add()
+}
+
+// Reply decides a probe: the right answer came in time.
+func (r *Recorder) Reply(seq uint64, rtt time.Duration, at time.Time) {
+	if r.decide(seq, answered, at) {
+		r.counts.Received++
+		r.measure(rtt)
+	}
+}
+
+// Duplicate adds one more right answer to the RTT, as ping does, and to no class of probes.
+func (r *Recorder) Duplicate(rtt time.Duration) {
+	r.counts.Duplicates++
+	r.measure(rtt)
+}
+
+// Lost decides a probe: no answer came in time.
+func (r *Recorder) Lost(seq uint64, at time.Time) {
+	if r.decide(seq, missed, at) {
+		r.counts.Lost++
+	}
+}
+
+// Late moves a probe that was called lost to those whose right answer came too late, or decides one as such. It stays
+// a loss, and unlike in ping its RTT is in no figure: the RTT is that of the probes that count as answered.
+func (r *Recorder) Late(seq uint64, _ time.Duration, at time.Time) {
+	switch {
+	case r.decide(seq, missed, at):
+		r.counts.Late++
+	case r.counts.Lost > 0 && seq-1 < r.counts.Sent:
+		r.counts.Lost--
+		r.counts.Late++
+		r.decidedAt(at)
+	}
+}
+
+// Corrupt decides a probe: an answer came with other data than was sent.
+func (r *Recorder) Corrupt(seq uint64, at time.Time) {
+	if r.decide(seq, missed, at) {
+		r.counts.Corrupted++
+	}
+}
+
+// SendError decides a probe: the kernel refused it, or an ICMP error came back for it.
+func (r *Recorder) SendError(seq uint64, at time.Time) {
+	if r.decide(seq, missed, at) {
+		r.counts.SendErrors++
+	}
+}
+
+// Foreign counts a packet that answers no probe of this run.
+func (r *Recorder) Foreign() { r.counts.Foreign++ }
+
+// Split adds the parts of one round trip: from just before the send to the kernel's transmit stamp, from there to its
+// receive stamp, and from there to the return of the read.
+func (r *Recorder) Split(send, kernel, wakeup time.Duration) {
+	r.send.record(send)
+	r.kernel.record(kernel)
+	r.wakeup.record(wakeup)
+}
+
+func (r *Recorder) decide(seq uint64, o outcome, at time.Time) bool {
+	if !r.streak.decide(seq, o) {
+		return false
+	}
+	r.decidedAt(at)
+	return true
+}
+
+func (r *Recorder) decidedAt(at time.Time) {
+	if at.After(r.decided) {
+		r.decided = at
+	}
+}
+
+// measure adds an RTT. The first is the smoothed RTT, and each later one moves that by 1/8 of the difference: as in
+// gather_statistics of iputils' ping_common.c, duplicates included.
+func (r *Recorder) measure(rtt time.Duration) {
+	r.rtt.record(rtt)
+	v := float64(r.rtt.last)
+	if r.ewma == 0 {
+		r.ewma = v
+	}
+	r.ewma += (v - r.ewma) / 8
+}
+
+// Summary is the state of the run so far.
+func (r *Recorder) Summary() Summary {
+	s := r.counts
+	s.InFlight = s.Sent - s.Received - s.loss()
+	if s.Decided() > 0 {
+		s.LossPercent = 100 * float64(s.loss()) / float64(s.Decided())
+		s.Duration = max(r.decided.Sub(r.first), 0)
+	}
+	s.SendSpan = max(r.last.Sub(r.first), 0)
+	s.LongestLoss = r.streak.soFar()
+	s.RTT, s.EWMA = r.rtt.summary(), time.Duration(r.ewma)
+	s.Send, s.Kernel, s.Wakeup = r.send.summary(), r.kernel.summary(), r.wakeup.summary()
+	return s
+}
