@@ -1,0 +1,144 @@
+package report
+
+import (
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"lping/ping"
+)
+
+// lines writes whole lines, each in one Write: stdout is not buffered, and a reader must never see half a line.
+type lines struct {
+	w io.Writer
+	// buf is the memory of the line being made, used again for the next one.
+	buf []byte
+}
+
+func newLines(w io.Writer) lines { return lines{w: w, buf: make([]byte, 0, 512)} }
+
+// put ends the line b and writes it; b was made in l.buf[:0].
+func (l *lines) put(b []byte) error { return l.putRaw(append(b, '\n')) }
+
+// putRaw writes b as it is and keeps its memory.
+func (l *lines) putRaw(b []byte) error {
+	l.buf = b
+	_, err := l.w.Write(b)
+	return err
+}
+
+// micros is d in whole microseconds, half up; negative durations are 0.
+func micros(d time.Duration) int64 {
+	return max(0, int64(d.Round(time.Microsecond)/time.Microsecond))
+}
+
+// pingTime appends d in ms as ping prints one round trip: fewer decimals the longer it took, or always three.
+func pingTime(b []byte, d time.Duration, precise bool) []byte {
+	u := micros(d)
+	switch {
+	case precise || u < 1000:
+		return appendMillis(b, u, 3)
+	case u < 9995:
+		return appendMillis(b, u+5, 2)
+	case u < 99950:
+		return appendMillis(b, u+50, 1)
+	}
+	return appendMillis(b, u+500, 0)
+}
+
+// appendMillis appends u microseconds in ms with that many decimals, up to three, and drops the rest.
+func appendMillis(b []byte, u int64, decimals int) []byte {
+	b = strconv.AppendInt(b, u/1000, 10)
+	if decimals == 0 {
+		return b
+	}
+	rest := u % 1000
+	for range 3 - decimals {
+		rest /= 10
+	}
+	return appendPadded(append(b, '.'), rest, decimals)
+}
+
+// threeDecimals appends d in ms with three decimals, as in ping's statistics.
+func threeDecimals(b []byte, d time.Duration) []byte { return appendMillis(b, micros(d), 3) }
+
+// exactMillis appends d in ms to the nanosecond, without trailing zeros and without an exponent.
+func exactMillis(b []byte, d time.Duration) []byte {
+	if d < 0 {
+		b = append(b, '-')
+	}
+	d = d.Abs()
+	b = strconv.AppendInt(b, int64(d/time.Millisecond), 10)
+	rest := int64(d % time.Millisecond)
+	if rest == 0 {
+		return b
+	}
+	b = appendPadded(append(b, '.'), rest, 6)
+	for b[len(b)-1] == '0' {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// appendPadded appends n with zeros in front to make it width digits.
+func appendPadded(b []byte, n int64, width int) []byte {
+	digits := 1
+	for m := n; m >= 10; m /= 10 {
+		digits++
+	}
+	for ; digits < width; digits++ {
+		b = append(b, '0')
+	}
+	return strconv.AppendInt(b, n, 10)
+}
+
+// lossPercent appends x as C's printf prints a float with %g.
+func lossPercent(b []byte, x float64) []byte {
+	return strconv.AppendFloat(b, float64(float32(x)), 'g', 6, 64)
+}
+
+// unixTime appends t as Unix seconds with microseconds.
+func unixTime(b []byte, t time.Time) []byte {
+	b = append(strconv.AppendInt(b, t.Unix(), 10), '.')
+	return appendPadded(b, int64(t.Nanosecond()/1000), 6)
+}
+
+// isLiteral says that a name is an address as typed: digits and dots, or anything with a colon.
+func isLiteral(name string) bool {
+	return strings.IndexByte(name, ':') >= 0 || strings.Trim(name, "0123456789.") == ""
+}
+
+// displayName is what stands for the target in the banner and the statistics.
+func displayName(t Target) string {
+	if t.Name == "" {
+		return t.Address.String()
+	}
+	return clean(t.Name)
+}
+
+// source is who an event came from.
+func source(t Target, e ping.Event) netip.Addr {
+	if e.From.IsValid() {
+		return e.From
+	}
+	return t.Address
+}
+
+// clean is s on one line: what is not printable becomes a space, so that data cannot end a line or move the cursor.
+func clean(s string) string {
+	if utf8.ValidString(s) && strings.IndexFunc(s, unprintable) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if unprintable(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }

@@ -1,0 +1,261 @@
+package report
+
+import (
+	"encoding/json"
+	"math"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"lping/ping"
+	"lping/platform/diagnose"
+	"lping/stats"
+)
+
+func TestPingTime(t *testing.T) {
+	for _, c := range []struct {
+		d       time.Duration
+		want    string
+		precise string
+	}{
+		{-time.Second, "0.000", "0.000"},
+		{0, "0.000", "0.000"},
+		{499, "0.000", "0.000"},
+		{500, "0.001", "0.001"},
+		{45_000, "0.045", "0.045"},
+		{999_499, "0.999", "0.999"},
+		{999_500, "1.00", "1.000"},
+		{1_004_000, "1.00", "1.004"},
+		{1_004_500, "1.01", "1.005"},
+		{1_005_000, "1.01", "1.005"},
+		{9_994_000, "9.99", "9.994"},
+		{9_994_500, "10.0", "9.995"},
+		{9_995_000, "10.0", "9.995"},
+		{12_350_000, "12.4", "12.350"},
+		{99_949_000, "99.9", "99.949"},
+		{99_950_000, "100", "99.950"},
+		{100_499_000, "100", "100.499"},
+		{100_500_000, "101", "100.500"},
+		{1_234_567_000, "1235", "1234.567"},
+	} {
+		if got := string(pingTime(nil, c.d, false)); got != c.want {
+			t.Errorf("pingTime(%d) = %s, want %s", c.d, got, c.want)
+		}
+		if got := string(pingTime(nil, c.d, true)); got != c.precise {
+			t.Errorf("pingTime(%d, precise) = %s, want %s", c.d, got, c.precise)
+		}
+	}
+}
+
+func TestLossPercent(t *testing.T) {
+	for x, want := range map[float64]string{
+		0: "0", 100: "100", 40: "40", 100.0 / 3: "33.3333", 200.0 / 3: "66.6667", 0.00001: "1e-05", 99.99999: "100",
+	} {
+		if got := string(lossPercent(nil, x)); got != want {
+			t.Errorf("lossPercent(%v) = %s, want %s", x, got, want)
+		}
+	}
+}
+
+func TestExactMillis(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0", 1: "0.000001", 1_000_000: "1", 1_500_000: "1.5", 45_010: "0.04501", -1_000_001: "-1.000001",
+		3600 * time.Second: "3600000", math.MaxInt64: "9223372036854.775807",
+	} {
+		if got := string(exactMillis(nil, d)); got != want {
+			t.Errorf("exactMillis(%d) = %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestStatus(t *testing.T) {
+	s := stats.Summary{Sent: 3, Received: 3, EWMA: 17_000}
+	s.RTT = stats.Distribution{Count: 3, Min: 11_000, Mean: 30_000, Max: 42_000}
+	for _, c := range []struct {
+		summary stats.Summary
+		want    string
+	}{
+		{s, "\r3/3 packets, 0% loss, min/avg/ewma/max = 0.011/0.030/0.017/0.042 ms\n"},
+		{stats.Summary{Sent: 3, Lost: 2, InFlight: 1, LossPercent: 100}, "\r0/3 packets, 100% loss\n"},
+		{stats.Summary{}, "\r0/0 packets, 0% loss\n"},
+	} {
+		var b strings.Builder
+		if err := Status(&b, c.summary); err != nil || b.String() != c.want {
+			t.Errorf("got %q, %v, want %q", b.String(), err, c.want)
+		}
+	}
+}
+
+func TestBanner(t *testing.T) {
+	lo2 := netip.MustParseAddr("127.0.0.2")
+	for _, c := range []struct {
+		target Target
+		want   string
+	}{
+		{Target{Name: "127.0.0.1", Address: v4, Size: 56}, "PING 127.0.0.1 (127.0.0.1) 56(84) bytes of data."},
+		{Target{Name: "localhost", Address: v4, Size: 0}, "PING localhost (127.0.0.1) 0(28) bytes of data."},
+		{Target{Name: "::1", Address: v6, Size: 56}, "PING ::1 (::1) 56 data bytes"},
+		{Target{Name: "localhost", Address: v6, Size: 56}, "PING localhost (::1) 56 data bytes"},
+		{
+			Target{Name: "127.0.0.1", Address: v4, Source: v4, Interface: "lo", Size: 56},
+			"PING 127.0.0.1 (127.0.0.1) from 127.0.0.1 lo: 56(84) bytes of data.",
+		},
+		{
+			Target{Name: "127.0.0.1", Address: v4, Interface: "lo", Size: 56},
+			"PING 127.0.0.1 (127.0.0.1) from 127.0.0.1 lo: 56(84) bytes of data.",
+		},
+		{
+			Target{Name: "127.0.0.1", Address: v4, Source: lo2, Size: 56},
+			"PING 127.0.0.1 (127.0.0.1) from 127.0.0.2 : 56(84) bytes of data.",
+		},
+		{
+			Target{Name: "::1", Address: v6, Source: v6, Interface: "lo", Size: 56},
+			"PING ::1 (::1) from ::1 lo: 56 data bytes",
+		},
+	} {
+		if got := string(appendBanner(nil, c.target)); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestICMPWords(t *testing.T) {
+	for _, c := range []struct {
+		target    netip.Addr
+		typ, code uint8
+		want      string
+	}{
+		{v4, 3, 1, "Destination Host Unreachable"},
+		{v4, 3, 3, "Destination Port Unreachable"},
+		{v4, 3, 13, "Packet filtered"},
+		{v4, 3, 99, "Dest Unreachable, Bad Code: 99"},
+		{v4, 11, 0, "Time to live exceeded"},
+		{v4, 12, 0, "Parameter problem"},
+		{v4, 200, 1, "Bad ICMP type: 200"},
+		{v6, 1, 0, "Destination unreachable: No route"},
+		{v6, 1, 4, "Destination unreachable: Port unreachable"},
+		{v6, 1, 9, "Destination unreachable: Unknown code 9"},
+		{v6, 2, 0, "Packet too big"},
+		{v6, 3, 0, "Time exceeded: Hop limit"},
+		{v6, 4, 7, "Parameter problem: code 7"},
+		{v6, 99, 0, "unknown icmp type: 99"},
+	} {
+		if got := string(icmpWords(nil, c.target, c.typ, c.code)); got != c.want {
+			t.Errorf("%v %d/%d: got %q, want %q", c.target, c.typ, c.code, got, c.want)
+		}
+	}
+}
+
+func FuzzQuoted(f *testing.F) {
+	for _, s := range []string{"", `a"b\c`, "\x00\n\x7f", "\xff\xfe", "é\u2028", "operation not permitted"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var got, want string
+		if err := json.Unmarshal(appendQuoted(nil, s), &got); err != nil {
+			t.Fatalf("%q: %v", s, err)
+		}
+		b, _ := json.Marshal(s)
+		if err := json.Unmarshal(b, &want); err != nil || got != want {
+			t.Errorf("%q: got %q, want %q, %v", s, got, want, err)
+		}
+	})
+}
+
+// FuzzLines feeds absurd texts to all formats and holds their laws: limits, no stray lines, valid JSON.
+func FuzzLines(f *testing.F) {
+	long := strings.Repeat("Ünfug ", 100)
+	f.Add("lo_down", "interface lo is down", "flags", "ip link set lo up", "lo", uint8(3), uint8(3), uint64(5))
+	f.Add("", "", "", "", "", uint8(0), uint8(1), uint64(0))
+	f.Add(long, long, long, long, long, uint8(2), uint8(2), uint64(math.MaxUint64))
+	f.Add("code", long, long, long, "lo", uint8(3), uint8(2), uint64(1<<40))
+	f.Add("a\nb", "1\r = x", "\x1b[31m time time ", " =  = time", "\xff", uint8(1), uint8(3), uint64(1))
+	f.Fuzz(func(t *testing.T, code, cause, evidence, fix, zone string, severity, verdict uint8, n uint64) {
+		v := stats.Verdict(verdict % 4)
+		a := diagnose.Finding{
+			Code: code, Severity: diagnose.Severity(severity), Cause: cause, Evidence: evidence, Fix: fix,
+		}
+		b := a
+		b.Code, b.Fix = fix, cause
+		t6 := target6()
+		t6.Address = t6.Address.WithZone(zone)
+		first, second := healthy(target4()), healthy(t6)
+		first.Verdict, first.Cause, first.Findings = v, cause, []diagnose.Finding{a, b, loDown()}
+		first.Summary.Sent, first.Summary.Received = n, n/2
+		second.Verdict, second.Findings = stats.Verdict(severity%4), []diagnose.Finding{b, a}
+		for _, r := range []Report{
+			one(first), one(second),
+			{Results: []Result{first, second}, Verdict: v}, {Results: []Result{second, first}, Verdict: v},
+		} {
+			checkLine(t, r)
+			checkText(t, r)
+			checkJSON(t, r)
+		}
+	})
+}
+
+func checkLine(t *testing.T, r Report) {
+	var out strings.Builder
+	if err := NewLine(&out, Options{}).Finish(r); err != nil {
+		t.Fatal(err)
+	}
+	s := out.String()
+	if len(s) >= 500 || !utf8.ValidString(s) || !strings.HasPrefix(s, r.Verdict.String()+" ") {
+		t.Errorf("%d bytes: %q", len(s), s)
+	}
+	for i, line := range strings.Split(strings.TrimSuffix(s, "\n"), "\n") {
+		if len(line) >= 200 || strings.ContainsFunc(line, unprintable) || i > 0 && !strings.HasPrefix(line, "  ") {
+			t.Errorf("line of %d bytes: %q", len(line), line)
+		}
+	}
+}
+
+func checkText(t *testing.T, r Report) {
+	for _, result := range r.Results {
+		s := string(appendOwn(nil, result))
+		for line := range strings.Lines(s) {
+			line = strings.TrimSuffix(line, "\n")
+			if strings.Contains(line, " = ") || strings.Contains(line, " time ") || line == "" ||
+				strings.ContainsFunc(line, unprintable) {
+				t.Errorf("%q", line)
+			}
+		}
+	}
+}
+
+func checkJSON(t *testing.T, r Report) {
+	var out strings.Builder
+	j := NewJSON(&out, Options{})
+	target, n := r.Results[0].Target, r.Results[0].Summary.Sent
+	if err := j.Event(target, answer(ping.Reply, n, target.Address, time.Duration(n))); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Finish(r); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("no JSON: %s", line)
+		}
+	}
+}
+
+// TestLineKeepsVerdictAndCode cuts what is long and keeps what matters.
+func TestLineKeepsVerdictAndCode(t *testing.T) {
+	f := loDown()
+	f.Cause, f.Fix = strings.Repeat("c", 180), strings.Repeat("f", 180)
+	worse := silent(target6(), f)
+	got := headline(stats.Unhealthy, []Result{worse, healthy(target4())})
+	if len(got) > maxLine || !strings.HasPrefix(got, "unhealthy ::1 0/5 lo_down: ccc") ||
+		!strings.HasSuffix(got, "…; 127.0.0.1 healthy 5/5 p50=0.045ms") {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
+	r := healthy(target4())
+	r.Verdict, r.Findings = stats.Degraded, []diagnose.Finding{f}
+	got = headline(stats.Degraded, []Result{r})
+	if len(got) > maxLine || !strings.HasSuffix(got, "c…; p50=0.045ms") {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
+}

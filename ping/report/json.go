@@ -1,0 +1,294 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/netip"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"lping/ping"
+	"lping/platform/diagnose"
+	"lping/stats"
+)
+
+// schema is the version of what the objects look like; the first object carries it.
+const schema = 1
+
+// jsonLines writes one JSON object a line.
+type jsonLines struct {
+	lines
+	o Options
+	// begun says that the first object was written.
+	begun bool
+}
+
+// NewJSON is the format json: one object a line, with numbers as numbers and null for what was not measured.
+func NewJSON(w io.Writer, o Options) Renderer { return &jsonLines{lines: newLines(w), o: o} }
+
+// open starts an object of a type, with the schema on the first of all.
+func (j *jsonLines) open(typ string) []byte {
+	b := append(append(j.buf[:0], `{"type":"`...), typ...)
+	b = append(b, '"')
+	if !j.begun {
+		b = strconv.AppendInt(append(b, `,"schema":`...), schema, 10)
+	}
+	j.begun = true
+	return b
+}
+
+// object writes an object of a type with the fields of v, which must be a struct with at least one.
+func (j *jsonLines) object(typ string, v any) error {
+	var fields bytes.Buffer
+	e := json.NewEncoder(&fields)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	b := append(j.open(typ), ',')
+	return j.putRaw(append(b, fields.Bytes()[1:]...)) // the newline is Encode's
+}
+
+type jsonStart struct {
+	Name      string  `json:"name"`
+	Address   string  `json:"address"`
+	Family    int     `json:"family"`
+	Method    *string `json:"method"`
+	Size      int     `json:"size"`
+	Source    string  `json:"source,omitempty"`
+	Interface string  `json:"interface,omitempty"`
+}
+
+// Start writes what is going to be probed.
+func (j *jsonLines) Start(t Target) error {
+	s := jsonStart{
+		Name: t.Name, Address: t.Address.String(), Family: family(t.Address), Method: orNull(t.Method),
+		Size: t.Size, Interface: t.Interface,
+	}
+	if t.Source.IsValid() {
+		s.Source = t.Source.String()
+	}
+	return j.object("start", s)
+}
+
+func family(a netip.Addr) int {
+	if a.Unmap().Is4() {
+		return 4
+	}
+	return 6
+}
+
+// orNull is null for what is empty.
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// Event writes what happened to a probe. It is made by hand: in a flood it is most of what the program does.
+func (j *jsonLines) Event(t Target, e ping.Event) error {
+	if j.o.Quiet {
+		return nil
+	}
+	switch e.Kind {
+	case ping.Reply, ping.Duplicate, ping.Late:
+		b := exactMillis(append(j.event(t, e), `,"rtt_ms":`...), e.RTT)
+		return j.put(append(appendArrival(b, e), '}'))
+	case ping.Timeout:
+		return j.put(append(j.event(t, e), '}'))
+	case ping.Corrupt:
+		return j.put(append(appendMismatch(appendArrival(j.event(t, e), e), e.Wrong), '}'))
+	case ping.SendError:
+		return j.put(append(appendFault(j.event(t, e), t, e.Fault), '}'))
+	}
+	return nil
+}
+
+// event starts the object of an event with what all of them have.
+func (j *jsonLines) event(t Target, e ping.Event) []byte {
+	b := j.open(e.Kind.String())
+	if j.o.Timestamp {
+		b = unixTime(append(b, `,"time":`...), e.Time)
+	}
+	b = strconv.AppendUint(append(b, `,"seq":`...), e.Seq, 10)
+	return appendAddress(append(b, `,"address":`...), source(t, e))
+}
+
+// appendAddress appends an address as a string. Only a zone, which is an interface's name, may need escapes.
+func appendAddress(b []byte, a netip.Addr) []byte {
+	if a.Zone() != "" {
+		return appendQuoted(b, a.String())
+	}
+	return append(a.AppendTo(append(b, '"')), '"')
+}
+
+// appendArrival appends what a packet brought, as far as the system told.
+func appendArrival(b []byte, e ping.Event) []byte {
+	if e.TTL > 0 {
+		b = strconv.AppendInt(append(b, `,"ttl":`...), int64(e.TTL), 10)
+	}
+	return strconv.AppendInt(append(b, `,"bytes":`...), int64(e.Bytes), 10)
+}
+
+func appendMismatch(b []byte, m ping.Mismatch) []byte {
+	b = strconv.AppendInt(append(b, `,"offset":`...), int64(m.Offset), 10)
+	b = strconv.AppendUint(append(b, `,"want":`...), uint64(m.Want), 10)
+	b = strconv.AppendUint(append(b, `,"got":`...), uint64(m.Got), 10)
+	b = strconv.AppendInt(append(b, `,"want_bytes":`...), int64(m.WantLen), 10)
+	return strconv.AppendInt(append(b, `,"got_bytes":`...), int64(m.GotLen), 10)
+}
+
+// appendFault appends the error number, where there is one, and for an ICMP error its type and code.
+func appendFault(b []byte, t Target, f ping.Fault) []byte {
+	if f.Errno != 0 {
+		b = appendQuoted(append(b, `,"errno":`...), errnoName(f.Errno))
+		b = appendQuoted(append(b, `,"message":`...), f.Errno.Error())
+	} else if f.ICMP {
+		b = append(icmpWords(append(b, `,"message":"`...), t.Address, f.Type, f.Code), '"')
+	}
+	if f.ICMP {
+		b = strconv.AppendUint(append(b, `,"icmp_type":`...), uint64(f.Type), 10)
+		b = strconv.AppendUint(append(b, `,"icmp_code":`...), uint64(f.Code), 10)
+	}
+	return b
+}
+
+// appendQuoted appends s as a JSON string (RFC 8259, section 7); bytes that are no UTF-8 become U+FFFD.
+func appendQuoted(b []byte, s string) []byte {
+	const hexDigits = "0123456789abcdef"
+	b = append(b, '"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r < ' ' || r == 0x7f:
+			b = append(b, '\\', 'u', '0', '0', hexDigits[r>>4], hexDigits[r&0xf])
+		default:
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return append(b, '"')
+}
+
+// millis is a duration that JSON shows in ms, to the nanosecond.
+type millis time.Duration
+
+// MarshalJSON is the number of ms.
+func (m millis) MarshalJSON() ([]byte, error) { return exactMillis(nil, time.Duration(m)), nil }
+
+// percent is a share that JSON shows without an exponent, however small it is.
+type percent float64
+
+// MarshalJSON is the number of percent.
+func (p percent) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(p), 'f', -1, 64), nil
+}
+
+type jsonSummary struct {
+	Address     string           `json:"address"`
+	Family      int              `json:"family"`
+	Method      *string          `json:"method"`
+	Sent        uint64           `json:"sent"`
+	Received    uint64           `json:"received"`
+	Lost        uint64           `json:"lost"`
+	Late        uint64           `json:"late"`
+	InFlight    uint64           `json:"in_flight"`
+	SendErrors  uint64           `json:"send_errors"`
+	Duplicates  uint64           `json:"duplicates"`
+	Corrupted   uint64           `json:"corrupted"`
+	Foreign     uint64           `json:"foreign"`
+	LossPercent *percent         `json:"loss_percent"`
+	Duration    *millis          `json:"duration_ms"`
+	RTT         jsonDistribution `json:"rtt"`
+	LongestLoss uint64           `json:"longest_loss"`
+	Verdict     string           `json:"verdict"`
+	Cause       *string          `json:"cause"`
+	ExitCode    int              `json:"exit_code"`
+	Findings    []jsonFinding    `json:"findings"`
+}
+
+type jsonDistribution struct {
+	Min    *millis `json:"min_ms"`
+	Mean   *millis `json:"mean_ms"`
+	Max    *millis `json:"max_ms"`
+	StdDev *millis `json:"stddev_ms"`
+	P50    *millis `json:"p50_ms"`
+	P90    *millis `json:"p90_ms"`
+	P99    *millis `json:"p99_ms"`
+	P999   *millis `json:"p999_ms"`
+	Jitter *millis `json:"jitter_ms"`
+}
+
+type jsonFinding struct {
+	Code     string `json:"code"`
+	Severity string `json:"severity"`
+	Cause    string `json:"cause"`
+	Evidence string `json:"evidence"`
+	Fix      string `json:"fix"`
+}
+
+type jsonOverall struct {
+	Verdict  string `json:"verdict"`
+	ExitCode int    `json:"exit_code"`
+}
+
+// Finish writes the findings and the summary of each family, and with two families what follows from both.
+func (j *jsonLines) Finish(r Report) error {
+	for _, result := range r.Results {
+		if err := j.summary(result); err != nil {
+			return err
+		}
+	}
+	if len(r.Results) < 2 {
+		return nil
+	}
+	return j.object("overall", jsonOverall{r.Verdict.String(), r.ExitCode})
+}
+
+func (j *jsonLines) summary(r Result) error {
+	findings := make([]jsonFinding, 0, len(r.Findings))
+	for _, f := range r.Findings {
+		findings = append(findings, newJSONFinding(f))
+	}
+	for _, f := range findings {
+		if err := j.object("finding", f); err != nil {
+			return err
+		}
+	}
+	return j.object("summary", newJSONSummary(r, findings))
+}
+
+func newJSONFinding(f diagnose.Finding) jsonFinding {
+	return jsonFinding{f.Code, f.Severity.String(), f.Cause, f.Evidence, f.Fix}
+}
+
+func newJSONSummary(r Result, findings []jsonFinding) jsonSummary {
+	s := r.Summary
+	out := jsonSummary{
+		Address: r.Target.Address.String(), Family: family(r.Target.Address), Method: orNull(r.Target.Method),
+		Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, InFlight: s.InFlight,
+		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Corrupted: s.Corrupted, Foreign: s.Foreign,
+		RTT: newJSONDistribution(s.RTT), LongestLoss: s.LongestLoss,
+		Verdict: r.Verdict.String(), Cause: orNull(r.Cause), ExitCode: r.ExitCode, Findings: findings,
+	}
+	if s.Decided() > 0 {
+		loss, duration := percent(s.LossPercent), millis(s.Duration)
+		out.LossPercent, out.Duration = &loss, &duration
+	}
+	return out
+}
+
+// newJSONDistribution is all null where nothing was measured.
+func newJSONDistribution(d stats.Distribution) jsonDistribution {
+	if d.Count == 0 {
+		return jsonDistribution{}
+	}
+	ms := func(d time.Duration) *millis { m := millis(d); return &m }
+	return jsonDistribution{
+		Min: ms(d.Min), Mean: ms(d.Mean), Max: ms(d.Max), StdDev: ms(d.StdDev),
+		P50: ms(d.P50), P90: ms(d.P90), P99: ms(d.P99), P999: ms(d.P999), Jitter: ms(d.Jitter),
+	}
+}

@@ -1,0 +1,205 @@
+package report
+
+import (
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"lping/ping"
+	"lping/platform/diagnose"
+	"lping/stats"
+)
+
+// What a container runtime or a person at a prompt can take in: a line, and all of the output, in bytes.
+const (
+	maxLine   = 199 // and the newline
+	maxOutput = 499
+	// maxSecond is what the better of two families may take of the first line.
+	maxSecond = 80
+	// minFix is the room below which the start of a fix tells nothing.
+	minFix = 24
+)
+
+// line writes the outcome alone: one line, verdict and cause first, and one for each further finding.
+type line struct{ lines }
+
+// NewLine is the format line. Quiet or not, it shows no single probes, so no option changes it.
+func NewLine(w io.Writer, _ Options) Renderer { return &line{newLines(w)} }
+
+// Start writes nothing.
+func (l *line) Start(Target) error { return nil }
+
+// Event writes nothing.
+func (l *line) Event(Target, ping.Event) error { return nil }
+
+// Finish writes the whole output.
+func (l *line) Finish(r Report) error {
+	results := slices.Clone(r.Results)
+	slices.SortStableFunc(results, func(a, b Result) int { return rank(b.Verdict) - rank(a.Verdict) })
+	head := cut(headline(r.Verdict, results), maxLine)
+	if err := l.put(append(l.buf[:0], head...)); err != nil {
+		return err
+	}
+	left := maxOutput - len(head) - 1
+	for _, f := range further(results) {
+		s := cut("  "+appendix(f), maxLine)
+		if left -= len(s) + 1; left < 0 {
+			return nil
+		}
+		if err := l.put(append(l.buf[:0], s...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rank orders verdicts for reading: what needs attention first.
+func rank(v stats.Verdict) int {
+	return slices.Index([]stats.Verdict{stats.Healthy, stats.Degraded, stats.Unknown, stats.Unhealthy}, v)
+}
+
+// headline is the first line. The worst result comes first, and what it says is cut before anything else is.
+func headline(v stats.Verdict, results []Result) string {
+	if len(results) == 0 {
+		return v.String()
+	}
+	if rank(results[0].Verdict) == rank(stats.Healthy) {
+		return v.String() + " " + healthyParts(results)
+	}
+	var rest strings.Builder
+	for _, r := range results[1:] {
+		rest.WriteString("; " + cut(aside(r), maxSecond))
+	}
+	return unwell(v, results[0], maxLine-rest.Len()) + rest.String()
+}
+
+// healthyParts describes results that are all healthy. The method stands once where all of them share it.
+func healthyParts(results []Result) string {
+	var b strings.Builder
+	for i, r := range results {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(address(r) + " " + ratio(r) + quantiles(r, true))
+		last := i == len(results)-1
+		if method := r.Target.Method; method != "" && (last || method != results[i+1].Target.Method) {
+			b.WriteString(" method=" + clean(method))
+		}
+	}
+	return b.String()
+}
+
+// unwell describes the worst result in at most limit bytes: its fix is cut first, then its cause.
+func unwell(v stats.Verdict, r Result, limit int) string {
+	s := v.String() + " " + address(r) + " " + ratio(r)
+	code, cause, fix := reason(r)
+	if code != "" {
+		s += " " + code + ":"
+	}
+	p50 := ""
+	if q := quantiles(r, false); q != "" && r.Verdict == stats.Degraded {
+		p50 = ";" + q
+	}
+	s = cut(s+" "+cause, limit-len(p50)) + p50
+	if fix == "" || len(s)+minFix > limit {
+		return s
+	}
+	return cut(s+"; fix: "+fix, limit)
+}
+
+// aside describes a result that is not the worst. Its findings follow on lines of their own.
+func aside(r Result) string {
+	s := address(r) + " " + r.Verdict.String() + " " + ratio(r) + quantiles(r, false)
+	if r.Verdict == stats.Healthy {
+		return s
+	}
+	code, cause, _ := reason(r)
+	if code != "" {
+		return s + " " + code
+	}
+	return strings.TrimSuffix(s+" "+cause, " ")
+}
+
+// reason is why a result is not healthy: the worst finding that can be a reason, else the cause alone.
+func reason(r Result) (code, cause, fix string) {
+	if i := worst(r.Findings); i >= 0 && (r.Findings[i].Severity > diagnose.Info || r.Cause == "") {
+		f := r.Findings[i]
+		return clean(f.Code), clean(f.Cause), clean(f.Fix)
+	}
+	return "", clean(r.Cause), ""
+}
+
+// worst is the index of the first of the most severe findings, -1 if there is none.
+func worst(findings []diagnose.Finding) int {
+	at := -1
+	for i, f := range findings {
+		if at < 0 || f.Severity > findings[at].Severity {
+			at = i
+		}
+	}
+	return at
+}
+
+// further are the findings that the first line does not tell, each once, although both families may have it.
+func further(results []Result) []diagnose.Finding {
+	var told, out []diagnose.Finding
+	for i, r := range results {
+		if code, _, _ := reason(r); i == 0 && r.Verdict != stats.Healthy && code != "" {
+			told = append(told, r.Findings[worst(r.Findings)])
+		}
+		for _, f := range r.Findings {
+			f.Evidence = "" // it is not shown, so it makes no difference
+			if !slices.ContainsFunc(told, func(t diagnose.Finding) bool { t.Evidence = ""; return t == f }) {
+				told, out = append(told, f), append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+func appendix(f diagnose.Finding) string {
+	s := clean(f.Code) + ": " + clean(f.Cause)
+	if f.Fix != "" {
+		s += "; fix: " + clean(f.Fix)
+	}
+	return s
+}
+
+func address(r Result) string {
+	if r.Target.Address.IsValid() {
+		return clean(r.Target.Address.String())
+	}
+	return clean(r.Target.Name)
+}
+
+func ratio(r Result) string {
+	b := append(strconv.AppendUint(nil, r.Summary.Received, 10), '/')
+	return string(strconv.AppendUint(b, r.Summary.Sent, 10))
+}
+
+// quantiles are the median and, if both, the 99th percentile, each after a space; nothing where none was measured.
+func quantiles(r Result, both bool) string {
+	if r.Summary.RTT.Count == 0 {
+		return ""
+	}
+	b := append(threeDecimals([]byte(" p50="), r.Summary.RTT.P50), "ms"...)
+	if both {
+		b = append(threeDecimals(append(b, " p99="...), r.Summary.RTT.P99), "ms"...)
+	}
+	return string(b)
+}
+
+// cut is s in at most limit bytes, with an ellipsis where something is missing and no rune split.
+func cut(s string, limit int) string {
+	const ellipsis = "…"
+	if len(s) <= limit {
+		return s
+	}
+	end := max(0, limit-len(ellipsis))
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return strings.TrimRight(s[:end], " ") + ellipsis
+}

@@ -1,0 +1,293 @@
+package report
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+
+	"lping/ping"
+	"lping/platform/diagnose"
+	"lping/stats"
+)
+
+// scenario is one run as the renderers see it; every golden file comes from one of these.
+type scenario struct {
+	name    string
+	options Options
+	starts  []Target
+	events  []told
+	report  Report
+}
+
+// told is an event and the target that it belongs to.
+type told struct {
+	target Target
+	event  ping.Event
+}
+
+var (
+	v4   = netip.MustParseAddr("127.0.0.1")
+	v6   = netip.MustParseAddr("::1")
+	noon = time.Unix(1700000000, 50_000_700)
+)
+
+func target4() Target {
+	return Target{Name: "127.0.0.1", Address: v4, Size: 56, Method: "icmp-dgram"}
+}
+
+func target6() Target {
+	return Target{Name: "::1", Address: v6, Size: 56, Method: "icmp-dgram"}
+}
+
+func event(k ping.Kind, seq uint64, from netip.Addr) ping.Event {
+	return ping.Event{Kind: k, Seq: seq, Time: noon.Add(time.Duration(seq) * 50 * time.Millisecond), From: from}
+}
+
+func answer(k ping.Kind, seq uint64, from netip.Addr, rtt time.Duration) ping.Event {
+	e := event(k, seq, from)
+	e.RTT, e.TTL, e.Bytes, e.Ident = rtt, 64, 64, 7
+	if from.Is6() {
+		e.Ident = 8
+	}
+	return e
+}
+
+func corrupt(seq uint64, bytes int, m ping.Mismatch) ping.Event {
+	e := answer(ping.Corrupt, seq, v4, 0)
+	e.Bytes, e.Wrong = bytes, m
+	return e
+}
+
+func refused(seq uint64, from netip.Addr, f ping.Fault) ping.Event {
+	e := event(ping.SendError, seq, from)
+	e.Fault = f
+	return e
+}
+
+// five are five sends and replies, one of them above 1 ms and one above 10.
+func five(t Target) []told {
+	var out []told
+	for i, rtt := range []time.Duration{44_600, 31_000, 1_004_900, 12_350_000, 30_000} {
+		seq := uint64(i + 1)
+		out = append(out, told{t, event(ping.Sent, seq, t.Address)}, told{t, answer(ping.Reply, seq, t.Address, rtt)})
+	}
+	return out
+}
+
+func healthy(t Target) Result {
+	return Result{Target: t, Verdict: stats.Healthy, Summary: stats.Summary{
+		Sent: 5, Received: 5, Duration: 201_300_456, SendSpan: 200_400_000, Pipe: 1, EWMA: 41_000,
+		RTT: stats.Distribution{
+			Count: 5, Min: 30_000, Mean: 2_692_500, Max: 12_350_000, StdDev: 4_845_123,
+			P50: 44_600, P90: 12_350_000, P99: 12_350_000, P999: 12_350_000, Jitter: 1_234_567,
+		},
+	}}
+}
+
+func loDown() diagnose.Finding {
+	return diagnose.Finding{
+		Code: "lo_down", Severity: diagnose.Error, Cause: "interface lo is down",
+		Evidence: "flags of lo: LOOPBACK", Fix: "ip link set lo up",
+	}
+}
+
+func silent(t Target, findings ...diagnose.Finding) Result {
+	return Result{
+		Target: t, Verdict: stats.Unhealthy, Cause: "5 of 5 probes lost", Findings: findings, ExitCode: 1,
+		Summary: stats.Summary{
+			Sent: 5, Lost: 5, LossPercent: 100, LongestLoss: 5, Pipe: 5,
+			Duration: 600_100_000, SendSpan: 200_499_999,
+		},
+	}
+}
+
+func one(r Result) Report {
+	return Report{Results: []Result{r}, Verdict: r.Verdict, ExitCode: r.ExitCode}
+}
+
+func healthyScenario(name string, t Target, o Options) scenario {
+	return scenario{name: name, options: o, starts: []Target{t}, events: five(t), report: one(healthy(t))}
+}
+
+// troubles are all kinds of events but a plain run.
+func troubles() []told {
+	t := target4()
+	nobody := answer(ping.Foreign, 0, netip.MustParseAddr("127.0.0.9"), 0)
+	noTTL := answer(ping.Reply, 8, v4, 50_000)
+	noTTL.TTL = 0
+	var out []told
+	for _, e := range []ping.Event{
+		event(ping.Sent, 1, v4),
+		event(ping.NoAnswer, 1, v4),
+		event(ping.Sent, 2, v4),
+		answer(ping.Reply, 2, v4, 40_000),
+		answer(ping.Reply, 1, v4, 50_040_000),
+		answer(ping.Duplicate, 2, v4, 60_000),
+		event(ping.Sent, 3, v4),
+		corrupt(3, 64, ping.Mismatch{Offset: 17, Want: 0x11, Got: 0x9, WantLen: 56, GotLen: 56}),
+		event(ping.Sent, 4, v4),
+		corrupt(4, 28, ping.Mismatch{Offset: 20, WantLen: 56, GotLen: 20}),
+		event(ping.Sent, 5, v4),
+		refused(5, v4, ping.Fault{Errno: syscall.ECONNREFUSED, ICMP: true, Type: 3, Code: 3}),
+		event(ping.Sent, 6, v4),
+		refused(6, v4, ping.Fault{Errno: syscall.EPERM}),
+		event(ping.Sent, 7, v4),
+		event(ping.Timeout, 7, v4),
+		answer(ping.Late, 7, v4, 412_345_678),
+		nobody,
+		event(ping.Sent, 8, v4),
+		noTTL,
+		event(ping.Sent, 65537, v4),
+		answer(ping.Reply, 65537, v4, 50_000),
+		event(ping.Sent, 65538, v4),
+		event(ping.Timeout, 65538, v4),
+	} {
+		out = append(out, told{t, e})
+	}
+	return out
+}
+
+func troubled() Result {
+	return Result{
+		Target: target4(), Verdict: stats.Unhealthy, Cause: "6 of 10 probes without a right answer", ExitCode: 1,
+		Findings: []diagnose.Finding{
+			{
+				Code: "duplicate_replies", Severity: diagnose.Warning, Cause: "1 reply came twice",
+				Evidence: "icmp_seq=2", Fix: "",
+			},
+			{
+				Code: "payload_corrupted", Severity: diagnose.Error, Cause: "2 replies came back with other data",
+				Evidence: "first at data byte 17 of icmp_seq=3; net.core.x = 1, at a time when nobody looked",
+				Fix:      "memtest86+",
+			},
+		},
+		Summary: stats.Summary{
+			Sent: 10, Received: 4, Late: 1, Lost: 1, Corrupted: 2, SendErrors: 2, Duplicates: 1, Foreign: 1,
+			LossPercent: 60, LongestLoss: 5, Duration: 1_012_345_678, SendSpan: 450_500_000, Pipe: 2, EWMA: 6_300_000,
+			RTT: stats.Distribution{
+				Count: 5, Min: 40_000, Mean: 10_048_000, Max: 50_040_000, StdDev: 19_996_000,
+				P50: 50_000, P90: 50_040_000, P99: 50_040_000, P999: 50_040_000, Jitter: 9_000_000,
+			},
+		},
+	}
+}
+
+func noSocket() Report {
+	t := target4()
+	t.Method = ""
+	return one(Result{
+		Target: t, Verdict: stats.Unhealthy, Cause: "no ICMP socket", ExitCode: 2,
+		Findings: []diagnose.Finding{{
+			Code: "icmp_not_permitted", Severity: diagnose.Error, Cause: "ICMP sockets are not permitted",
+			Evidence: "datagram: EACCES, raw: EPERM; gid 1000 is outside 1 to 0",
+			Fix:      `sysctl -w net.ipv4.ping_group_range="0 2147483647"`,
+		}},
+	})
+}
+
+func missing6() Result {
+	r := Result{
+		Target: target6(), Verdict: stats.Unhealthy, Cause: "1 of 1 probes refused", ExitCode: 1,
+		Findings: []diagnose.Finding{{
+			Code: "addr_missing", Severity: diagnose.Error, Cause: "::1 is not on lo",
+			Evidence: "addresses of lo: 127.0.0.1/8", Fix: "ip addr add ::1/128 dev lo",
+		}},
+	}
+	r.Summary = stats.Summary{Sent: 1, SendErrors: 1, LossPercent: 100, LongestLoss: 1, Duration: 20_000}
+	return r
+}
+
+func bothFamilies() scenario {
+	a, b := target4(), target6()
+	events := append(five(a)[:4], told{b, event(ping.Sent, 1, v6)},
+		told{b, refused(1, v6, ping.Fault{Errno: syscall.ECONNREFUSED, ICMP: true, Type: 1, Code: 4})})
+	events = append(events, five(a)[4:]...)
+	return scenario{
+		name: "both", starts: []Target{a, b}, events: events,
+		report: Report{Results: []Result{healthy(a), missing6()}, Verdict: stats.Unhealthy, ExitCode: 1},
+	}
+}
+
+func bothHealthy() scenario {
+	a, b := target4(), target6()
+	a.Name, b.Name = "localhost", "localhost"
+	return scenario{
+		name: "both-healthy", starts: []Target{a, b}, events: append(five(a), five(b)...),
+		report: Report{Results: []Result{healthy(a), healthy(b)}, Verdict: stats.Healthy},
+	}
+}
+
+func interrupted() scenario {
+	t := target6()
+	return scenario{
+		name: "interrupted", starts: []Target{t}, events: []told{{t, event(ping.Sent, 1, v6)}},
+		report: one(Result{
+			Target: t, Verdict: stats.Unknown, Cause: "nothing was decided", ExitCode: 1,
+			Summary: stats.Summary{Sent: 1, InFlight: 1, Pipe: 1},
+		}),
+	}
+}
+
+func degraded() scenario {
+	t, r := target4(), healthy(target4())
+	r.Verdict, r.Cause, r.Summary.Duplicates = stats.Degraded, "2 duplicate replies", 2
+	r.Findings = []diagnose.Finding{
+		{Code: "clock_stepped", Severity: diagnose.Info, Cause: "the wall clock was set", Evidence: "by 3 s"},
+		{
+			Code: "duplicate_replies", Severity: diagnose.Warning, Cause: "2 replies came twice",
+			Evidence: "icmp_seq=3, icmp_seq=4", Fix: "look for a second responder with tcpdump -ni lo icmp",
+		},
+	}
+	return scenario{name: "degraded", starts: []Target{t}, events: five(t), report: one(r)}
+}
+
+func scenarios() []scenario {
+	named, sourced, patterned := target6(), target4(), target4()
+	named.Name = "localhost"
+	sourced.Source, sourced.Interface = netip.MustParseAddr("127.0.0.2"), "lo"
+	patterned.Pattern, patterned.Source = []byte{0xff, 0}, netip.MustParseAddr("127.0.0.2")
+	t := target4()
+	fix := diagnose.Finding{Code: "route_missing", Severity: diagnose.Error, Cause: "no route to 127.0.0.1",
+		Evidence: "table local is empty", Fix: "ip route add local 127.0.0.0/8 dev lo table local"}
+	flood := healthyScenario("flood", t, Options{Flood: true, Terminal: true, PacingShown: true})
+	flood.report.Results[0].Summary.Pipe = 3
+	trouble := func(name string, o Options) scenario {
+		return scenario{name: name, options: o, starts: []Target{t}, events: troubles(), report: one(troubled())}
+	}
+	typical := healthyScenario("typical", t, Options{})
+	typical.report.Results[0].Summary.RTT = stats.Distribution{
+		Count: 5, Min: 30_000, Mean: 33_400, Max: 45_000, StdDev: 5_834,
+		P50: 31_000, P90: 45_000, P99: 45_000, P999: 45_000, Jitter: 4_000,
+	}
+	return []scenario{
+		typical,
+		healthyScenario("healthy", t, Options{}),
+		healthyScenario("name", named, Options{}),
+		healthyScenario("source", sourced, Options{}),
+		healthyScenario("pattern", patterned, Options{Audible: true}),
+		healthyScenario("quiet", patterned, Options{Quiet: true, Audible: true, Outstanding: true}),
+		trouble("trouble", Options{Outstanding: true}),
+		trouble("verbose", Options{Outstanding: true, Verbose: true, Timestamp: true, Precise: true}),
+		trouble("ping-only", Options{Outstanding: true, Verbose: true, PingOnly: true}),
+		flood,
+		degraded(),
+		{name: "lost", starts: []Target{t}, events: lost(t), report: one(silent(t, loDown(), fix))},
+		{name: "lost-no-finding", starts: []Target{t}, events: lost(t), report: one(silent(t))},
+		{name: "no-socket", report: noSocket()},
+		{name: "ping-only-no-socket", options: Options{PingOnly: true}, report: noSocket()},
+		interrupted(),
+		bothFamilies(),
+		bothHealthy(),
+	}
+}
+
+func lost(t Target) []told {
+	var out []told
+	for seq := range uint64(5) {
+		out = append(out, told{t, event(ping.Sent, seq+1, t.Address)})
+	}
+	for seq := range uint64(5) {
+		out = append(out, told{t, event(ping.Timeout, seq+1, t.Address)})
+	}
+	return out
+}

@@ -1,0 +1,368 @@
+package report
+
+import (
+	"encoding/hex"
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"lping/ping"
+	"lping/platform/diagnose"
+	"lping/stats"
+)
+
+const (
+	icmpHeader = 8
+	ipv4Header = 20
+	// columns is the width that lping's own lines keep where they can.
+	columns = 79
+)
+
+// text writes ping's own lines. What ping does not print stands between the last reply and the empty line before
+// the statistics, where the programs that parse ping skip it.
+type text struct {
+	lines
+	o Options
+}
+
+// NewText is the format text: the lines of iputils ping.
+func NewText(w io.Writer, o Options) Renderer { return &text{lines: newLines(w), o: o} }
+
+// Start writes the banner.
+func (t *text) Start(target Target) error {
+	if len(target.Pattern) > 0 && !t.o.Quiet {
+		b := hex.AppendEncode(append(t.buf[:0], "PATTERN: 0x"...), target.Pattern)
+		if err := t.put(b); err != nil {
+			return err
+		}
+	}
+	return t.put(appendBanner(t.buf[:0], target))
+}
+
+func appendBanner(b []byte, t Target) []byte {
+	b = append(b, "PING "...)
+	b = append(b, displayName(t)...)
+	b = append(b, " ("...)
+	b = append(t.Address.AppendTo(b), ") "...)
+	b = appendOrigin(b, t)
+	b = strconv.AppendInt(b, int64(t.Size), 10)
+	if !t.Address.Unmap().Is4() {
+		return append(b, " data bytes"...)
+	}
+	b = strconv.AppendInt(append(b, '('), int64(t.Size+icmpHeader+ipv4Header), 10)
+	return append(b, ") bytes of data."...)
+}
+
+// appendOrigin appends where the probes come from, if that was asked for. A source alone leaves a space before the
+// colon, as in ping.
+func appendOrigin(b []byte, t Target) []byte {
+	if !t.Source.IsValid() && t.Interface == "" {
+		return b
+	}
+	from := t.Source
+	if !from.IsValid() {
+		from = t.Address
+	}
+	b = append(from.AppendTo(append(b, "from "...)), ' ')
+	return append(append(b, clean(t.Interface)...), ": "...)
+}
+
+// Event writes the line of one event, if it has one.
+func (t *text) Event(target Target, e ping.Event) error {
+	switch {
+	case t.o.Quiet:
+		return nil
+	case t.o.Flood:
+		return t.flood(e.Kind)
+	}
+	switch e.Kind {
+	case ping.Reply, ping.Duplicate, ping.Late:
+		return t.reply(target, e)
+	case ping.Corrupt:
+		return t.corrupt(target, e)
+	case ping.SendError:
+		return t.sendError(target, e)
+	case ping.NoAnswer:
+		return t.noAnswer(e)
+	case ping.Foreign:
+		return t.foreign(target, e)
+	}
+	return nil
+}
+
+// flood draws a dot for a probe and takes one back for an answer, so that what stays is what is missing.
+func (t *text) flood(k ping.Kind) error {
+	if !t.o.Terminal {
+		return nil
+	}
+	switch k {
+	case ping.Sent:
+		return t.putRaw(append(t.buf[:0], '.'))
+	case ping.Reply, ping.Duplicate, ping.Late:
+		b := append(t.buf[:0], '\b')
+		if t.o.Audible {
+			b = append(b, '\a')
+		}
+		return t.putRaw(b)
+	}
+	return nil
+}
+
+// reply writes the line of a right answer. The bell stands where ping has it, before the newline.
+func (t *text) reply(target Target, e ping.Event) error {
+	b := t.appendHead(t.begin(e), target, e)
+	b = append(pingTime(append(b, " time="...), e.RTT, t.o.Precise), " ms"...)
+	switch {
+	case e.Kind == ping.Duplicate:
+		b = append(b, " (DUP!)"...)
+	case e.Kind == ping.Late && !t.o.PingOnly:
+		b = append(b, " (LATE)"...)
+	}
+	if t.o.Audible {
+		b = append(b, '\a')
+	}
+	return t.put(b)
+}
+
+// begin starts a line about a probe.
+func (t *text) begin(e ping.Event) []byte {
+	if !t.o.Timestamp {
+		return t.buf[:0]
+	}
+	return append(unixTime(append(t.buf[:0], '['), e.Time), "] "...)
+}
+
+// appendHead appends what every answer has in front of its time.
+func (t *text) appendHead(b []byte, target Target, e ping.Event) []byte {
+	b = append(strconv.AppendInt(b, int64(e.Bytes), 10), " bytes from "...)
+	b = append(appendPeer(b, target, source(target, e)), ": "...)
+	b = appendSeq(b, e.Seq)
+	if t.o.Verbose {
+		b = strconv.AppendUint(append(b, " ident="...), uint64(e.Ident), 10)
+	}
+	if e.TTL > 0 {
+		b = strconv.AppendInt(append(b, " ttl="...), int64(e.TTL), 10)
+	}
+	return b
+}
+
+// appendPeer appends an address, after its name where the user gave one.
+func appendPeer(b []byte, t Target, from netip.Addr) []byte {
+	if from != t.Address || isLiteral(t.Name) {
+		return from.AppendTo(b)
+	}
+	b = append(append(b, clean(t.Name)...), " ("...)
+	return append(from.AppendTo(b), ')')
+}
+
+// appendSeq appends the sequence number as it is on the wire, which is what ping prints.
+func appendSeq(b []byte, seq uint64) []byte {
+	return strconv.AppendUint(append(b, "icmp_seq="...), uint64(uint16(seq)), 10)
+}
+
+// corrupt writes the answer and what is wrong with it.
+func (t *text) corrupt(target Target, e ping.Event) error {
+	b := t.appendHead(t.begin(e), target, e)
+	if t.o.Audible {
+		b = append(b, '\a')
+	}
+	if err := t.put(b); err != nil {
+		return err
+	}
+	m := e.Wrong
+	if m.Offset < min(m.WantLen, m.GotLen) {
+		return t.put(appendWrongByte(t.buf[:0], m))
+	}
+	if t.o.PingOnly {
+		return nil
+	}
+	b = strconv.AppendInt(append(t.buf[:0], "wrong data length "...), int64(m.GotLen), 10)
+	return t.put(strconv.AppendInt(append(b, " should be "...), int64(m.WantLen), 10))
+}
+
+func appendWrongByte(b []byte, m ping.Mismatch) []byte {
+	b = strconv.AppendInt(append(b, "wrong data byte #"...), int64(m.Offset), 10)
+	b = strconv.AppendUint(append(b, " should be 0x"...), uint64(m.Want), 16)
+	return strconv.AppendUint(append(b, " but was 0x"...), uint64(m.Got), 16)
+}
+
+// sendError writes why a probe could not be delivered. What send itself refuses, ping tells on stderr only.
+func (t *text) sendError(target Target, e ping.Event) error {
+	b, f := t.begin(e), e.Fault
+	if f.ICMP {
+		b = appendPeer(append(b, "From "...), target, source(target, e))
+		b = append(appendSeq(append(b, ' '), e.Seq), ' ')
+		return t.put(icmpWords(b, target.Address, f.Type, f.Code))
+	}
+	if t.o.PingOnly {
+		return nil
+	}
+	b = append(appendSeq(b, e.Seq), " send: "...)
+	b = append(append(b, f.Errno.Error()...), " ("...)
+	return t.put(append(append(b, errnoName(f.Errno)...), ')'))
+}
+
+func (t *text) noAnswer(e ping.Event) error {
+	if !t.o.Outstanding {
+		return nil
+	}
+	return t.put(appendSeq(append(t.begin(e), "no answer yet for "...), e.Seq))
+}
+
+func (t *text) foreign(target Target, e ping.Event) error {
+	if !t.o.Verbose || t.o.PingOnly {
+		return nil
+	}
+	b := source(target, e).AppendTo(append(t.buf[:0], "foreign reply from "...))
+	b = strconv.AppendInt(append(b, ": "...), int64(e.Bytes), 10)
+	return t.put(append(b, " bytes"...))
+}
+
+// Finish writes, for each family, lping's lines and then ping's statistics.
+func (t *text) Finish(r Report) error {
+	for _, result := range r.Results {
+		b := t.buf[:0]
+		switch {
+		case !t.o.PingOnly:
+			b = appendOwn(b, result)
+		case result.Target.Method == "" && result.Summary.Sent == 0:
+			continue // without a socket ping prints nothing here
+		}
+		if err := t.putRaw(t.appendStatistics(b, result)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendOwn appends lping's lines: the verdict, and what was found.
+func appendOwn(b []byte, r Result) []byte {
+	b = append(appendVerdict(b, r), '\n')
+	for _, f := range r.Findings {
+		b = appendFinding(b, f)
+	}
+	return b
+}
+
+// appendVerdict appends the verdict, its cause, the method and the percentiles, in two lines where one is full.
+func appendVerdict(b []byte, r Result) []byte {
+	items := make([]string, 0, 3)
+	for _, s := range []string{r.Cause, r.Target.Method} {
+		if s != "" {
+			items = append(items, inert(s))
+		}
+	}
+	if r.Summary.RTT.Count > 0 {
+		items = append(items, percentiles(r.Summary.RTT))
+	}
+	verdict := r.Verdict.String()
+	b, width := append(b, verdict...), len(verdict)
+	for i, item := range items {
+		separator := ": "
+		if i > 0 {
+			separator = ", "
+		}
+		if i > 0 && width+len(separator)+len(item) > columns {
+			separator, width = ",\n  ", 0
+		}
+		b, width = append(append(b, separator...), item...), width+len(separator)+len(item)
+	}
+	return b
+}
+
+// percentiles names the unit once, which keeps the verdict of a healthy run on one line.
+func percentiles(d stats.Distribution) string {
+	b := threeDecimals([]byte("p50/p90/p99/p99.9 "), d.P50)
+	b = threeDecimals(append(b, '/'), d.P90)
+	b = threeDecimals(append(b, '/'), d.P99)
+	b = threeDecimals(append(b, '/'), d.P999)
+	return string(append(threeDecimals(append(b, ", jitter "...), d.Jitter), " ms"...))
+}
+
+// appendFinding appends a finding, its evidence on a line of its own where the first is full, and its fix.
+func appendFinding(b []byte, f diagnose.Finding) []byte {
+	cause, evidence := inert(f.Code)+": "+inert(f.Cause), inert(f.Evidence)
+	b = append(b, cause...)
+	switch {
+	case evidence == "":
+	case len(cause)+len(evidence)+len(" ()") <= columns:
+		b = append(append(append(b, " ("...), evidence...), ')')
+	default:
+		b = append(append(b, "\n  evidence: "...), evidence...)
+	}
+	if f.Fix != "" {
+		b = append(append(b, "\n  fix: "...), inert(f.Fix)...)
+	}
+	return append(b, '\n')
+}
+
+// inert is s without what the parsers of ping take for a part of the statistics: a lone = and a lone "time".
+func inert(s string) string {
+	s = clean(s)
+	if padded := " " + s + " "; !strings.Contains(padded, " = ") && !strings.Contains(padded, " time ") {
+		return s
+	}
+	var b strings.Builder
+	glued := true
+	for _, word := range strings.Fields(s) {
+		if !glued && word != "=" {
+			b.WriteByte(' ')
+		}
+		if glued = word == "="; word == "time" {
+			word = "Time"
+		}
+		b.WriteString(word)
+	}
+	return b.String()
+}
+
+// appendStatistics appends ping's last lines.
+func (t *text) appendStatistics(b []byte, r Result) []byte {
+	b = append(append(b, "\n--- "...), displayName(r.Target)...)
+	b = append(b, " ping statistics ---\n"...)
+	b = append(appendCounters(b, r.Summary), '\n')
+	return append(t.appendTimes(b, r.Summary), '\n')
+}
+
+// appendCounters appends what became of the probes.
+func appendCounters(b []byte, s stats.Summary) []byte {
+	b = append(strconv.AppendUint(b, s.Sent, 10), " packets transmitted, "...)
+	b = append(strconv.AppendUint(b, s.Received, 10), " received"...)
+	b = appendCount(b, s.Duplicates, " duplicates")
+	b = appendCount(b, s.Corrupted, " corrupted")
+	b = appendCount(b, s.SendErrors, " errors")
+	if s.Sent > 0 {
+		b = append(lossPercent(append(b, ", "...), s.LossPercent), "% packet loss"...)
+	}
+	b = strconv.AppendInt(append(b, ", time "...), int64(s.SendSpan.Round(time.Millisecond)/time.Millisecond), 10)
+	return append(b, "ms"...)
+}
+
+func appendCount(b []byte, n uint64, what string) []byte {
+	if n == 0 {
+		return b
+	}
+	return append(strconv.AppendUint(append(b, ", +"...), n, 10), what...)
+}
+
+// appendTimes appends the round trips; nothing where no reply came, so that an empty line ends the block.
+func (t *text) appendTimes(b []byte, s stats.Summary) []byte {
+	if s.Received == 0 {
+		return b
+	}
+	b = threeDecimals(append(b, "rtt min/avg/max/mdev = "...), s.RTT.Min)
+	b = threeDecimals(append(b, '/'), s.RTT.Mean)
+	b = threeDecimals(append(b, '/'), s.RTT.Max)
+	b = append(threeDecimals(append(b, '/'), s.RTT.StdDev), " ms"...)
+	if s.Pipe > 1 {
+		b = strconv.AppendInt(append(b, ", pipe "...), int64(s.Pipe), 10)
+	}
+	if !t.o.PacingShown || s.Sent < 2 {
+		return b
+	}
+	gap := s.SendSpan.Microseconds() / int64(s.Sent-1)
+	b = appendMillis(append(b, ", ipg/ewma "...), gap, 3)
+	return append(threeDecimals(append(b, '/'), s.EWMA), " ms"...)
+}
