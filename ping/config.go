@@ -68,6 +68,8 @@ type Config struct {
 	// Preload is how many probes leave at once at the start, and how many may be unanswered in Flood
 	// and Adaptive; 0 means 1.
 	Preload int
+	// UserTime makes every RTT end with the return of the read, even where the kernel has time stamps.
+	UserTime bool
 	// TTL is the time to live or hop limit, 1 to 255; 0 means the system's default.
 	TTL int
 	// TOS is the type of service or traffic class, 0 to 255.

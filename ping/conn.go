@@ -34,8 +34,15 @@ type packet struct {
 	from netip.Addr
 	// ttl is 0 where the system did not tell.
 	ttl int
+	// at is when the read returned; the zero time where the conn leaves that to its caller.
+	at time.Time
+	// kernel is when it arrived, or left, by the kernel's stamp: the wall clock in ns since 1970; 0 where there is none.
+	kernel int64
 	// fault is set (Errno is not 0) where this is a report about a message of ours.
 	fault Fault
+	// stamp is set where this says no more than when send stampID left.
+	stamp   bool
+	stampID uint32
 }
 
 // Socket is what Open found.
@@ -46,6 +53,8 @@ type Socket struct {
 	Local netip.Addr
 	// Ident is the echo identifier.
 	Ident uint16
+	// Stamps says that RTTs end with the kernel's receive stamp, where the wall clock allows it.
+	Stamps bool
 	// Sum says that the checksum of requests is not computed by the kernel.
 	Sum bool
 }

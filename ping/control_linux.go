@@ -14,14 +14,16 @@ const (
 	extErrLen       = 16
 	originICMP      = 2 // SO_EE_ORIGIN_ICMP
 	originICMP6     = 3 // SO_EE_ORIGIN_ICMP6
+	originStamp     = 4 // SO_EE_ORIGIN_TIMESTAMPING
+	extErrData      = 12
 	offenderAddrV4  = extErrLen + 4
 	offenderAddrV6  = extErrLen + 8
 	offenderEndOfV4 = offenderAddrV4 + 4
 	offenderEndOfV6 = offenderAddrV6 + 16
 )
 
-// parseControl reads the control messages of one recvmsg (cmsg(3)) into p: the TTL or hop limit, and what the
-// kernel reports about a message sent earlier. What does not fit is passed over.
+// parseControl reads the control messages of one recvmsg (cmsg(3)) into p: the TTL or hop limit, the stamp, and
+// what the kernel reports about a message sent earlier. What does not fit is passed over.
 func parseControl(b []byte, p *packet) {
 	for len(b) >= unix.SizeofCmsghdr {
 		// cmsg_len is a size_t, the two ints after it are the level and the type.
@@ -45,6 +47,8 @@ func applyControl(level, typ int32, data []byte, p *packet) {
 	case level == unix.IPPROTO_IP && typ == unix.IP_TTL && len(data) >= 4,
 		level == unix.IPPROTO_IPV6 && typ == unix.IPV6_HOPLIMIT && len(data) >= 4:
 		p.ttl = int(binary.NativeEndian.Uint32(data) & 0xff)
+	case level == unix.SOL_SOCKET && typ == unix.SCM_TIMESTAMPING:
+		p.kernel = parseStamp(data)
 	case level == unix.IPPROTO_IP && typ == unix.IP_RECVERR && len(data) >= extErrLen,
 		level == unix.IPPROTO_IPV6 && typ == unix.IPV6_RECVERR && len(data) >= extErrLen:
 		applyReport(data, p)
@@ -53,6 +57,10 @@ func applyControl(level, typ int32, data []byte, p *packet) {
 
 // applyReport takes a struct sock_extended_err into p.
 func applyReport(data []byte, p *packet) {
+	if data[4] == originStamp {
+		p.stamp, p.stampID = true, binary.NativeEndian.Uint32(data[extErrData:])
+		return
+	}
 	p.fault = Fault{
 		Errno: syscall.Errno(binary.NativeEndian.Uint32(data)),
 		ICMP:  data[4] == originICMP || data[4] == originICMP6,

@@ -28,11 +28,13 @@ const (
 	SendError
 	// Foreign: a reply on our socket that answers no probe of this run.
 	Foreign
+	// ClockStep: the wall clock was set while probes were under way; their RTTs end with the return of the read.
+	ClockStep
 )
 
 var kindNames = [...]string{
 	Sent: "sent", Reply: "reply", Duplicate: "duplicate", NoAnswer: "no-answer", Timeout: "timeout",
-	Late: "late", Corrupt: "corrupt", SendError: "error", Foreign: "foreign",
+	Late: "late", Corrupt: "corrupt", SendError: "error", Foreign: "foreign", ClockStep: "clock-step",
 }
 
 // String is the event's name in lower case.
@@ -46,14 +48,19 @@ func (k Kind) String() string {
 // Event is one thing that happened in a run. It is a value: keep it as long as you like.
 type Event struct {
 	Kind Kind
-	// Seq is the probe's number, from 1, 64 bits; 0 for Foreign. On the wire stand its low 16 bits.
+	// Seq is the probe's number, from 1, 64 bits; 0 for Foreign and ClockStep. On the wire stand its low 16 bits.
 	Seq uint64
 	// Time is when the event was noticed, with a monotonic reading.
 	Time time.Time
 	// From is who answered or reported the error; the target for Sent, NoAnswer, Timeout and local errors.
 	From netip.Addr
-	// RTT is from just before the send to the return of the read; Reply, Duplicate and Late only.
-	RTT time.Duration
+	// RTT is from just before the send to the kernel's receive stamp (Stamped) or to the return of the read; Reply,
+	// Duplicate and Late only.
+	RTT     time.Duration
+	Stamped bool
+	// Split divides a stamped round trip, where the kernel told when the probe left too (Divided).
+	Split   Split
+	Divided bool
 	// TTL is the reply's time to live or hop limit, 0 where the system did not tell.
 	TTL int
 	// Bytes is the length of the ICMP message that arrived, header included.

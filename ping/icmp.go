@@ -41,7 +41,7 @@ func listen(c Config, method string) (conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return upgrade(ic)
+	return upgrade(ic, c)
 }
 
 // network is the name that icmp.ListenPacket knows the socket by. Protocols are numbers: names would be looked up.

@@ -9,28 +9,28 @@ const floodFloor = 10 * time.Millisecond
 type pacer struct {
 	interval        time.Duration
 	flood, adaptive bool
-	preload         int
+	preload         uint64
 
-	sent int           // how many of the preload have left
+	sent uint64        // how many of the preload have left
 	last time.Duration // when the last probe left
 	next time.Duration // when the next is due, at a steady interval
 	srtt time.Duration // smoothed RTT (RFC 6298, section 2: weight 1/8)
 }
 
 func newPacer(c Config) pacer {
-	return pacer{interval: c.Interval, flood: c.Flood, adaptive: c.Adaptive, preload: c.Preload}
+	return pacer{interval: c.Interval, flood: c.Flood, adaptive: c.Adaptive, preload: uint64(c.Preload)}
 }
 
-// due is when the next probe may leave, with so many in flight.
-func (p *pacer) due(inFlight int) time.Duration {
+// due is when the next probe may leave, with so many unanswered.
+func (p *pacer) due(unanswered uint64) time.Duration {
 	switch {
 	case p.sent < p.preload:
 		return 0
-	case p.flood && inFlight < p.preload:
+	case p.flood && unanswered < p.preload:
 		return 0
 	case p.flood:
 		return p.last + floodFloor
-	case p.adaptive && inFlight < p.preload:
+	case p.adaptive && unanswered < p.preload:
 		return p.last + min(p.srtt, p.interval)
 	case p.adaptive:
 		return p.last + p.interval

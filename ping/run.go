@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -54,7 +53,6 @@ func (p *Pinger) Run(ctx context.Context, emit func(Event)) error {
 	woken := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(woken)
-		r.cancelled.Store(true)
 		p.conn.wake()
 	})
 	defer func() {
@@ -62,15 +60,13 @@ func (p *Pinger) Run(ctx context.Context, emit func(Event)) error {
 			<-woken // so that wake never meets a closed socket
 		}
 	}()
-	for {
-		if r.cancelled.Load() {
-			return context.Cause(ctx)
-		}
+	for ctx.Err() == nil {
 		more, err := r.step()
 		if err != nil || !more {
 			return err
 		}
 	}
+	return context.Cause(ctx)
 }
 
 // run is the state of one call of Run.
@@ -85,14 +81,18 @@ type run struct {
 	v6     bool
 	buf    []byte
 	start  time.Time
+	// stamps and clock are set where the kernel gives time stamps.
+	stamps stamper
+	clock  *stampClock
 
 	received uint64
+	// acked is the latest probe that an answer came for.
+	acked uint64
 	// reports counts what the kernel told about probes that were sent before.
 	reports    uint64
 	readErrors int
 	// hopeless is set by a send error that cannot heal while nothing was ever answered.
-	hopeless  bool
-	cancelled atomic.Bool
+	hopeless bool
 }
 
 func newRun(p *Pinger, emit func(Event)) *run {
@@ -102,7 +102,7 @@ func newRun(p *Pinger, emit func(Event)) *run {
 	if c.Deadline > 0 {
 		room = 0 // losses are sent again
 	}
-	return &run{
+	r := &run{
 		config: c, conn: p.conn, emit: emit,
 		probe:  newProbe(v6, s.Ident, c.Size, c.Pattern, rand.Uint64(), s.Sum),
 		window: newWindow(room),
@@ -112,18 +112,22 @@ func newRun(p *Pinger, emit func(Event)) *run {
 		buf:    make([]byte, ipv4Max+headerLen+c.Size+slack),
 		start:  time.Now(),
 	}
+	if st, ok := p.conn.(stamper); ok && s.Stamps {
+		r.stamps, r.clock = st, newStampClock(r.start)
+	}
+	return r
 }
 
 // step does what is due and waits for what comes next. It reports whether the run goes on.
 func (r *run) step() (bool, error) {
 	now := time.Since(r.start)
-	if r.over(now) {
-		return false, r.drain() // a duplicate of the last reply may be waiting
-	}
 	if first, ok := r.window.first(); ok && now >= r.window.sentAt(first)+r.config.Timeout {
 		return true, r.expire(now)
 	}
-	if r.maySend() && now >= r.pacer.due(r.window.inFlight) {
+	if r.over(now) {
+		return false, r.drain() // a duplicate of the last reply may be waiting
+	}
+	if r.maySend() && now >= r.pacer.due(r.unanswered()) {
 		if err := r.send(); err != nil {
 			return false, err
 		}
@@ -149,6 +153,10 @@ func (r *run) sentAll() bool {
 
 func (r *run) maySend() bool { return !r.sentAll() && !r.window.full() }
 
+// unanswered is how many probes left after the latest that was answered. Flood and adaptive go by it, as in ping: one
+// loss does not slow them down until its timeout, and a kernel that refuses every probe does not speed them up.
+func (r *run) unanswered() uint64 { return r.window.next - 1 - r.acked }
+
 // wakeAt is when something is due even if nothing arrives.
 func (r *run) wakeAt() time.Duration {
 	at := time.Duration(1<<63 - 1)
@@ -159,7 +167,7 @@ func (r *run) wakeAt() time.Duration {
 		at = min(at, r.window.sentAt(first)+r.config.Timeout)
 	}
 	if r.maySend() {
-		at = min(at, r.pacer.due(r.window.inFlight))
+		at = min(at, r.pacer.due(r.unanswered()))
 	}
 	return at
 }
@@ -171,7 +179,7 @@ func (r *run) send() error {
 	}
 	msg := r.probe.request(r.window.next)
 	before := time.Now()
-	seq := r.window.add(before.Sub(r.start))
+	seq := r.window.add(before.Sub(r.start), before.UnixNano())
 	err := r.conn.send(msg)
 	r.pacer.left(r.window.sentAt(seq))
 	r.tell(Event{Kind: Sent, Seq: seq, Time: before})
@@ -189,7 +197,8 @@ func (r *run) sendFailed(seq uint64, err error) error {
 		return err
 	}
 	if r.reports != reports && r.window.of(seq) == inFlight {
-		r.window.resent(seq, time.Since(r.start))
+		now := time.Now()
+		r.window.resent(seq, now.Sub(r.start), now.UnixNano())
 		if err = r.conn.send(r.probe.request(seq)); err == nil {
 			return nil
 		}
@@ -263,9 +272,13 @@ func (r *run) expire(now time.Duration) error {
 		if !ok || r.window.sentAt(seq)+r.config.Timeout > now {
 			return nil
 		}
-		r.window.settle(seq, lost)
-		r.tell(Event{Kind: Timeout, Seq: seq, Time: time.Now()})
+		r.lose(seq)
 	}
+}
+
+func (r *run) lose(seq uint64) {
+	r.window.settle(seq, lost)
+	r.tell(Event{Kind: Timeout, Seq: seq, Time: time.Now()})
 }
 
 // receive reads and handles one packet, waiting until the given time. It reports whether there was one.
@@ -274,7 +287,10 @@ func (r *run) receive(until time.Time) (bool, error) {
 	switch {
 	case err == nil:
 		r.readErrors = 0
-		r.handle(p, time.Now())
+		if p.at.IsZero() {
+			p.at = time.Now()
+		}
+		r.handle(p)
 		return true, nil
 	case err == errTimeout || err == errWoken:
 		return false, nil
@@ -287,9 +303,9 @@ func (r *run) receive(until time.Time) (bool, error) {
 }
 
 // handle matches one packet with its probe.
-func (r *run) handle(p packet, at time.Time) {
+func (r *run) handle(p packet) {
 	if p.fault.Errno != 0 {
-		r.handleFault(p, at)
+		r.handleFault(p)
 		return
 	}
 	typ := byte(typeEchoReplyV4)
@@ -300,19 +316,47 @@ func (r *run) handle(p packet, at time.Time) {
 	if err != nil {
 		return // not a reply: our own request on a raw socket, for one
 	}
-	e := Event{Time: at, From: p.from, TTL: max(p.ttl, m.ttl), Bytes: headerLen + len(m.data), Ident: m.ident}
+	e := Event{Time: p.at, From: p.from, TTL: max(p.ttl, m.ttl), Bytes: headerLen + len(m.data), Ident: m.ident}
 	seq, ok := r.window.find(m.seq)
 	if !ok || m.ident != r.ident || !sameHost(p.from, r.config.Address) {
 		r.foreign(e)
 		return
 	}
-	e.Seq, e.RTT = seq, at.Sub(r.start)-r.window.sentAt(seq)
+	e.Seq = seq
+	r.measure(&e, m.seq, p)
 	r.judge(e, m.data)
+}
+
+// measure sets the RTT of an answer. It ends with the kernel's receive stamp where there is one and the wall clock
+// was not set meanwhile, and with the return of the read otherwise.
+func (r *run) measure(e *Event, wire uint16, p packet) {
+	e.RTT = p.at.Sub(r.start) - r.window.sentAt(e.Seq)
+	if r.stamps == nil || p.kernel == 0 {
+		return
+	}
+	steps := r.clock.steps
+	steady := r.clock.steady(p.at, time.Now)
+	if r.clock.steps != steps {
+		r.tell(Event{Kind: ClockStep, Time: p.at})
+	}
+	sent, read := r.window.wallOf(e.Seq), p.at.UnixNano()
+	if !steady || p.kernel < sent || p.kernel > read {
+		return
+	}
+	e.RTT, e.Stamped = time.Duration(p.kernel-sent), true
+	if left := r.stamps.transmitted(wire); left >= sent && left <= p.kernel {
+		e.Split = Split{time.Duration(left - sent), time.Duration(p.kernel - left), time.Duration(read - p.kernel)}
+		e.Divided = true
+	}
 }
 
 // judge gives a reply to probe e.Seq its class.
 func (r *run) judge(e Event, data []byte) {
 	like, was := r.probe.compare(data, e.Seq), r.window.of(e.Seq)
+	if like == same && was == inFlight && e.Stamped && e.RTT > r.config.Timeout {
+		r.lose(e.Seq) // it came too late, but we were later still
+		was = lost
+	}
 	switch {
 	case like == same && was == inFlight:
 		r.window.settle(e.Seq, answered)
@@ -322,15 +366,16 @@ func (r *run) judge(e Event, data []byte) {
 	case like == same && was == lost:
 		r.window.settle(e.Seq, answered)
 		e.Kind = Late
-	case like == same:
+	case like == same && was == answered:
 		e.Kind = Duplicate
 	case like == corrupted && was == inFlight:
-		r.window.settle(e.Seq, failed)
+		r.window.settle(e.Seq, answered)
 		e.Kind, e.RTT, e.Wrong = Corrupt, 0, r.probe.mismatch(data, e.Seq)
 	default:
 		r.foreign(e)
 		return
 	}
+	r.acked = max(r.acked, e.Seq)
 	r.tell(e)
 }
 
@@ -341,7 +386,7 @@ func (r *run) foreign(e Event) {
 }
 
 // handleFault matches an ICMP error with the probe that it quotes.
-func (r *run) handleFault(p packet, at time.Time) {
+func (r *run) handleFault(p packet) {
 	r.reports++
 	typ := byte(typeEchoRequestV4)
 	if r.v6 {
@@ -353,7 +398,7 @@ func (r *run) handleFault(p packet, at time.Time) {
 	}
 	seq, ok := r.window.find(m.seq)
 	if ok && r.window.of(seq) == inFlight && r.probe.quotes(m.data, seq) {
-		r.fail(seq, p.from, p.fault, at)
+		r.fail(seq, p.from, p.fault, p.at)
 	}
 }
 

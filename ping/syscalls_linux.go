@@ -13,14 +13,22 @@ import (
 
 // linuxConn uses the socket below the netpoller: a read that finds its reply costs one system call, a wait is exact
 // to some 50 us where the netpoller rounds up to milliseconds, and what the kernel reports about earlier probes is
-// read from the error queue (ip(7), IP_RECVERR).
+// read from the error queue (ip(7), IP_RECVERR), with the stamps of when they left.
 type linuxConn struct {
 	fd     int
 	wakeFD int // an eventfd (eventfd(2))
 	sock   Socket
+	target netip.Addr
 
-	dst    unix.RawSockaddrAny
+	// dst is nil where the socket is connected: the kernel then knows it, and lets nothing in from elsewhere.
+	dst    *unix.RawSockaddrAny
 	dstLen uintptr
+
+	stamped bool
+	left    transmissions
+	// report is one that turned up while stamps were read; recv returns it next.
+	report    packet
+	reportBuf [reportLen]byte
 
 	// What recvmsg fills; kept here so that a read allocates nothing.
 	header  unix.Msghdr
@@ -29,13 +37,13 @@ type linuxConn struct {
 	control [512]byte
 }
 
+// reportLen is enough of a message of ours to know it by.
+const reportLen = 128
+
 // upgrade replaces the portable conn by a faster one where the system has one.
-func upgrade(ic *icmpConn) (conn, error) {
+func upgrade(ic *icmpConn, c Config) (conn, error) {
 	defer ic.close()
-	lc := &linuxConn{fd: -1, wakeFD: -1, sock: ic.sock}
-	if err := lc.setDestination(ic.target); err != nil {
-		return nil, err
-	}
+	lc := &linuxConn{fd: -1, wakeFD: -1, sock: ic.sock, target: c.Address}
 	err := ic.control(func(fd int) (err error) {
 		lc.fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 		return os.NewSyscallError("fcntl", err)
@@ -47,18 +55,40 @@ func upgrade(ic *icmpConn) (conn, error) {
 		unix.Close(lc.fd)
 		return nil, os.NewSyscallError("eventfd", err)
 	}
+	if err := lc.setUp(c); err != nil {
+		lc.close()
+		return nil, err
+	}
 	return lc, nil
+}
+
+// setUp connects the socket, which saves the kernel a look-up a probe, and asks for time stamps. Where connect is
+// refused every send will be too, and says so for its probe. Where there are no stamps the run does without.
+func (lc *linuxConn) setUp(c Config) error {
+	if err := lc.setDestination(c.Address); err != nil {
+		return err
+	}
+	_, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(lc.fd), uintptr(unsafe.Pointer(lc.dst)), lc.dstLen)
+	if e == 0 {
+		lc.dst, lc.dstLen = nil, 0
+	}
+	if !c.UserTime {
+		lc.stamped = unix.SetsockoptInt(lc.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags) == nil
+		lc.sock.Stamps = lc.stamped
+	}
+	return nil
 }
 
 // setDestination makes the socket address that every send uses.
 func (lc *linuxConn) setDestination(to netip.Addr) error {
+	lc.dst = new(unix.RawSockaddrAny)
 	if to.Is4() {
-		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(&lc.dst))
+		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(lc.dst))
 		sa.Family, sa.Addr = unix.AF_INET, to.As4()
 		lc.dstLen = unix.SizeofSockaddrInet4
 		return nil
 	}
-	sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(&lc.dst))
+	sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(lc.dst))
 	sa.Family, sa.Addr = unix.AF_INET6, to.As16()
 	lc.dstLen = unix.SizeofSockaddrInet6
 	if to.Zone() == "" {
@@ -74,7 +104,10 @@ func (lc *linuxConn) setDestination(to netip.Addr) error {
 
 func (lc *linuxConn) send(msg []byte) error {
 	_, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(lc.fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
-		uintptr(len(msg)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&lc.dst)), lc.dstLen)
+		uintptr(len(msg)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(lc.dst)), lc.dstLen)
+	if lc.stamped {
+		lc.left.add(binary.BigEndian.Uint16(msg[6:]), e == 0)
+	}
 	if e != 0 {
 		return os.NewSyscallError("sendto", e)
 	}
@@ -83,16 +116,21 @@ func (lc *linuxConn) send(msg []byte) error {
 
 // recv reads without waiting first: on loopback the reply is there when send returns.
 func (lc *linuxConn) recv(b []byte, until time.Time) (packet, error) {
-	reported := false
+	reported := lc.stamped
 	for {
+		if lc.report.fault.Errno != 0 {
+			p := lc.report
+			lc.report = packet{}
+			return p, nil
+		}
 		p, err := lc.read(b, 0)
 		if err == nil {
 			return p, nil
 		}
 		idle := err == unix.EAGAIN || err == unix.EINTR
 		if reported || !idle { // the errno of a read is only the sign that a report is waiting
-			if p, rerr := lc.read(b, unix.MSG_ERRQUEUE); rerr == nil {
-				return p, nil
+			if lc.readReports(); lc.report.fault.Errno != 0 {
+				continue
 			}
 		}
 		if !idle {
@@ -101,7 +139,28 @@ func (lc *linuxConn) recv(b []byte, until time.Time) (packet, error) {
 		if reported, err = lc.wait(until); err != nil {
 			return packet{}, err
 		}
+		reported = reported || lc.stamped
 	}
+}
+
+// readReports empties the error queue: of all stamps, and up to the first report about a message.
+func (lc *linuxConn) readReports() {
+	for lc.report.fault.Errno == 0 {
+		p, err := lc.read(lc.reportBuf[:], unix.MSG_ERRQUEUE)
+		switch {
+		case err != nil:
+			return
+		case p.stamp:
+			lc.left.stamp(p.stampID, p.kernel)
+		case p.fault.Errno != 0:
+			lc.report = p
+		}
+	}
+}
+
+func (lc *linuxConn) transmitted(wire uint16) int64 {
+	lc.readReports()
+	return lc.left.at(wire)
 }
 
 // wait waits for a packet, for a report (which it tells), for wake, or for the time.
@@ -135,21 +194,26 @@ func (lc *linuxConn) wait(until time.Time) (reported bool, err error) {
 func (lc *linuxConn) read(b []byte, flags uintptr) (packet, error) {
 	lc.iov.Base = unsafe.SliceData(b)
 	lc.iov.SetLen(len(b))
-	lc.header = unix.Msghdr{Name: (*byte)(unsafe.Pointer(&lc.name)), Namelen: unix.SizeofSockaddrAny, Iov: &lc.iov, Control: &lc.control[0]}
+	lc.header = unix.Msghdr{Iov: &lc.iov, Control: &lc.control[0]}
+	if lc.dst != nil {
+		lc.header.Name, lc.header.Namelen = (*byte)(unsafe.Pointer(&lc.name)), unix.SizeofSockaddrAny
+	}
 	lc.header.SetIovlen(1)
 	lc.header.SetControllen(len(lc.control))
 	n, _, e := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(lc.fd), uintptr(unsafe.Pointer(&lc.header)), unix.MSG_DONTWAIT|flags)
 	if e != 0 {
 		return packet{}, e
 	}
-	p := packet{msg: b[:n], from: lc.sender()}
+	p := packet{msg: b[:n], from: lc.sender(), at: time.Now()}
 	parseControl(lc.control[:min(int(lc.header.Controllen), len(lc.control))], &p)
 	return p, nil
 }
 
-// sender is the address that the kernel filled in.
+// sender is the address that the kernel filled in; a connected socket hears nobody but the target.
 func (lc *linuxConn) sender() netip.Addr {
 	switch {
+	case lc.dst == nil:
+		return lc.target
 	case lc.header.Namelen >= unix.SizeofSockaddrInet4 && lc.name.Addr.Family == unix.AF_INET:
 		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&lc.name)).Addr)
 	case lc.header.Namelen >= unix.SizeofSockaddrInet6 && lc.name.Addr.Family == unix.AF_INET6:

@@ -3,4 +3,4 @@
 package ping
 
 // upgrade replaces the portable conn by a faster one where the system has one.
-func upgrade(ic *icmpConn) (conn, error) { return ic, nil }
+func upgrade(ic *icmpConn, _ Config) (conn, error) { return ic, nil }

@@ -11,15 +11,16 @@ type state uint8
 const (
 	unused state = iota
 	inFlight
-	answered
+	answered // right or corrupted
 	lost
-	failed // a send error or a corrupted reply
+	failed // a send error
 )
 
 // window remembers the latest probes: when each left and what became of it. Its size is fixed, whatever the count.
 // A slot is used again only when its probe is decided, so a wire sequence number never stands for two open probes.
 type window struct {
 	sent  []time.Duration // since the start of the run
+	wall  []int64         // the same moment on the wall clock, in ns since 1970
 	state []state
 	// next is the number of the next probe; all probes below oldest are decided.
 	next, oldest uint64
@@ -35,7 +36,9 @@ func newWindow(count uint64) *window {
 	if count == 0 {
 		size = maxWindow
 	}
-	return &window{sent: make([]time.Duration, size), state: make([]state, size), next: 1, oldest: 1}
+	return &window{
+		sent: make([]time.Duration, size), wall: make([]int64, size), state: make([]state, size), next: 1, oldest: 1,
+	}
 }
 
 func (w *window) slot(seq uint64) uint64 { return seq & uint64(len(w.sent)-1) }
@@ -44,16 +47,19 @@ func (w *window) slot(seq uint64) uint64 { return seq & uint64(len(w.sent)-1) }
 func (w *window) full() bool { return w.state[w.slot(w.next)] == inFlight }
 
 // add enters the next probe, sent at now, and returns its number.
-func (w *window) add(now time.Duration) uint64 {
+func (w *window) add(now time.Duration, wall int64) uint64 {
 	seq := w.next
-	w.sent[w.slot(seq)], w.state[w.slot(seq)] = now, inFlight
+	w.state[w.slot(seq)] = inFlight
+	w.resent(seq, now, wall)
 	w.next++
 	w.inFlight++
 	return seq
 }
 
 // resent notes that a probe left again at now.
-func (w *window) resent(seq uint64, now time.Duration) { w.sent[w.slot(seq)] = now }
+func (w *window) resent(seq uint64, now time.Duration, wall int64) {
+	w.sent[w.slot(seq)], w.wall[w.slot(seq)] = now, wall
+}
 
 // find is the latest probe with this sequence number on the wire, if the window still holds it.
 func (w *window) find(wire uint16) (uint64, bool) {
@@ -70,6 +76,9 @@ func (w *window) of(seq uint64) state { return w.state[w.slot(seq)] }
 
 // sentAt is when a probe that the window holds left.
 func (w *window) sentAt(seq uint64) time.Duration { return w.sent[w.slot(seq)] }
+
+// wallOf is sentAt on the wall clock.
+func (w *window) wallOf(seq uint64) int64 { return w.wall[w.slot(seq)] }
 
 // settle notes what became of a probe.
 func (w *window) settle(seq uint64, s state) {

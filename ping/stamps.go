@@ -1,0 +1,58 @@
+package ping
+
+import "time"
+
+// stamper is a conn that takes the kernel's time stamps: of each send, and (in packet.kernel) of each arrival.
+type stamper interface {
+	conn
+	// transmitted is when the message with this sequence number on the wire left, on the wall clock in ns since
+	// 1970; 0 where the kernel did not tell.
+	transmitted(wire uint16) int64
+}
+
+// maxDrift is what the wall clock may move against the monotonic one between two readings and still not have been
+// set. It leaves room for the 500 ppm that adjtime(2) allows over a second, and for an interrupt between the readings.
+const maxDrift = time.Millisecond
+
+// stampClock turns the kernel's stamps, which are on the wall clock, into spans. It never subtracts one from a
+// monotonic reading, and takes a wall clock that was set for what it is.
+type stampClock struct {
+	// offset is wall clock less monotonic clock since the start of the run.
+	offset time.Duration
+	start  time.Time
+	wall   int64
+	steps  uint64
+}
+
+func newStampClock(start time.Time) *stampClock {
+	return &stampClock{start: start, wall: start.UnixNano()}
+}
+
+// drift is how far the wall clock moved against the monotonic one from the start of the run to t.
+func (c *stampClock) drift(t time.Time) time.Duration {
+	return time.Duration(t.UnixNano()-c.wall) - t.Sub(c.start)
+}
+
+// steady says whether the wall clock kept its pace up to t. Where it did not, now tells a step, which counts, from
+// an interrupt between the two readings that make up t.
+func (c *stampClock) steady(t time.Time, now func() time.Time) bool {
+	if off := c.drift(t) - c.offset; off.Abs() <= maxDrift {
+		c.offset = c.drift(t)
+		return true
+	}
+	if again := c.drift(now()); (again - c.offset).Abs() > maxDrift {
+		c.offset = again
+		c.steps++
+	}
+	return false
+}
+
+// Split is one round trip in its parts, as the kernel's stamps divide it.
+type Split struct {
+	// Send is from just before the send to the kernel's transmit stamp.
+	Send time.Duration
+	// Kernel is from the transmit stamp to the receive stamp.
+	Kernel time.Duration
+	// Wakeup is from the receive stamp to the return of the read.
+	Wakeup time.Duration
+}
