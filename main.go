@@ -1,0 +1,763 @@
+// Command lping says whether the loopback of this machine, container or network namespace is healthy, and if not,
+// why not. It sends ICMP echo requests to 127.0.0.1 or ::1, matches the replies and ends with a verdict.
+//
+//	lping [options] [address]
+//
+// lping -h lists the options; the README explains the output and the exit status.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"lping/ping"
+	"lping/ping/cmdline"
+	"lping/ping/report"
+	"lping/platform"
+	"lping/stats"
+)
+
+func main() { os.Exit(run(context.Background(), os.Args, os.LookupEnv, os.Stdout, os.Stderr)) }
+
+// run is the command without its process: it never ends that, and writes to no other place.
+func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
+	in := readInput(args, lookup)
+	status, err := execute(ctx, in, stdout, stderr)
+	if err == nil {
+		return status
+	}
+	if !errors.Is(err, syscall.EPIPE) { // who closed the pipe knows enough
+		printError(stderr, err)
+	}
+	return in.scheme.notChecked()
+}
+
+// printError writes the two lines of an error: what is wrong, and what to write instead.
+func printError(w io.Writer, err error) {
+	fmt.Fprintln(w, "lping: error:", err)
+	hint := "lping -h lists the options"
+	if e, ok := errors.AsType[*cmdline.Error](err); ok {
+		hint = e.Hint
+	} else if e, ok := errors.AsType[*hintedError](err); ok {
+		hint = e.hint
+	}
+	fmt.Fprintln(w, "lping: hint:", hint)
+}
+
+// hintedError is an error of the system, and what to do about it.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+
+// The options, in the order of the help.
+
+// option is one line of the help, and what the parsers must know of an option.
+type option struct {
+	short, long string
+	// value names what the option takes, empty for a switch; example is a value for hints.
+	value, example string
+	usage          string
+}
+
+func options() []option {
+	return []option{
+		{short: "4", long: "ipv4", usage: "check 127.0.0.1 (the default)"},
+		{short: "6", long: "ipv6", usage: "check ::1; -4 -6: both at once, one verdict for both"},
+		{short: "c", long: "count", value: "N", example: "5", usage: "probes (5); 0: until interrupted, as with -w or -f alone"},
+		{short: "i", long: "interval", value: "T", example: "0.2", usage: "time between probes (50ms); 0: as the replies come"},
+		{short: "W", long: "timeout", value: "T", example: "0.4", usage: "time for the reply to one probe (400ms); 0: no limit"},
+		{short: "w", long: "deadline", value: "T", example: "10", usage: "time for the run; goes on until -c replies came"},
+		{short: "s", long: "size", value: "N", example: "56", usage: "data bytes (56)"},
+		{short: "p", long: "pattern", value: "HEX", example: "ff00", usage: "up to 16 bytes that fill the data after the nonce"},
+		{short: "f", long: "flood", usage: "as fast as the replies come, at least every 10 ms"},
+		{short: "A", long: "adaptive", usage: "the next probe when the reply to the last came"},
+		{short: "l", long: "preload", value: "N", example: "3", usage: "send N probes at once, then at the interval"},
+		{short: "t", long: "ttl", value: "N", example: "64", usage: "time to live, or hop limit"},
+		{short: "Q", long: "tos", value: "N", example: "0x10", usage: "type of service, or traffic class"},
+		{short: "M", long: "pmtudisc", value: "MODE", example: "do", usage: "path MTU discovery: do, want, dont or probe"},
+		{short: "I", long: "interface", value: "X", example: "lo", usage: "source address, or loopback interface"},
+		{short: "q", long: "quiet", usage: "only the first line, the verdict and the statistics"},
+		{short: "n", long: "numeric", usage: "numeric output; lping prints no other"},
+		{short: "D", long: "timestamp", usage: "the Unix time before each line about a probe"},
+		{short: "O", long: "outstanding", usage: "a line for each probe without an answer so far"},
+		{short: "a", long: "audible", usage: "ring the bell at each reply"},
+		{short: "v", long: "verbose", usage: "show identifiers and foreign replies"},
+		{short: "U", long: "user-latency", usage: "RTT to the return of the read, not to the kernel's stamp"},
+		{short: "3", long: "precision", usage: "every time with three decimals"},
+		{long: "socket", value: "KIND", example: "dgram", usage: "ICMP socket: auto, dgram or raw"},
+		{long: "max-loss", value: "P", example: "60%", usage: "loss that is still healthy (0%)"},
+		{long: "max-rtt", value: "T", example: "5ms", usage: "most for the p99 of the RTT; below 100 replies its median"},
+		{long: "format", value: "F", example: "json", usage: "output: text, line or json"},
+		{short: "j", long: "json", usage: "--format json"},
+		{long: "exit", value: "SCHEME", example: "health", usage: "exit status: ping, health or nagios"},
+		{long: "health", usage: "--format line --exit health, for containers"},
+		{short: "V", long: "version", usage: "print the version"},
+		{short: "h", long: "help", usage: "print this help"},
+	}
+}
+
+const helpHead = `lping checks loopback: it sends ICMP echo requests to 127.0.0.1 or ::1 and says
+whether all is well and, if not, why.
+
+Usage: lping [options] [address]
+
+The address is 127.0.0.1, ::1, localhost, or another address of loopback. T is
+in seconds (0.2) or has a unit (200ms). Every option has a variable as well:
+LPING_COUNT=3 is --count 3. LPING_ADDRESS is the address.
+
+Options:
+`
+
+const helpTail = `
+Examples:
+  lping                     five probes to 127.0.0.1, and the verdict
+  lping -4 -6 --health      both families, one line, exit status 0 or 1
+  lping -f -c 100000 -q     a flood of 100000 probes, only the statistics
+`
+
+func help() string {
+	var b strings.Builder
+	b.WriteString(helpHead)
+	for _, o := range options() {
+		names := "    "
+		if o.short != "" {
+			names = "-" + o.short + ", "
+		}
+		names += "--" + o.long
+		if o.value != "" {
+			names += " " + o.value
+		}
+		fmt.Fprintf(&b, "  %-20s %s\n", names, o.usage)
+	}
+	b.WriteString(helpTail)
+	return b.String()
+}
+
+// version says what this is, and which ping its options and its text agree with.
+func version() string {
+	own := "(unknown)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		own = info.Main.Version
+	}
+	return fmt.Sprintf("lping %s (%s %s/%s)\noptions and text output agree with ping from iputils 20250605\n",
+		own, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+func flags() []cmdline.Flag {
+	var list []cmdline.Flag
+	for _, o := range options() {
+		list = append(list, cmdline.Flag{Short: o.short, Long: o.long, Switch: o.value == "", Example: o.example})
+	}
+	return list
+}
+
+func cliFlags() []cli.Flag {
+	var list []cli.Flag
+	for _, o := range options() {
+		if o.value == "" {
+			list = append(list, &cli.BoolFlag{Name: o.long, Usage: o.usage})
+		} else {
+			list = append(list, &cli.StringFlag{Name: o.long, Usage: o.usage})
+		}
+	}
+	return list
+}
+
+// What was typed.
+
+// input is the command line and the environment, understood as far as they could be.
+type input struct {
+	program string
+	// environment and typed are canonical options (--count=5); the latter win.
+	environment, typed []string
+	operands           []string
+	// err is the first thing that is wrong.
+	err    error
+	format string
+	scheme scheme
+}
+
+// readInput reads the arguments and the environment. Format and exit scheme are found whatever else is wrong.
+func readInput(args []string, lookup func(string) (string, bool)) input {
+	in := input{program: "lping"}
+	if len(args) > 0 {
+		in.program = strings.TrimSuffix(filepath.Base(args[0]), ".exe")
+		args = args[1:]
+	}
+	table := flags()
+	// What images call LPING_VERSION is the version of their lping.
+	unset := map[string]string{"version": "", "help": ""}
+	var envErr, formatErr error
+	in.environment, envErr = cmdline.Environ(table, "LPING", unset, lookup)
+	in.typed, in.operands, in.err = cmdline.Normalize(table, args)
+	if address, ok := lookup("LPING_ADDRESS"); ok && address != "" && len(in.operands) == 0 {
+		in.operands = []string{address}
+	}
+	if slices.ContainsFunc(in.typed, isFamily) {
+		in.environment = slices.DeleteFunc(in.environment, isFamily)
+	}
+	formatErr = in.findFormat()
+	in.err = firstOf(in.err, envErr, formatErr)
+	return in
+}
+
+func isFamily(o string) bool { return o == "--ipv4=true" || o == "--ipv6=true" }
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var formats = []string{"text", "line", "json"}
+
+// findFormat finds out in which format, and by which exit status, even an error is told. The last option wins.
+func (in *input) findFormat() (err error) {
+	in.format = "text"
+	exit := ""
+	for _, o := range slices.Concat(in.environment, in.typed) {
+		var bad error
+		switch name, value, _ := strings.Cut(o, "="); {
+		case name == "--format":
+			bad = choose(&in.format, value, formats)
+		case name == "--json" && value == "true":
+			in.format = "json"
+		case name == "--health" && value == "true":
+			in.format, exit = "line", "health"
+		case name == "--exit":
+			bad = choose(&exit, value, schemes)
+		}
+		if err == nil && bad != nil {
+			name, _, _ := strings.Cut(strings.TrimPrefix(o, "--"), "=")
+			err = cmdline.Wrap(in.label(name), bad)
+		}
+	}
+	if exit == "" && in.format == "line" {
+		exit = "health"
+	}
+	in.scheme = scheme(max(0, slices.Index(schemes, exit)))
+	return err
+}
+
+// choose sets *into to a value that is one of the words.
+func choose(into *string, value string, words []string) error {
+	i, err := cmdline.Word(value, words...)
+	if err == nil {
+		*into = words[i]
+	}
+	return err
+}
+
+// label is what the user wrote to set an option: its long name, or its variable.
+func (in *input) label(long string) string {
+	set := func(o string) bool { return strings.HasPrefix(o, "--"+long+"=") }
+	if !slices.ContainsFunc(in.typed, set) && slices.ContainsFunc(in.environment, set) {
+		return "LPING_" + strings.ToUpper(strings.ReplaceAll(long, "-", "_"))
+	}
+	return "--" + long
+}
+
+// execute hands the input to urfave/cli and does what it asks for. The error is one for people.
+func execute(ctx context.Context, in input, stdout, stderr io.Writer) (status int, err error) {
+	switch {
+	case in.err != nil:
+		return 0, in.err
+	case slices.Contains(in.typed, "--help=true"):
+		_, err := io.WriteString(stdout, help())
+		return 0, err
+	case slices.Contains(in.typed, "--version=true"):
+		_, err := io.WriteString(stdout, version())
+		return 0, err
+	}
+	app := &cli.App{
+		Name: "lping", Flags: cliFlags(), HideHelp: true, HideVersion: true, Writer: stdout, ErrWriter: stderr,
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return err },
+		Action: func(c *cli.Context) (err error) {
+			status, err = checkAsAsked(c, in, stdout, stderr)
+			return err
+		},
+	}
+	arguments := slices.Concat([]string{"lping"}, in.environment, in.typed, []string{"--"}, in.operands)
+	return status, app.RunContext(ctx, arguments)
+}
+
+// What is asked for.
+
+// settings is the input as values.
+type settings struct {
+	// config is what both families share.
+	config  ping.Config
+	targets []report.Target
+	limits  stats.Limits
+	output  report.Options
+}
+
+// reader reads the values of options and keeps the first error.
+type reader struct {
+	cli *cli.Context
+	in  *input
+	err error
+}
+
+// read sets *into from an option that was given.
+func read[T any](r *reader, long string, into *T, parse func(string) (T, error)) {
+	if !r.cli.IsSet(long) || r.err != nil {
+		return
+	}
+	v, err := parse(r.cli.String(long))
+	if err != nil {
+		r.err = cmdline.Wrap(r.in.label(long), err)
+		return
+	}
+	*into = v
+}
+
+// integer parses a number within bounds.
+func integer[T ~int | ~uint64](least, most int64) func(string) (T, error) {
+	return func(s string) (T, error) {
+		n, err := cmdline.Integer(s, least, most)
+		return T(n), err
+	}
+}
+
+const (
+	defaultCount = 5
+	defaultSize  = 56
+	// forever is a timeout that no run outlives, and that can be added to any time of one.
+	forever = 100 * 365 * 24 * time.Hour
+)
+
+// readSettings turns the options into values; the first bad one is the error.
+func readSettings(c *cli.Context, in *input) (settings, error) {
+	r := &reader{cli: c, in: in}
+	s := settings{output: report.Options{
+		Quiet: c.Bool("quiet"), Verbose: c.Bool("verbose"), Timestamp: c.Bool("timestamp"),
+		Outstanding: c.Bool("outstanding"), Audible: c.Bool("audible"), Precise: c.Bool("precision"),
+		Flood: c.Bool("flood"), PingOnly: strings.HasPrefix(in.program, "ping"),
+	}}
+	s.readPace(r)
+	s.readPacket(r)
+	read(r, "max-loss", &s.limits.MaxLoss, cmdline.Percent)
+	read(r, "max-rtt", &s.limits.MaxRTT, cmdline.Duration)
+	s.readTargets(r)
+	return s, r.err
+}
+
+// readPace reads when probes leave and how long they are waited for.
+func (s *settings) readPace(r *reader) {
+	c := &s.config
+	c.Flood, c.Adaptive = r.cli.Bool("flood"), r.cli.Bool("adaptive")
+	read(r, "deadline", &c.Deadline, cmdline.Seconds)
+	c.Count = defaultCount
+	if c.Deadline > 0 || c.Flood {
+		c.Count = 0
+	}
+	read(r, "count", &c.Count, integer[uint64](0, 1<<63-1))
+	read(r, "interval", &c.Interval, cmdline.Seconds)
+	if r.cli.IsSet("interval") && c.Interval == 0 {
+		c.Flood = true // with lines for each probe
+	}
+	s.output.PacingShown = c.Flood || c.Adaptive
+	read(r, "timeout", &c.Timeout, cmdline.Seconds)
+	if r.cli.IsSet("timeout") && c.Timeout == 0 || c.Timeout > forever {
+		c.Timeout = forever
+	}
+	c.Interval, c.Deadline = min(c.Interval, forever), min(c.Deadline, forever)
+	read(r, "preload", &c.Preload, integer[int](1, ping.MaxPreload))
+}
+
+// readPacket reads what a probe looks like and which socket it leaves by.
+func (s *settings) readPacket(r *reader) {
+	c := &s.config
+	c.Size, c.UserTime = defaultSize, r.cli.Bool("user-latency")
+	read(r, "pattern", &c.Pattern, cmdline.Pattern)
+	read(r, "ttl", &c.TTL, integer[int](1, 255))
+	read(r, "tos", &c.TOS, cmdline.TOS)
+	read(r, "pmtudisc", &c.PathMTU, func(s string) (ping.PathMTU, error) {
+		i, err := cmdline.Word(s, "do", "want", "dont", "probe")
+		return []ping.PathMTU{ping.PathMTUDo, ping.PathMTUWant, ping.PathMTUDont, ping.PathMTUProbe}[i], err
+	})
+	read(r, "socket", &c.Socket, func(s string) (ping.SocketMode, error) {
+		i, err := cmdline.Word(s, "auto", "dgram", "raw")
+		return []ping.SocketMode{ping.SocketAuto, ping.SocketDgram, ping.SocketRaw}[i], err
+	})
+}
+
+// readTargets finds out which addresses to check, and what they have in common.
+func (s *settings) readTargets(r *reader) {
+	if r.err != nil {
+		return
+	}
+	v4, v6 := r.cli.Bool("ipv4"), r.cli.Bool("ipv6")
+	if !v4 && !v6 {
+		v4, v6 = r.in.program == "ping4", r.in.program == "ping6"
+	}
+	if len(r.in.operands) > 1 {
+		r.err = &cmdline.Error{
+			Message: "more than one address: " + cmdline.Quote(strings.Join(r.in.operands, " ")),
+			Hint:    "one address a run; -4 -6 checks 127.0.0.1 and ::1",
+		}
+		return
+	}
+	if s.targets, r.err = targets(strings.Join(r.in.operands, ""), v4, v6); r.err != nil {
+		return
+	}
+	most := ping.MaxSizeIPv6
+	for _, t := range s.targets {
+		most = min(most, ping.MaxSize(t.Address))
+	}
+	read(r, "size", &s.config.Size, integer[int](0, int64(most)))
+	read(r, "interface", &s.config.Interface, func(x string) (string, error) { return s.origin(x) })
+	for i := range s.targets {
+		t := &s.targets[i]
+		t.Size, t.Pattern = s.config.Size, s.config.Pattern
+		t.Source, t.Interface = s.config.Source, s.config.Interface
+	}
+}
+
+// origin sets the source address, or returns the interface, that -I names. Neither may lead out of this host.
+func (s *settings) origin(x string) (string, error) {
+	source, err := netip.ParseAddr(x)
+	if err != nil {
+		if ok, err := platform.IsLoopbackInterface(x); err != nil || !ok {
+			return "", notLoopback(x, "is no loopback interface of this host", err)
+		}
+		return x, nil
+	}
+	source = source.Unmap()
+	for _, t := range s.targets {
+		if t.Address.Is4() != source.Is4() {
+			return "", &cmdline.Error{
+				Message: fmt.Sprintf("%v is no source for %v", source, t.Address),
+				Hint:    "source and target are of one family, such as -6 -I ::1",
+			}
+		}
+	}
+	if err := permit(source); err != nil {
+		return "", err
+	}
+	s.config.Source = source
+	return "", nil
+}
+
+var (
+	localhost4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	localhost6 = netip.IPv6Loopback()
+)
+
+// targets are the addresses that a name stands for. No name is ever looked up: localhost is what RFC 6761 says.
+func targets(name string, v4, v6 bool) ([]report.Target, error) {
+	plain := strings.ToLower(strings.TrimSuffix(name, "."))
+	if name == "" || plain == "localhost" {
+		var list []report.Target
+		if v4 || !v6 {
+			list = append(list, report.Target{Name: cmp.Or(name, "127.0.0.1"), Address: localhost4})
+		}
+		if v6 {
+			list = append(list, report.Target{Name: cmp.Or(name, "::1"), Address: localhost6})
+		}
+		return list, nil
+	}
+	address, err := netip.ParseAddr(name)
+	if err != nil {
+		return nil, &cmdline.Error{
+			Message: cmdline.Quote(name) + " is no address of loopback",
+			Hint:    "127.0.0.1, ::1 or localhost; lping looks up no names",
+		}
+	}
+	address = address.Unmap()
+	switch {
+	case v4 && v6:
+		return nil, &cmdline.Error{
+			Message: fmt.Sprintf("-4 and -6 ask for both families, %v is of one", address),
+			Hint:    "leave out the address, or say localhost",
+		}
+	case v6 && address.Is4():
+		return nil, &cmdline.Error{Message: fmt.Sprintf("%v is no IPv6 address", address), Hint: "lping -6 ::1"}
+	case v4 && address.Is6():
+		return nil, &cmdline.Error{Message: fmt.Sprintf("%v is no IPv4 address", address), Hint: "lping -4 127.0.0.1"}
+	}
+	return []report.Target{{Name: name, Address: address}}, permit(address)
+}
+
+// permit refuses every address that is not this host's loopback, so that lping cannot be used to reach out. Only an
+// address that is not loopback by its number makes it look at the interfaces.
+func permit(a netip.Addr) error {
+	if a.IsLoopback() && a.Zone() == "" {
+		return nil
+	}
+	if a.IsLoopback() {
+		if ok, err := platform.IsLoopbackInterface(a.Zone()); err != nil || !ok {
+			return notLoopback(a.String(), "names no loopback interface of this host", err)
+		}
+		return nil
+	}
+	if ok, err := platform.OnLoopback(a); err != nil || !ok {
+		return notLoopback(a.String(), "is not on a loopback interface of this host", err)
+	}
+	return nil
+}
+
+// notLoopback is the refusal of an address or interface. Where the interfaces cannot be read nothing is permitted.
+func notLoopback(what, why string, err error) error {
+	message := cmdline.Quote(what) + " " + why
+	if err != nil {
+		message = cmdline.Quote(what) + ": the interfaces of this host cannot be read: " + err.Error()
+	}
+	return cmdline.Wrap("lping checks loopback only",
+		&cmdline.Error{Message: message, Hint: "127.0.0.1, ::1 or localhost; ping reaches other hosts"})
+}
+
+// The check itself.
+
+// job is the check of one address.
+type job struct {
+	target   report.Target
+	config   ping.Config
+	pinger   *ping.Pinger
+	recorder *stats.Recorder
+	// openErr is why there is no socket, runErr why the run ended before its time.
+	openErr, runErr error
+}
+
+// check is all jobs of the command. Its lock holds the recorders and the renderer: families run side by side.
+type check struct {
+	mu       sync.Mutex
+	jobs     []*job
+	renderer report.Renderer
+	stop     context.CancelCauseFunc
+	// writeErr is the first failed write; it ends the run.
+	writeErr error
+}
+
+func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, error) {
+	s, err := readSettings(c, &in)
+	if err != nil {
+		return 0, err
+	}
+	if f, ok := stdout.(*os.File); ok && s.output.Flood {
+		s.output.Terminal = term.IsTerminal(int(f.Fd()))
+	}
+	k := &check{renderer: newRenderer(in.format, stdout, s.output)}
+	for _, t := range s.targets {
+		config := s.config
+		config.Address = t.Address
+		k.jobs = append(k.jobs, &job{target: t, config: config, recorder: stats.NewRecorder()})
+	}
+	ctx, stop := context.WithCancelCause(c.Context)
+	defer stop(nil)
+	k.stop = stop
+	defer k.handleSignals(stderr)()
+	return k.run(ctx, in, s)
+}
+
+func newRenderer(format string, w io.Writer, o report.Options) report.Renderer {
+	switch format {
+	case "line":
+		return report.NewLine(w, o)
+	case "json":
+		return report.NewJSON(w, o)
+	}
+	return report.NewText(w, o)
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// handleSignals ends the run on an interrupt and prints its state where that is asked for. The result undoes it.
+func (k *check) handleSignals(stderr io.Writer) func() {
+	signals := make(chan os.Signal, 1)
+	done := make(chan struct{})
+	signal.Notify(signals, append(platform.StatusSignals(), os.Interrupt, syscall.SIGTERM)...)
+	go func() {
+		defer close(done)
+		for s := range signals {
+			if s == os.Interrupt || s == syscall.SIGTERM {
+				k.stop(errInterrupted)
+				continue
+			}
+			k.status(stderr)
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		<-done
+	}
+}
+
+// status prints the state of the run.
+func (k *check) status(w io.Writer) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, j := range k.jobs {
+		_ = report.Status(w, j.recorder.Summary()) // a status nobody can read is no reason to stop
+	}
+}
+
+// run opens the sockets, runs the jobs side by side and reports.
+func (k *check) run(ctx context.Context, in input, s settings) (int, error) {
+	for _, j := range k.jobs {
+		if j.pinger, j.openErr = ping.Open(j.config); j.openErr != nil {
+			continue
+		}
+		defer j.pinger.Close()
+		j.target.Method = j.pinger.Socket().Method
+		if err := k.renderer.Start(j.target); err != nil {
+			return 0, writeError(err)
+		}
+	}
+	var others sync.WaitGroup
+	for _, j := range k.jobs[1:] {
+		others.Go(func() { k.runJob(ctx, j) })
+	}
+	k.runJob(ctx, k.jobs[0])
+	others.Wait()
+	if k.writeErr != nil {
+		return 0, writeError(k.writeErr)
+	}
+	return k.finish(in, s.limits)
+}
+
+func (k *check) runJob(ctx context.Context, j *job) {
+	if j.pinger == nil {
+		return
+	}
+	j.runErr = j.pinger.Run(ctx, func(e ping.Event) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		record(j.recorder, e)
+		if k.writeErr != nil {
+			return
+		}
+		if err := k.renderer.Event(j.target, e); err != nil {
+			k.writeErr = err
+			k.stop(err)
+		}
+	})
+}
+
+// record enters an event into the statistics.
+func record(r *stats.Recorder, e ping.Event) {
+	switch e.Kind {
+	case ping.Sent:
+		r.Sent(e.Time, e.InFlight)
+	case ping.Reply:
+		r.Reply(e.Seq, e.RTT, e.Time)
+		if e.Divided {
+			r.Split(e.Split.Send, e.Split.Kernel, e.Split.Wakeup)
+		}
+	case ping.Duplicate:
+		r.Duplicate(e.RTT)
+	case ping.Timeout:
+		r.Lost(e.Seq, e.Time)
+	case ping.Late:
+		r.Late(e.Seq, e.RTT, e.Time)
+	case ping.Corrupt:
+		r.Corrupt(e.Seq, e.Time)
+	case ping.SendError:
+		r.SendError(e.Seq, e.Time)
+	case ping.Foreign:
+		r.Foreign()
+	}
+}
+
+func writeError(err error) error {
+	return &hintedError{fmt.Errorf("write to standard output: %w", err), "make room there, or let it go elsewhere"}
+}
+
+// scheme is a mapping from the outcome to the exit status.
+type scheme int
+
+const (
+	schemePing scheme = iota
+	schemeHealth
+	schemeNagios
+)
+
+var schemes = []string{schemePing: "ping", schemeHealth: "health", schemeNagios: "nagios"}
+
+// notChecked is the status where nothing could be found out.
+func (s scheme) notChecked() int { return []int{schemePing: 2, schemeHealth: 1, schemeNagios: 3}[s] }
+
+// status is the exit status of a verdict.
+func (s scheme) status(v stats.Verdict) int {
+	switch v {
+	case stats.Healthy:
+		return 0
+	case stats.Degraded:
+		return []int{schemePing: 0, schemeHealth: 0, schemeNagios: 1}[s]
+	}
+	return []int{schemePing: 1, schemeHealth: 1, schemeNagios: 2}[s]
+}
+
+// finish judges the jobs and writes the report. In text, what could not be checked at all is an error, as in ping.
+func (k *check) finish(in input, limits stats.Limits) (int, error) {
+	r := report.Report{Verdict: stats.Healthy}
+	checked := false
+	for _, j := range k.jobs {
+		result := j.result(in.scheme, limits)
+		r.Results = append(r.Results, result)
+		r.Verdict = stats.Worse(r.Verdict, result.Verdict)
+		r.ExitCode = max(r.ExitCode, result.ExitCode)
+		checked = checked || j.failure() == nil
+	}
+	if !checked && in.format == "text" {
+		return 0, k.jobs[0].failure()
+	}
+	if err := k.renderer.Finish(r); err != nil {
+		return 0, writeError(err)
+	}
+	return r.ExitCode, nil
+}
+
+// failure is why the job could not check its address; nil where it did, even if in vain.
+func (j *job) failure() error {
+	var open *ping.OpenError
+	switch {
+	case errors.As(j.openErr, &open) && !open.NotPermitted():
+		return nil
+	case j.openErr != nil:
+		return j.openErr
+	case errors.Is(j.runErr, errInterrupted):
+		return nil
+	}
+	return j.runErr
+}
+
+// result judges one address.
+func (j *job) result(x scheme, limits stats.Limits) report.Result {
+	r := report.Result{Target: j.target, Summary: j.recorder.Summary()}
+	r.Verdict, r.Cause = limits.Judge(r.Summary)
+	if err := errors.Join(j.openErr, j.failure()); err != nil {
+		r.Verdict, r.Cause = stats.Unhealthy, err.Error()
+	}
+	r.ExitCode = x.status(r.Verdict)
+	if j.failure() != nil {
+		r.ExitCode = x.notChecked()
+	}
+	return r
+}

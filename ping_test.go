@@ -1,0 +1,413 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/build"
+	"go/build/constraint"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// module is the import path of this module; its packages are named by what follows it.
+const module = "lping"
+
+// importLaw says which of our packages each of our packages may import. "." is the command, "*" is all of them.
+// Tests are free: what they import is in no binary.
+var importLaw = map[string][]string{
+	".":                 {"*"},
+	"ping":              nil,
+	"ping/cmdline":      nil,
+	"ping/report":       {"ping", "stats", "platform", "platform/diagnose"},
+	"platform":          nil,
+	"platform/diagnose": {"platform"},
+	"stats":             nil,
+}
+
+// mainOnly are the names that only main.go may use: they end the process, or write to standard output behind the
+// back of the one who was given a writer.
+var mainOnly = map[string][]string{
+	"os":      {"Exit", "Stdout"},
+	"syscall": {"Exit", "Stdout"},
+	"fmt":     {"Print", "Printf", "Println"},
+	"log":     {"Fatal", "Fatalf", "Fatalln"},
+}
+
+// constrained are the trees whose files may be meant for some systems only.
+var constrained = []string{"ping", "platform"}
+
+// topLevel is what may stand beside the dotfiles in the module's directory.
+var topLevel = []string{
+	"LICENSE", "README.md", "go.mod", "go.sum", "main.go", "ping", "ping_test.go", "platform", "stats",
+}
+
+// maxFunctionLines counts from "func" to the closing brace.
+const maxFunctionLines = 60
+
+// TestImportLaw reads the sources of every system, where go list would see only those of this one.
+func TestImportLaw(t *testing.T) {
+	for _, src := range sources(t) {
+		if !src.test {
+			checkImports(t, src)
+			checkMainOnly(t, src)
+		}
+		if src.pkg != "." && src.imports("github.com/urfave/cli") {
+			t.Errorf("%s imports urfave/cli: only main may", src.path)
+		}
+		if !inTrees(src.path, constrained) && src.constrained(t) {
+			t.Errorf("%s has a build constraint: only %s may", src.path, strings.Join(constrained, " and "))
+		}
+	}
+}
+
+func TestLayout(t *testing.T) {
+	names := trackedNames(t)
+	if len(names) == 0 {
+		names = namesOnDisk(t)
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, ".") && !slices.Contains(topLevel, name) {
+			t.Errorf("%s stands at the top level, which holds only %s and dotfiles", name, strings.Join(topLevel, ", "))
+		}
+	}
+}
+
+func TestFunctionLength(t *testing.T) {
+	for _, src := range sources(t) {
+		if src.test {
+			continue
+		}
+		ast.Inspect(src.file, func(n ast.Node) bool {
+			switch n.(type) {
+			case *ast.FuncDecl, *ast.FuncLit:
+				first, last := src.line(n.Pos()), src.line(n.End())
+				if lines := last - first + 1; lines > maxFunctionLines {
+					t.Errorf("%s:%d: function of %d lines; want at most %d", src.path, first, lines, maxFunctionLines)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// TestScript runs the scripts of ping/testdata/script against the command as it is released. A script is a text of
+// its own: what it needs stands in its first lines, what it does beside testscript's commands is in scriptCommands.
+func TestScript(t *testing.T) {
+	bin := buildCommand(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "ping/testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("PATH", bin+string(filepath.ListSeparator)+e.Getenv("PATH"))
+			e.Setenv("BIN", bin)
+			return os.Chmod(e.WorkDir, 0o755)
+		},
+		Condition: scriptCondition,
+		Cmds:      scriptCommands,
+	})
+}
+
+// Helpers of the scripts.
+
+// wrappers are commands for scripts: a namespace, and an unprivileged user.
+var wrappers = map[string]string{
+	"inns":   `exec nsenter --net="/run/netns/$NS" -- "$@"`,
+	"nobody": `exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"`,
+}
+
+// buildCommand builds lping where every user can run it, and puts the wrappers beside it.
+func buildCommand(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lping-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	name := "lping"
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	build := exec.Command("go", "build", "-trimpath", "-tags", "urfave_cli_no_docs", "-ldflags", "-s -w",
+		"-o", filepath.Join(dir, name), ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	for name, script := range wrappers {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// scriptCondition knows [root]: the tests run as root on Linux and may make network namespaces.
+func scriptCondition(name string) (bool, error) {
+	if name == "root" {
+		return runtime.GOOS == "linux" && os.Geteuid() == 0, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
+}
+
+var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"netns":  makeNamespace,
+	"exits":  checkExit,
+	"within": checkTime,
+}
+
+var namespaces atomic.Uint64
+
+// makeNamespace is "netns": it makes a network namespace for the rest of the script, with lo up and datagram sockets
+// open to everyone, and names it in $NS. "inns COMMAND" runs a command in it.
+func makeNamespace(ts *testscript.TestScript, _ bool, _ []string) {
+	name := fmt.Sprintf("lping-%d-%d", os.Getpid(), namespaces.Add(1))
+	ts.Setenv("NS", name)
+	ts.Check(ts.Exec("ip", "netns", "add", name))
+	ts.Defer(func() { exec.Command("ip", "netns", "delete", name).Run() })
+	ts.Check(ts.Exec("inns", "ip", "link", "set", "lo", "up"))
+	ts.Check(ts.Exec("inns", "sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647"))
+}
+
+// checkExit is "exits STATUS COMMAND …": the command ends with just this status.
+func checkExit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND [ARG ...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// checkTime is "within DURATION STATUS COMMAND …": like exits, and no slower than that. The limits are wide: they
+// tell a run that ends by itself from one that hangs, not a fast machine from a slow one.
+func checkTime(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: within DURATION STATUS COMMAND [ARG ...]")
+	}
+	limit, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	start := time.Now()
+	checkExit(ts, false, args[1:])
+	if took := time.Since(start); took > limit {
+		ts.Fatalf("took %v, want at most %v", took, limit)
+	}
+}
+
+// Helpers of the import law.
+
+func checkImports(t *testing.T, src source) {
+	t.Helper()
+	allowed, known := importLaw[src.pkg]
+	if !known {
+		t.Errorf("%s: package %s is not in the import law: add it to importLaw in ping_test.go", src.path, src.pkg)
+		return
+	}
+	for _, spec := range src.file.Imports {
+		target, ours := strings.CutPrefix(importPath(spec), module+"/")
+		if ours && !slices.Contains(allowed, "*") && !slices.Contains(allowed, target) {
+			t.Errorf("%s imports %s: package %s may import of ours: %q", src.path, target, src.pkg, allowed)
+		}
+	}
+}
+
+func checkMainOnly(t *testing.T, src source) {
+	t.Helper()
+	if src.path == "main.go" {
+		return
+	}
+	for _, spec := range src.file.Imports {
+		from := importPath(spec)
+		if names := mainOnly[from]; names != nil {
+			reportUses(t, src, localName(spec), from, names)
+		}
+	}
+}
+
+// reportUses reports every use of the named things of package from, which the file calls local.
+func reportUses(t *testing.T, src source, local, from string, names []string) {
+	t.Helper()
+	if local == "." {
+		t.Errorf("%s: dot import of %s hides what is used of it", src.path, from)
+	}
+	ast.Inspect(src.file, func(n ast.Node) bool {
+		sel, ok := n.(*ast.SelectorExpr)
+		if !ok || !slices.Contains(names, sel.Sel.Name) {
+			return true
+		}
+		// An identifier that the parser resolved is a variable that shadows the package.
+		if x, ok := sel.X.(*ast.Ident); ok && x.Name == local && x.Obj == nil {
+			t.Errorf("%s:%d uses %s.%s: only main.go may", src.path, src.line(sel.Pos()), from, sel.Sel.Name)
+		}
+		return true
+	})
+}
+
+// Helpers of the layout.
+
+// trackedNames returns the first path elements that git tracks, or none where git or its repository is missing.
+func trackedNames(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.Command("git", "ls-files", "-z").Output()
+	if err != nil {
+		t.Logf("git ls-files: %v; listing the directory", err)
+		return nil
+	}
+	var names []string
+	for file := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
+		name, _, _ := strings.Cut(file, "/")
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// namesOnDisk returns what the directory holds, less what .gitignore calls build output.
+func namesOnDisk(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignore, err := os.ReadFile(".gitignore")
+	if err != nil {
+		t.Logf("%v; nothing is taken for build output", err)
+	}
+	patterns := strings.Fields(string(ignore))
+	var names []string
+	for _, entry := range entries {
+		ignored := slices.ContainsFunc(patterns, func(pattern string) bool {
+			ok, _ := path.Match(strings.TrimPrefix(pattern, "/"), entry.Name())
+			return ok
+		})
+		if !ignored {
+			names = append(names, entry.Name())
+		}
+	}
+	return names
+}
+
+// Helpers that read the sources.
+
+// source is one parsed Go file of this module.
+type source struct {
+	path string // from the top level, with slashes
+	pkg  string // its directory, "." for the command
+	test bool
+	fset *token.FileSet
+	file *ast.File
+}
+
+// sources parses every Go file that the go command would look at, whatever system it is for.
+func sources(t *testing.T) []source {
+	t.Helper()
+	var list []source
+	fset := token.NewFileSet()
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if hidden := strings.HasPrefix(entry.Name(), ".") || strings.HasPrefix(entry.Name(), "_"); name != "." && hidden ||
+			entry.Name() == "testdata" {
+			return skip(entry)
+		}
+		if entry.IsDir() || filepath.Ext(name) != ".go" {
+			return nil
+		}
+		file, err := parser.ParseFile(fset, name, nil, parser.ParseComments)
+		name = filepath.ToSlash(name)
+		test := strings.HasSuffix(name, "_test.go")
+		list = append(list, source{path: name, pkg: path.Dir(name), test: test, fset: fset, file: file})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func skip(entry fs.DirEntry) error {
+	if entry.IsDir() {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+func (s source) line(pos token.Pos) int { return s.fset.Position(pos).Line }
+
+// imports reports whether the file imports the module or package root, or one below it.
+func (s source) imports(root string) bool {
+	return slices.ContainsFunc(s.file.Imports, func(spec *ast.ImportSpec) bool {
+		return inTrees(importPath(spec), []string{root})
+	})
+}
+
+// constrained reports whether a //go:build line or the file's name keeps the file from some systems.
+func (s source) constrained(t *testing.T) bool {
+	t.Helper()
+	for _, group := range s.file.Comments {
+		for _, comment := range group.List {
+			if comment.Pos() < s.file.Package && constraint.IsGoBuild(comment.Text) {
+				return true
+			}
+		}
+	}
+	// A file without a line that is left out on a system nobody has is left out for its name.
+	nowhere := build.Context{GOOS: "none", GOARCH: "none", Compiler: "gc", OpenFile: emptyPackage}
+	match, err := nowhere.MatchFile(".", path.Base(s.path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !match
+}
+
+func emptyPackage(string) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("package empty\n")), nil
+}
+
+func importPath(spec *ast.ImportSpec) string {
+	// The parser let only valid string literals through.
+	value, _ := strconv.Unquote(spec.Path.Value)
+	return value
+}
+
+func localName(spec *ast.ImportSpec) string {
+	if spec.Name != nil {
+		return spec.Name.Name
+	}
+	return path.Base(importPath(spec))
+}
+
+func inTrees(name string, roots []string) bool {
+	return slices.ContainsFunc(roots, func(root string) bool {
+		return name == root || strings.HasPrefix(name, root+"/")
+	})
+}

@@ -1,0 +1,53 @@
+package platform
+
+import (
+	"net"
+	"net/netip"
+)
+
+// IsLoopbackInterface says whether this host has a loopback interface of this name.
+func IsLoopbackInterface(name string) (bool, error) {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return false, err
+	}
+	for _, i := range interfaces {
+		if i.Name == name {
+			return i.Flags&net.FlagLoopback != 0, nil
+		}
+	}
+	return false, nil
+}
+
+// OnLoopback says whether an address is assigned to a loopback interface; with a zone, to that one.
+func OnLoopback(a netip.Addr) (bool, error) {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return false, err
+	}
+	for _, i := range interfaces {
+		if i.Flags&net.FlagLoopback == 0 || a.Zone() != "" && a.Zone() != i.Name {
+			continue
+		}
+		addresses, err := i.Addrs()
+		if err != nil {
+			return false, err
+		}
+		if assigned(addresses, a.Unmap().WithZone("")) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// assigned looks for an address among those of an interface, whatever their prefix.
+func assigned(list []net.Addr, a netip.Addr) bool {
+	for _, item := range list {
+		if prefix, ok := item.(*net.IPNet); ok {
+			if b, ok := netip.AddrFromSlice(prefix.IP); ok && b.Unmap() == a {
+				return true
+			}
+		}
+	}
+	return false
+}
