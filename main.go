@@ -625,7 +625,7 @@ func (k *check) run(ctx context.Context, in input, s settings) (int, error) {
 			continue
 		}
 		defer j.pinger.Close()
-		j.target.Method = j.pinger.Socket().Method
+		j.target.Method, j.target.Stamps = j.pinger.Socket().Method, j.pinger.Socket().Stamps
 		if err := k.renderer.Start(j.target); err != nil {
 			return 0, writeError(err)
 		}
@@ -682,6 +682,8 @@ func record(r *stats.Recorder, e ping.Event) {
 		r.SendError(e.Seq, e.Time)
 	case ping.Foreign:
 		r.Foreign()
+	case ping.ClockStep:
+		r.ClockStep()
 	}
 }
 

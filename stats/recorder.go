@@ -84,6 +84,9 @@ func (r *Recorder) SendError(seq uint64, at time.Time) {
 // Foreign counts a packet that answers no probe of this run.
 func (r *Recorder) Foreign() { r.counts.Foreign++ }
 
+// ClockStep counts that the wall clock was set.
+func (r *Recorder) ClockStep() { r.counts.ClockSteps++ }
+
 // Split adds the parts of one round trip: from just before the send to the kernel's transmit stamp, from there to its
 // receive stamp, and from there to the return of the read.
 func (r *Recorder) Split(send, kernel, wakeup time.Duration) {

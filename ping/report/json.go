@@ -57,6 +57,7 @@ type jsonStart struct {
 	Family    int     `json:"family"`
 	Method    *string `json:"method"`
 	Size      int     `json:"size"`
+	Stamps    *string `json:"timestamps"`
 	Source    string  `json:"source,omitempty"`
 	Interface string  `json:"interface,omitempty"`
 }
@@ -65,12 +66,23 @@ type jsonStart struct {
 func (j *jsonLines) Start(t Target) error {
 	s := jsonStart{
 		Name: t.Name, Address: t.Address.String(), Family: family(t.Address), Method: orNull(t.Method),
-		Size: t.Size, Interface: t.Interface,
+		Size: t.Size, Stamps: timestamps(t), Interface: t.Interface,
 	}
 	if t.Source.IsValid() {
 		s.Source = t.Source.String()
 	}
 	return j.object("start", s)
+}
+
+// timestamps says who took the time of arrival; null where nothing was sent.
+func timestamps(t Target) *string {
+	switch {
+	case t.Method == "":
+		return nil
+	case t.Stamps:
+		return orNull("kernel")
+	}
+	return orNull("user")
 }
 
 func family(a netip.Addr) int {
@@ -202,7 +214,12 @@ type jsonSummary struct {
 	Foreign     uint64           `json:"foreign"`
 	LossPercent *percent         `json:"loss_percent"`
 	Duration    *millis          `json:"duration_ms"`
+	Stamps      *string          `json:"timestamps"`
+	ClockSteps  uint64           `json:"clock_steps"`
 	RTT         jsonDistribution `json:"rtt"`
+	Send        jsonDistribution `json:"send"`
+	Kernel      jsonDistribution `json:"kernel"`
+	Wakeup      jsonDistribution `json:"wakeup"`
 	LongestLoss uint64           `json:"longest_loss"`
 	Verdict     string           `json:"verdict"`
 	Cause       *string          `json:"cause"`
@@ -271,7 +288,9 @@ func newJSONSummary(r Result, findings []jsonFinding) jsonSummary {
 		Address: r.Target.Address.String(), Family: family(r.Target.Address), Method: orNull(r.Target.Method),
 		Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, InFlight: s.InFlight,
 		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Corrupted: s.Corrupted, Foreign: s.Foreign,
-		RTT: newJSONDistribution(s.RTT), LongestLoss: s.LongestLoss,
+		Stamps: timestamps(r.Target), ClockSteps: s.ClockSteps,
+		RTT: newJSONDistribution(s.RTT), Send: newJSONDistribution(s.Send),
+		Kernel: newJSONDistribution(s.Kernel), Wakeup: newJSONDistribution(s.Wakeup), LongestLoss: s.LongestLoss,
 		Verdict: r.Verdict.String(), Cause: orNull(r.Cause), ExitCode: r.ExitCode, Findings: findings,
 	}
 	if s.Decided() > 0 {

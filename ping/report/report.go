@@ -23,6 +23,8 @@ type Target struct {
 	Pattern []byte
 	// Method is how the probes travel: icmp-dgram or icmp-raw; empty where no socket could be opened.
 	Method string
+	// Stamps says that the RTT ends with the kernel's receive stamp, not with the return of the read.
+	Stamps bool
 }
 
 // Result is how one run ended.

@@ -255,6 +255,10 @@ func scenarios() []scenario {
 		return scenario{name: name, options: o, starts: []Target{t}, events: troubles(), report: one(troubled())}
 	}
 	typical := healthyScenario("typical", t, Options{})
+	typical.report.Results[0].Target.Stamps = true
+	typical.report.Results[0].Summary.Send = stats.Distribution{Count: 5, P50: 2_000, P99: 12_000}
+	typical.report.Results[0].Summary.Kernel = stats.Distribution{Count: 5, P50: 5_600, P99: 9_400}
+	typical.report.Results[0].Summary.Wakeup = stats.Distribution{Count: 5, P50: 7_000, P99: 31_000}
 	typical.report.Results[0].Summary.RTT = stats.Distribution{
 		Count: 5, Min: 30_000, Mean: 33_400, Max: 45_000, StdDev: 5_834,
 		P50: 31_000, P90: 45_000, P99: 45_000, P999: 45_000, Jitter: 4_000,

@@ -240,6 +240,9 @@ func (t *text) Finish(r Report) error {
 // appendOwn appends lping's lines: the verdict, and what was found.
 func appendOwn(b []byte, r Result) []byte {
 	b = append(appendVerdict(b, r), '\n')
+	if r.Summary.Kernel.Count > 0 {
+		b = appendSplit(b, r.Summary)
+	}
 	for _, f := range r.Findings {
 		b = appendFinding(b, f)
 	}
@@ -270,6 +273,18 @@ func appendVerdict(b []byte, r Result) []byte {
 		b, width = append(append(b, separator...), item...), width+len(separator)+len(item)
 	}
 	return b
+}
+
+// appendSplit appends where the time went: the median and the 99th percentile of each part.
+func appendSplit(b []byte, s stats.Summary) []byte {
+	b = append(b, "p50/p99 of send "...)
+	b = append(appendPair(b, s.Send), ", kernel path "...)
+	b = append(appendPair(b, s.Kernel), ", wake-up "...)
+	return append(appendPair(b, s.Wakeup), " ms\n"...)
+}
+
+func appendPair(b []byte, d stats.Distribution) []byte {
+	return threeDecimals(append(threeDecimals(b, d.P50), '/'), d.P99)
 }
 
 // percentiles names the unit once, which keeps the verdict of a healthy run on one line.
