@@ -100,9 +100,11 @@ func (m *model) late(which int, rtt time.Duration) {
 func (m *model) strays(rtt time.Duration) {
 	m.recorder.Duplicate(rtt)
 	m.recorder.Foreign()
+	m.recorder.ClockStep()
 	m.recorder.Split(rtt, 2, 3)
 	m.want.Duplicates++
 	m.want.Foreign++
+	m.want.ClockSteps++
 	m.rtts, m.send = append(m.rtts, rtt), append(m.send, rtt)
 }
 
@@ -208,6 +210,30 @@ func TestLateIsNoRTT(t *testing.T) {
 	}
 	if s.Duration != 2*time.Second {
 		t.Errorf("duration is %v, want that of the last decision", s.Duration)
+	}
+}
+
+func TestLateNeedsALoss(t *testing.T) {
+	r, now := NewRecorder(), time.Now()
+	r.Sent(now, 1)
+	r.Reply(1, 1, now)
+	r.Late(1, 1, now)
+	if s := r.Summary(); s.Received != 1 || s.Late != 0 || s.Lost != 0 || s.InFlight != 0 {
+		t.Errorf("a late reply to an answered probe: %+v", s)
+	}
+}
+
+func TestDurationEndsWithTheLastDecision(t *testing.T) {
+	r, now := NewRecorder(), time.Now()
+	r.Sent(now, 1)
+	r.Sent(now.Add(time.Second), 2)
+	if s := r.Summary(); s.Duration != 0 || s.SendSpan != time.Second {
+		t.Errorf("nothing decided: duration %v, send span %v; want 0s, 1s", s.Duration, s.SendSpan)
+	}
+	r.Reply(2, 1, now.Add(3*time.Second))
+	r.Lost(1, now.Add(2*time.Second))
+	if s := r.Summary(); s.Duration != 3*time.Second {
+		t.Errorf("duration is %v, want 3s", s.Duration)
 	}
 }
 

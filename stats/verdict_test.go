@@ -100,7 +100,10 @@ func TestJudgeRTT(t *testing.T) {
 	}{
 		{"off", 0, replies(100, time.Hour, time.Hour), Healthy, ""},
 		{"median at the limit", ms, replies(99, ms, 9*ms), Healthy, ""},
-		{"median above", 2 * ms, replies(99, 5120*time.Microsecond, 9*ms), Unhealthy, "median RTT 5.120 ms is above 2.000 ms"},
+		{
+			"median above", 2 * ms, replies(99, 5120*time.Microsecond, 9*ms),
+			Unhealthy, "median RTT 5.120 ms is above 2.000 ms",
+		},
 		{"one reply", ms, replies(1, 2*ms, 2*ms), Unhealthy, "median RTT 2.000 ms is above 1.000 ms"},
 		{"p99 at the limit", 9 * ms, replies(100, ms, 9*ms), Healthy, ""},
 		{"p99 above", 2 * ms, replies(100, ms, 9*ms), Unhealthy, "p99 RTT 9.000 ms is above 2.000 ms"},
