@@ -667,15 +667,14 @@ func record(r *stats.Recorder, e ping.Event) {
 		r.Sent(e.Time, e.InFlight)
 	case ping.Reply:
 		r.Reply(e.Seq, e.RTT, e.Time)
-		if e.Divided {
-			r.Split(e.Split.Send, e.Split.Kernel, e.Split.Wakeup)
-		}
+		recordStamps(r, e)
 	case ping.Duplicate:
 		r.Duplicate(e.RTT)
+		recordStamps(r, e)
 	case ping.Timeout:
 		r.Lost(e.Seq, e.Time)
 	case ping.Late:
-		r.Late(e.Seq, e.RTT, e.Time)
+		r.Late(e.Seq, e.Time)
 	case ping.Corrupt:
 		r.Corrupt(e.Seq, e.Time)
 	case ping.SendError:
@@ -684,6 +683,16 @@ func record(r *stats.Recorder, e ping.Event) {
 		r.Foreign()
 	case ping.ClockStep:
 		r.ClockStep()
+	}
+}
+
+// recordStamps enters what the kernel's stamps say of a round trip. A duplicate comes by another path than its split.
+func recordStamps(r *stats.Recorder, e ping.Event) {
+	if e.Stamped {
+		r.Stamped()
+	}
+	if e.Divided && e.Kind == ping.Reply {
+		r.Split(e.Split.Send, e.Split.Kernel, e.Split.Wakeup)
 	}
 }
 

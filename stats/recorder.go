@@ -56,7 +56,7 @@ func (r *Recorder) Lost(seq uint64, at time.Time) {
 
 // Late moves a probe that was called lost to those whose right answer came too late, or decides one as such. It stays
 // a loss, and unlike in ping its RTT is in no figure: the RTT is that of the probes that count as answered.
-func (r *Recorder) Late(seq uint64, _ time.Duration, at time.Time) {
+func (r *Recorder) Late(seq uint64, at time.Time) {
 	switch {
 	case r.decide(seq, missed, at):
 		r.counts.Late++
@@ -83,6 +83,9 @@ func (r *Recorder) SendError(seq uint64, at time.Time) {
 
 // Foreign counts a packet that answers no probe of this run.
 func (r *Recorder) Foreign() { r.counts.Foreign++ }
+
+// Stamped counts that the latest RTT ended with the kernel's receive stamp.
+func (r *Recorder) Stamped() { r.counts.Stamped++ }
 
 // ClockStep counts that the wall clock was set.
 func (r *Recorder) ClockStep() { r.counts.ClockSteps++ }

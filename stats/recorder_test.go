@@ -87,10 +87,10 @@ func (m *model) lose(which int) {
 // late is about a lost probe, or about one in flight where none is lost.
 func (m *model) late(which int, rtt time.Duration) {
 	if len(m.lost) == 0 {
-		m.decide(which, missed, &m.want.Late, func(seq uint64) { m.recorder.Late(seq, rtt, m.now) })
+		m.decide(which, missed, &m.want.Late, func(seq uint64) { m.recorder.Late(seq, m.now) })
 		return
 	}
-	m.recorder.Late(take(&m.lost, which), rtt, m.now)
+	m.recorder.Late(take(&m.lost, which), m.now)
 	m.want.Duration = m.now.Sub(m.start)
 	m.want.Lost--
 	m.want.Late++
@@ -124,7 +124,7 @@ func (m *model) nonsense(which int) {
 		m.recorder.SendError(seq, m.now)
 	}
 	for _, seq := range seqs[:3] {
-		m.recorder.Late(seq, time.Hour, m.now)
+		m.recorder.Late(seq, m.now)
 	}
 }
 
@@ -203,7 +203,7 @@ func TestLateIsNoRTT(t *testing.T) {
 	r, now := NewRecorder(), time.Now()
 	r.Sent(now, 1)
 	r.Lost(1, now.Add(time.Second))
-	r.Late(1, 2*time.Second, now.Add(2*time.Second))
+	r.Late(1, now.Add(2*time.Second))
 	s := r.Summary()
 	if s.Late != 1 || s.Lost != 0 || s.LossPercent != 100 || s.LongestLoss != 1 || s.RTT.Count != 0 || s.EWMA != 0 {
 		t.Errorf("after a late reply: %+v", s)
@@ -217,7 +217,7 @@ func TestLateNeedsALoss(t *testing.T) {
 	r, now := NewRecorder(), time.Now()
 	r.Sent(now, 1)
 	r.Reply(1, 1, now)
-	r.Late(1, 1, now)
+	r.Late(1, now)
 	if s := r.Summary(); s.Received != 1 || s.Late != 0 || s.Lost != 0 || s.InFlight != 0 {
 		t.Errorf("a late reply to an answered probe: %+v", s)
 	}
@@ -275,7 +275,7 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 		r.Duplicate(32_000)
 		r.Split(1000, 2000, 3000)
 		r.Lost(seq+2, now)
-		r.Late(seq+2, time.Second, now)
+		r.Late(seq+2, now)
 		r.Corrupt(seq+1, now)
 		r.SendError(seq+3, now)
 		r.Foreign()

@@ -30,6 +30,8 @@ type Summary struct {
 	LongestLoss uint64
 	// Duration runs from the first send to the last decision, SendSpan from the first to the last send.
 	Duration, SendSpan time.Duration
+	// Stamped counts the RTTs that end with the kernel's receive stamp; the others end with the return of the read.
+	Stamped uint64
 	// RTT holds replies and, as in ping, duplicates.
 	RTT Distribution
 	// Send, Kernel and Wakeup split round trips that have both kernel stamps: from just before the send to the
