@@ -20,7 +20,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -28,6 +27,7 @@ import (
 	"golang.org/x/term"
 
 	"lping/ping"
+	"lping/ping/check"
 	"lping/ping/cmdline"
 	"lping/ping/report"
 	"lping/platform"
@@ -49,10 +49,12 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	return in.scheme.notChecked()
 }
 
+const listHint = "lping -h lists the options"
+
 // printError writes the two lines of an error: what is wrong, and what to write instead.
 func printError(w io.Writer, err error) {
 	fmt.Fprintln(w, "lping: error:", err)
-	hint := "lping -h lists the options"
+	hint := listHint
 	if e, ok := errors.AsType[*cmdline.Error](err); ok {
 		hint = e.Hint
 	} else if e, ok := errors.AsType[*hintedError](err); ok {
@@ -280,6 +282,22 @@ func (in *input) label(long string) string {
 	return "--" + long
 }
 
+// values are all values of an option that may stand twice: those that were typed, or else those of the environment.
+func (in *input) values(long string) []string {
+	var list []string
+	for _, options := range [][]string{in.typed, in.environment} {
+		for _, o := range options {
+			if value, ok := strings.CutPrefix(o, "--"+long+"="); ok {
+				list = append(list, value)
+			}
+		}
+		if len(list) > 0 {
+			break
+		}
+	}
+	return list
+}
+
 // execute hands the input to urfave/cli and does what it asks for. The error is one for people.
 func execute(ctx context.Context, in input, stdout, stderr io.Writer) (status int, err error) {
 	switch {
@@ -431,37 +449,34 @@ func (s *settings) readTargets(r *reader) {
 		most = min(most, ping.MaxSize(t.Address))
 	}
 	read(r, "size", &s.config.Size, integer[int](0, int64(most)))
-	read(r, "interface", &s.config.Interface, func(x string) (string, error) { return s.origin(x) })
-	for i := range s.targets {
-		t := &s.targets[i]
-		t.Size, t.Pattern = s.config.Size, s.config.Pattern
-		t.Source, t.Interface = s.config.Source, s.config.Interface
+	for _, x := range r.in.values("interface") {
+		if r.err == nil {
+			r.err = cmdline.Wrap(r.in.label("interface"), s.readOrigin(x))
+		}
 	}
 }
 
-// origin sets the source address, or returns the interface, that -I names. Neither may lead out of this host.
-func (s *settings) origin(x string) (string, error) {
+// readOrigin reads one -I: the source address, or the interface. Neither may lead out of this host.
+func (s *settings) readOrigin(x string) error {
 	source, err := netip.ParseAddr(x)
 	if err != nil {
 		if ok, err := platform.IsLoopbackInterface(x); err != nil || !ok {
-			return "", notLoopback(x, "is no loopback interface of this host", err)
+			return notLoopback(x, "is no loopback interface of this host", err)
 		}
-		return x, nil
+		s.config.Interface = x
+		return nil
 	}
 	source = source.Unmap()
 	for _, t := range s.targets {
 		if t.Address.Is4() != source.Is4() {
-			return "", &cmdline.Error{
+			return &cmdline.Error{
 				Message: fmt.Sprintf("%v is no source for %v", source, t.Address),
 				Hint:    "source and target are of one family, such as -6 -I ::1",
 			}
 		}
 	}
-	if err := permit(source); err != nil {
-		return "", err
-	}
 	s.config.Source = source
-	return "", nil
+	return permit(source)
 }
 
 var (
@@ -516,8 +531,14 @@ func permit(a netip.Addr) error {
 		}
 		return nil
 	}
-	if ok, err := platform.OnLoopback(a); err != nil || !ok {
+	name, err := platform.OnLoopback(a)
+	switch {
+	case err != nil || name == "":
 		return notLoopback(a.String(), "is not on a loopback interface of this host", err)
+	case a.IsLinkLocalUnicast() && a.Is6() && a.Zone() == "":
+		return &cmdline.Error{
+			Message: fmt.Sprintf("%v needs its interface", a), Hint: fmt.Sprintf("write %v%%%s", a, name),
+		}
 	}
 	return nil
 }
@@ -534,26 +555,6 @@ func notLoopback(what, why string, err error) error {
 
 // The check itself.
 
-// job is the check of one address.
-type job struct {
-	target   report.Target
-	config   ping.Config
-	pinger   *ping.Pinger
-	recorder *stats.Recorder
-	// openErr is why there is no socket, runErr why the run ended before its time.
-	openErr, runErr error
-}
-
-// check is all jobs of the command. Its lock holds the recorders and the renderer: families run side by side.
-type check struct {
-	mu       sync.Mutex
-	jobs     []*job
-	renderer report.Renderer
-	stop     context.CancelCauseFunc
-	// writeErr is the first failed write; it ends the run.
-	writeErr error
-}
-
 func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, error) {
 	s, err := readSettings(c, &in)
 	if err != nil {
@@ -562,17 +563,25 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 	if f, ok := stdout.(*os.File); ok && s.output.Flood {
 		s.output.Terminal = term.IsTerminal(int(f.Fd()))
 	}
-	k := &check{renderer: newRenderer(in.format, stdout, s.output)}
-	for _, t := range s.targets {
-		config := s.config
-		config.Address = t.Address
-		k.jobs = append(k.jobs, &job{target: t, config: config, recorder: stats.NewRecorder()})
-	}
+	renderer := newRenderer(in.format, stdout, s.output)
+	k := check.New(check.Config{
+		Ping: s.config, Targets: s.targets, Limits: s.limits, Renderer: renderer, Exit: in.scheme.status,
+	})
 	ctx, stop := context.WithCancelCause(c.Context)
 	defer stop(nil)
-	k.stop = stop
-	defer k.handleSignals(stderr)()
-	return k.run(ctx, in, s)
+	defer handleSignals(k, stop, stderr)()
+	r, err := k.Run(ctx)
+	var unchecked *check.UncheckedError
+	switch {
+	case errors.As(err, &unchecked) && in.format == "text": // as ping does
+		return 0, &hintedError{err, cmp.Or(unchecked.Fix, listHint)}
+	case err != nil && unchecked == nil:
+		return 0, writeError(err)
+	}
+	if err := renderer.Finish(r); err != nil {
+		return 0, writeError(err)
+	}
+	return r.ExitCode, nil
 }
 
 func newRenderer(format string, w io.Writer, o report.Options) report.Renderer {
@@ -585,10 +594,8 @@ func newRenderer(format string, w io.Writer, o report.Options) report.Renderer {
 	return report.NewText(w, o)
 }
 
-var errInterrupted = errors.New("interrupted")
-
 // handleSignals ends the run on an interrupt and prints its state where that is asked for. The result undoes it.
-func (k *check) handleSignals(stderr io.Writer) func() {
+func handleSignals(k *check.Check, stop context.CancelCauseFunc, stderr io.Writer) func() {
 	signals := make(chan os.Signal, 1)
 	done := make(chan struct{})
 	signal.Notify(signals, append(platform.StatusSignals(), os.Interrupt, syscall.SIGTERM)...)
@@ -596,103 +603,16 @@ func (k *check) handleSignals(stderr io.Writer) func() {
 		defer close(done)
 		for s := range signals {
 			if s == os.Interrupt || s == syscall.SIGTERM {
-				k.stop(errInterrupted)
+				stop(check.ErrInterrupted)
 				continue
 			}
-			k.status(stderr)
+			k.Status(stderr)
 		}
 	}()
 	return func() {
 		signal.Stop(signals)
 		close(signals)
 		<-done
-	}
-}
-
-// status prints the state of the run.
-func (k *check) status(w io.Writer) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, j := range k.jobs {
-		_ = report.Status(w, j.recorder.Summary()) // a status nobody can read is no reason to stop
-	}
-}
-
-// run opens the sockets, runs the jobs side by side and reports.
-func (k *check) run(ctx context.Context, in input, s settings) (int, error) {
-	for _, j := range k.jobs {
-		if j.pinger, j.openErr = ping.Open(j.config); j.openErr != nil {
-			continue
-		}
-		defer j.pinger.Close()
-		j.target.Method, j.target.Stamps = j.pinger.Socket().Method, j.pinger.Socket().Stamps
-		if err := k.renderer.Start(j.target); err != nil {
-			return 0, writeError(err)
-		}
-	}
-	var others sync.WaitGroup
-	for _, j := range k.jobs[1:] {
-		others.Go(func() { k.runJob(ctx, j) })
-	}
-	k.runJob(ctx, k.jobs[0])
-	others.Wait()
-	if k.writeErr != nil {
-		return 0, writeError(k.writeErr)
-	}
-	return k.finish(in, s.limits)
-}
-
-func (k *check) runJob(ctx context.Context, j *job) {
-	if j.pinger == nil {
-		return
-	}
-	j.runErr = j.pinger.Run(ctx, func(e ping.Event) {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		record(j.recorder, e)
-		if k.writeErr != nil {
-			return
-		}
-		if err := k.renderer.Event(j.target, e); err != nil {
-			k.writeErr = err
-			k.stop(err)
-		}
-	})
-}
-
-// record enters an event into the statistics.
-func record(r *stats.Recorder, e ping.Event) {
-	switch e.Kind {
-	case ping.Sent:
-		r.Sent(e.Time, e.InFlight)
-	case ping.Reply:
-		r.Reply(e.Seq, e.RTT, e.Time)
-		recordStamps(r, e)
-	case ping.Duplicate:
-		r.Duplicate(e.RTT)
-		recordStamps(r, e)
-	case ping.Timeout:
-		r.Lost(e.Seq, e.Time)
-	case ping.Late:
-		r.Late(e.Seq, e.Time)
-	case ping.Corrupt:
-		r.Corrupt(e.Seq, e.Time)
-	case ping.SendError:
-		r.SendError(e.Seq, e.Time)
-	case ping.Foreign:
-		r.Foreign()
-	case ping.ClockStep:
-		r.ClockStep()
-	}
-}
-
-// recordStamps enters what the kernel's stamps say of a round trip. A duplicate comes by another path than its split.
-func recordStamps(r *stats.Recorder, e ping.Event) {
-	if e.Stamped {
-		r.Stamped()
-	}
-	if e.Divided && e.Kind == ping.Reply {
-		r.Split(e.Split.Send, e.Split.Kernel, e.Split.Wakeup)
 	}
 }
 
@@ -714,61 +634,15 @@ var schemes = []string{schemePing: "ping", schemeHealth: "health", schemeNagios:
 // notChecked is the status where nothing could be found out.
 func (s scheme) notChecked() int { return []int{schemePing: 2, schemeHealth: 1, schemeNagios: 3}[s] }
 
-// status is the exit status of a verdict.
-func (s scheme) status(v stats.Verdict) int {
-	switch v {
-	case stats.Healthy:
+// status is the exit status of a verdict over what was checked.
+func (s scheme) status(v stats.Verdict, checked bool) int {
+	switch {
+	case !checked:
+		return s.notChecked()
+	case v == stats.Healthy:
 		return 0
-	case stats.Degraded:
+	case v == stats.Degraded:
 		return []int{schemePing: 0, schemeHealth: 0, schemeNagios: 1}[s]
 	}
 	return []int{schemePing: 1, schemeHealth: 1, schemeNagios: 2}[s]
-}
-
-// finish judges the jobs and writes the report. In text, what could not be checked at all is an error, as in ping.
-func (k *check) finish(in input, limits stats.Limits) (int, error) {
-	r := report.Report{Verdict: stats.Healthy}
-	checked := false
-	for _, j := range k.jobs {
-		result := j.result(in.scheme, limits)
-		r.Results = append(r.Results, result)
-		r.Verdict = stats.Worse(r.Verdict, result.Verdict)
-		r.ExitCode = max(r.ExitCode, result.ExitCode)
-		checked = checked || j.failure() == nil
-	}
-	if !checked && in.format == "text" {
-		return 0, k.jobs[0].failure()
-	}
-	if err := k.renderer.Finish(r); err != nil {
-		return 0, writeError(err)
-	}
-	return r.ExitCode, nil
-}
-
-// failure is why the job could not check its address; nil where it did, even if in vain.
-func (j *job) failure() error {
-	var open *ping.OpenError
-	switch {
-	case errors.As(j.openErr, &open) && !open.NotPermitted():
-		return nil
-	case j.openErr != nil:
-		return j.openErr
-	case errors.Is(j.runErr, errInterrupted):
-		return nil
-	}
-	return j.runErr
-}
-
-// result judges one address.
-func (j *job) result(x scheme, limits stats.Limits) report.Result {
-	r := report.Result{Target: j.target, Summary: j.recorder.Summary()}
-	r.Verdict, r.Cause = limits.Judge(r.Summary)
-	if err := errors.Join(j.openErr, j.failure()); err != nil {
-		r.Verdict, r.Cause = stats.Unhealthy, err.Error()
-	}
-	r.ExitCode = x.status(r.Verdict)
-	if j.failure() != nil {
-		r.ExitCode = x.notChecked()
-	}
-	return r
 }

@@ -23,6 +23,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
 )
 
 // module is the import path of this module; its packages are named by what follows it.
@@ -33,6 +36,7 @@ const module = "lping"
 var importLaw = map[string][]string{
 	".":                 {"*"},
 	"ping":              nil,
+	"ping/check":        {"ping", "ping/report", "stats", "platform", "platform/diagnose"},
 	"ping/cmdline":      nil,
 	"ping/report":       {"ping", "stats", "platform", "platform/diagnose"},
 	"platform":          nil,
@@ -122,12 +126,56 @@ func TestScript(t *testing.T) {
 	})
 }
 
+// TestMain makes the test binary the command "forge" too.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"forge": func() { os.Exit(forge(os.Args[1:])) }})
+}
+
 // Helpers of the scripts.
 
-// wrappers are commands for scripts: a namespace, and an unprivileged user.
+// wrappers are commands for scripts. They are for sh, and for Linux.
 var wrappers = map[string]string{
-	"inns":   `exec nsenter --net="/run/netns/$NS" -- "$@"`,
+	// inns COMMAND: in the namespace that "netns" made.
+	"inns": `exec nsenter --net="/run/netns/$NS" -- "$@"`,
+	// nobody COMMAND: as a user without any privilege.
 	"nobody": `exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"`,
+	// counts CONDITION COMMAND: with -j, and the condition is true of each summary. The other conditions are what
+	// holds of every run: each probe is in one class, and the events tell of the same probes as the summary.
+	"counts": `condition=$1; shift
+out=$("$@" -j); status=$?
+printf '%s\n' "$out"
+printf '%s\n' "$out" | jq -es --argjson status $status '. as $all |
+	def told($a; $t): [$all[] | select(.address == $a and .type == $t)] | length;
+	def near($a; $b): ($a - $b) * ($a - $b) < 1e-6;
+	def whole: .sent == .received + .late + .lost + .corrupted + .send_errors + .in_flight
+		and (.sent - .in_flight) as $decided | if $decided == 0 then .loss_percent == null else
+			near(.loss_percent; 100 * (.late + .lost + .corrupted + .send_errors) / $decided) end
+		and (.rtt.p50_ms == null) == (.received + .duplicates == 0)
+		and .received == told(.address; "reply") and .late == told(.address; "late")
+		and .lost + .late == told(.address; "timeout") and .duplicates == told(.address; "duplicate")
+		and .corrupted == told(.address; "corrupt") and .send_errors == told(.address; "error")
+		and (.findings | length) <= told(null; "finding");
+	[.[] | select(.type == "summary")] as $s | ($s | length) > 0 and ($s | all(whole)) and ($s | all('"$condition"'))
+	and .[0].schema == 1 and ([.[] | select(.schema)] | length) == 1 and $status == ([.[] | .exit_code // 0] | max)
+	and .[-1].type == if ($s | length) > 1 then "overall" else "summary" end' >/dev/null || {
+	echo "counts: not so: $condition" >&2
+	exit 99
+}
+exit $status`,
+	// when CONDITION SIGNAL COMMAND: COMMAND gets the signal as soon as the shell's condition is true. What it writes
+	// stands in the files out and err meanwhile, its process is $pid.
+	"when": `condition=$1 signal=$2; shift 2
+"$@" >out 2>err & pid=$!
+tries=0
+until eval "$condition"; do
+	tries=$((tries + 1))
+	[ $tries -lt 600 ] || { kill -KILL $pid; cat out err >&2; echo "when: never so: $condition" >&2; exit 99; }
+	sleep 0.05
+done
+kill -s "$signal" $pid
+wait $pid; status=$?
+cat out; cat err >&2
+exit $status`,
 }
 
 // buildCommand builds lping where every user can run it, and puts the wrappers beside it.
@@ -218,6 +266,84 @@ func checkTime(ts *testscript.TestScript, neg bool, args []string) {
 	checkExit(ts, false, args[1:])
 	if took := time.Since(start); took > limit {
 		ts.Fatalf("took %v, want at most %v", took, limit)
+	}
+}
+
+// forgeries make a reply of what the kernel would have answered. None is a right one but "right".
+var forgeries = map[string]func(*icmp.Message, *icmp.Echo){
+	"right":   func(*icmp.Message, *icmp.Echo) {},
+	"twice":   func(*icmp.Message, *icmp.Echo) {},
+	"late":    func(*icmp.Message, *icmp.Echo) { time.Sleep(600 * time.Millisecond) },
+	"payload": func(_ *icmp.Message, e *icmp.Echo) { e.Data[len(e.Data)-1] ^= 0xff },
+	"nonce": func(_ *icmp.Message, e *icmp.Echo) {
+		for i := range 8 {
+			e.Data[i] ^= 0xff
+		}
+	},
+	"shorter":  func(_ *icmp.Message, e *icmp.Echo) { e.Data = e.Data[:len(e.Data)-1] },
+	"empty":    func(_ *icmp.Message, e *icmp.Echo) { e.Data = nil },
+	"longer":   func(_ *icmp.Message, e *icmp.Echo) { e.Data = append(e.Data, 0) },
+	"sequence": func(_ *icmp.Message, e *icmp.Echo) { e.Seq += 1000 },
+	"ident":    func(_ *icmp.Message, e *icmp.Echo) { e.ID ^= 0xffff },
+	"type": func(m *icmp.Message, _ *icmp.Echo) {
+		m.Type = map[icmp.Type]icmp.Type{
+			ipv4.ICMPTypeEchoReply: ipv4.ICMPTypeTimestampReply, ipv6.ICMPTypeEchoReply: ipv6.ICMPType(200),
+		}[m.Type]
+	},
+}
+
+// forge is "forge KIND COMMAND": while the command runs it answers all echo requests to 127.0.0.1 and ::1, beside the
+// kernel or, where that is told to ignore them, in its place. The result is the command's exit status.
+func forge(args []string) int {
+	if len(args) < 2 || forgeries[args[0]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: forge KIND COMMAND [ARG ...]")
+		return 99
+	}
+	for network, address := range map[string]string{"ip4:1": "127.0.0.1", "ip6:58": "::1"} {
+		c, err := icmp.ListenPacket(network, address)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "forge:", err)
+			return 99
+		}
+		defer c.Close()
+		go forgeReplies(c, args[0])
+	}
+	cmd := exec.Command(args[1], args[2:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		fmt.Fprintln(os.Stderr, "forge:", err)
+		return 99
+	}
+	return cmd.ProcessState.ExitCode()
+}
+
+// forgeReplies answers until the socket is closed.
+func forgeReplies(c *icmp.PacketConn, kind string) {
+	b := make([]byte, 1<<16)
+	for {
+		n, from, err := c.ReadFrom(b)
+		if err != nil {
+			return
+		}
+		reply, protocol := icmp.Type(ipv4.ICMPTypeEchoReply), 1
+		if c.IPv6PacketConn() != nil {
+			reply, protocol = ipv6.ICMPTypeEchoReply, 58
+		}
+		m, err := icmp.ParseMessage(protocol, b[:n])
+		if err != nil || m.Type != ipv4.ICMPTypeEcho && m.Type != ipv6.ICMPTypeEchoRequest {
+			continue
+		}
+		m.Type = reply
+		forgeries[kind](m, m.Body.(*icmp.Echo))
+		out, err := m.Marshal(nil) // the kernel sums ICMPv6 up
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "forge:", err)
+			return
+		}
+		c.WriteTo(out, from)
+		if kind == "twice" {
+			c.WriteTo(out, from)
+		}
 	}
 }
 

@@ -27,6 +27,11 @@ type conn interface {
 	close() error
 }
 
+// dropCounter is a conn that knows how often the queue of its socket was full.
+type dropCounter interface {
+	drops() (n uint64, ok bool)
+}
+
 // packet is what recv read.
 type packet struct {
 	// msg is the ICMP message, or the start of our own request where fault is set.
@@ -36,6 +41,8 @@ type packet struct {
 	ttl int
 	// at is when the read returned; the zero time where the conn leaves that to its caller.
 	at time.Time
+	// rtt is the round trip as the conn measured it, with a better clock than ours; 0 where it did not.
+	rtt time.Duration
 	// kernel is when it arrived, or left, by the kernel's stamp: the wall clock in ns since 1970; 0 where there is none.
 	kernel int64
 	// fault is set (Errno is not 0) where this is a report about a message of ours.
@@ -101,6 +108,19 @@ func (e *OpenError) NotPermitted() bool {
 		}
 	}
 	return true
+}
+
+// NoAddress says that a socket was refused because the address, its family or its interface is not there: what is
+// wrong is the loopback itself, not what this process may do.
+func (e *OpenError) NoAddress() bool {
+	for _, absent := range []syscall.Errno{
+		syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EHOSTUNREACH, syscall.ENODEV,
+	} {
+		if errors.Is(e, absent) {
+			return true
+		}
+	}
+	return false
 }
 
 // openConn opens the first kind of socket that c allows and the system permits.

@@ -61,6 +61,8 @@ type Event struct {
 	// Split divides a stamped round trip, where the kernel told when the probe left too (Divided).
 	Split   Split
 	Divided bool
+	// Step is by how much the wall clock was set; ClockStep only.
+	Step time.Duration
 	// TTL is the reply's time to live or hop limit, 0 where the system did not tell.
 	TTL int
 	// Bytes is the length of the ICMP message that arrived, header included.

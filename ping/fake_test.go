@@ -259,9 +259,20 @@ func describe(e Event) string {
 	case Corrupt:
 		s += fmt.Sprintf(" at=%d", e.Wrong.Offset)
 	case SendError:
-		s += fmt.Sprintf(" errno=%d", int(e.Fault.Errno))
+		s += " " + errnoName(e.Fault.Errno)
 	}
 	return s
+}
+
+// errnoName is how errno(3) calls e; the numbers and texts differ from system to system.
+func errnoName(e syscall.Errno) string {
+	names := map[syscall.Errno]string{
+		syscall.EPERM: "EPERM", syscall.ECONNREFUSED: "ECONNREFUSED", syscall.ENOBUFS: "ENOBUFS", syscall.EACCES: "EACCES",
+	}
+	if name, ok := names[e]; ok {
+		return name
+	}
+	return fmt.Sprintf("errno=%d", int(e))
 }
 
 // ledger is the accounting of a run as its events tell it.
@@ -285,6 +296,7 @@ func (l *ledger) take(e Event) {
 	case e.Kind == NoAnswer && e.Seq == uint64(l.sent) && was == Sent:
 	case e.Kind == Foreign && e.Seq == 0:
 		l.foreign++
+	case e.Kind == ClockStep && e.Seq == 0:
 	case e.Kind == Duplicate && (was == Reply || was == Late || was == Corrupt):
 		l.duplicates++
 	case e.Kind == Late && was == Timeout:

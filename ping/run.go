@@ -42,6 +42,15 @@ func Open(c Config) (*Pinger, error) {
 // Socket is what Open found.
 func (p *Pinger) Socket() Socket { return p.conn.socket() }
 
+// QueueDrops is how many messages found the queue of the socket full since Open; ok is false where the system does
+// not tell.
+func (p *Pinger) QueueDrops() (n uint64, ok bool) {
+	if c, can := p.conn.(dropCounter); can {
+		return c.drops()
+	}
+	return 0, false
+}
+
 // Close closes the socket. It must not be called while Run runs.
 func (p *Pinger) Close() error { return p.conn.close() }
 
@@ -128,7 +137,7 @@ func (r *run) step() (bool, error) {
 		return false, r.drain() // a duplicate of the last reply may be waiting
 	}
 	if r.maySend() && now >= r.pacer.due(r.unanswered()) {
-		if err := r.send(); err != nil {
+		if err := r.send(now); err != nil {
 			return false, err
 		}
 		return true, r.drainInFlight()
@@ -172,21 +181,31 @@ func (r *run) wakeAt() time.Duration {
 	return at
 }
 
-// send sends the next probe.
-func (r *run) send() error {
+// send sends the next probe. It is told before it leaves, so that nothing stands between the send and the read.
+func (r *run) send(now time.Duration) error {
 	if last := r.window.next - 1; last > 0 && r.window.of(last) == inFlight {
-		r.tell(Event{Kind: NoAnswer, Seq: last, Time: time.Now()})
+		r.tell(Event{Kind: NoAnswer, Seq: last, Time: r.start.Add(now)})
 	}
-	msg := r.probe.request(r.window.next)
-	before := time.Now()
-	seq := r.window.add(before.Sub(r.start), before.UnixNano())
-	err := r.conn.send(msg)
+	seq := r.window.add()
+	r.tell(Event{Kind: Sent, Seq: seq, Time: r.start.Add(now)})
+	err := r.transmit(seq)
 	r.pacer.left(r.window.sentAt(seq))
-	r.tell(Event{Kind: Sent, Seq: seq, Time: before})
 	if err != nil {
 		return r.sendFailed(seq, err)
 	}
 	return nil
+}
+
+// transmit hands a probe to the kernel and notes when.
+func (r *run) transmit(seq uint64) error {
+	msg := r.probe.request(seq)
+	if r.stamps == nil {
+		r.window.left(seq, time.Since(r.start), 0)
+	} else {
+		now := time.Now()
+		r.window.left(seq, now.Sub(r.start), now.UnixNano())
+	}
+	return r.conn.send(msg)
 }
 
 // sendFailed finds out what the error of a send is about. A report about an earlier probe makes the kernel refuse
@@ -197,9 +216,7 @@ func (r *run) sendFailed(seq uint64, err error) error {
 		return err
 	}
 	if r.reports != reports && r.window.of(seq) == inFlight {
-		now := time.Now()
-		r.window.resent(seq, now.Sub(r.start), now.UnixNano())
-		if err = r.conn.send(r.probe.request(seq)); err == nil {
+		if err = r.transmit(seq); err == nil {
 			return nil
 		}
 		if err := r.drain(); err != nil {
@@ -272,13 +289,13 @@ func (r *run) expire(now time.Duration) error {
 		if !ok || r.window.sentAt(seq)+r.config.Timeout > now {
 			return nil
 		}
-		r.lose(seq)
+		r.lose(seq, time.Now())
 	}
 }
 
-func (r *run) lose(seq uint64) {
+func (r *run) lose(seq uint64, at time.Time) {
 	r.window.settle(seq, lost)
-	r.tell(Event{Kind: Timeout, Seq: seq, Time: time.Now()})
+	r.tell(Event{Kind: Timeout, Seq: seq, Time: at})
 }
 
 // receive reads and handles one packet, waiting until the given time. It reports whether there was one.
@@ -288,7 +305,7 @@ func (r *run) receive(until time.Time) (bool, error) {
 	case err == nil:
 		r.readErrors = 0
 		if p.at.IsZero() {
-			p.at = time.Now()
+			p.at = r.start.Add(time.Since(r.start))
 		}
 		r.handle(p)
 		return true, nil
@@ -331,13 +348,15 @@ func (r *run) handle(p packet) {
 // was not set meanwhile, and with the return of the read otherwise.
 func (r *run) measure(e *Event, wire uint16, p packet) {
 	e.RTT = p.at.Sub(r.start) - r.window.sentAt(e.Seq)
+	if p.rtt > 0 {
+		e.RTT = p.rtt
+	}
 	if r.stamps == nil || p.kernel == 0 {
 		return
 	}
-	steps := r.clock.steps
-	steady := r.clock.steady(p.at, time.Now)
-	if r.clock.steps != steps {
-		r.tell(Event{Kind: ClockStep, Time: p.at})
+	steady, step := r.clock.steady(p.at, time.Now)
+	if step != 0 {
+		r.tell(Event{Kind: ClockStep, Time: p.at, Step: step})
 	}
 	sent, read := r.window.wallOf(e.Seq), p.at.UnixNano()
 	if !steady || p.kernel < sent || p.kernel > read {
@@ -354,7 +373,7 @@ func (r *run) measure(e *Event, wire uint16, p packet) {
 func (r *run) judge(e Event, data []byte) {
 	like, was := r.probe.compare(data, e.Seq), r.window.of(e.Seq)
 	if like == same && was == inFlight && e.Stamped && e.RTT > r.config.Timeout {
-		r.lose(e.Seq) // it came too late, but we were later still
+		r.lose(e.Seq, e.Time) // it came too late, but we were later still
 		was = lost
 	}
 	switch {

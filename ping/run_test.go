@@ -278,9 +278,9 @@ func TestDeadline(t *testing.T) {
 			50ms end`},
 		{"send errors go on", Config{Size: 56, Count: 1, Deadline: 120 * ms}, inTurn(refuses(syscall.EPERM), refuses(syscall.EPERM), replies(0)), `
 			0s sent 1
-			0s error 1 errno=1
+			0s error 1 EPERM
 			50ms sent 2
-			50ms error 2 errno=1
+			50ms error 2 EPERM
 			100ms sent 3
 			100ms reply 3 rtt=0s
 			100ms end`},
@@ -332,23 +332,23 @@ func TestPace(t *testing.T) {
 			40ms end`},
 		{"flood does not spin on refusals", flood, refuses(syscall.EPERM), `
 			0s sent 1
-			0s error 1 errno=1
+			0s error 1 EPERM
 			10ms sent 2
-			10ms error 2 errno=1
+			10ms error 2 EPERM
 			20ms sent 3
-			20ms error 3 errno=1
+			20ms error 3 EPERM
 			30ms sent 4
-			30ms error 4 errno=1
+			30ms error 4 EPERM
 			30ms end`},
 		{"flood does not spin on ICMP errors", flood, reports(0, asIs), `
 			0s sent 1
-			0s error 1 errno=111
+			0s error 1 ECONNREFUSED
 			10ms sent 2
-			10ms error 2 errno=111
+			10ms error 2 ECONNREFUSED
 			20ms sent 3
-			20ms error 3 errno=111
+			20ms error 3 ECONNREFUSED
 			30ms sent 4
-			30ms error 4 errno=111
+			30ms error 4 ECONNREFUSED
 			30ms end`},
 		{"flood with preload keeps so many open", preload, inTurn(replies(2*ms), replies(3*ms)), `
 			0s sent 1
@@ -395,13 +395,13 @@ func TestPace(t *testing.T) {
 			53ms end`},
 		{"adaptive does not spin on refusals", adaptive, refuses(syscall.ENOBUFS), `
 			0s sent 1
-			0s error 1 errno=105
+			0s error 1 ENOBUFS
 			50ms sent 2
-			50ms error 2 errno=105
+			50ms error 2 ENOBUFS
 			100ms sent 3
-			100ms error 3 errno=105
+			100ms error 3 ENOBUFS
 			150ms sent 4
-			150ms error 4 errno=105
+			150ms error 4 ENOBUFS
 			150ms end`},
 		{"preload, then the interval", paced, inTurn(replies(2*ms), replies(ms)), `
 			0s sent 1
@@ -461,7 +461,7 @@ func TestSendErrors(t *testing.T) {
 
 func testPermanent(t *testing.T, e syscall.Errno) {
 	err := os.NewSyscallError("sendto", e)
-	end := fmt.Sprintf("0s sent 1\n0s error 1 errno=%d\n0s end", int(e))
+	end := fmt.Sprintf("0s sent 1\n0s error 1 %s\n0s end", errnoName(e))
 	for _, c := range []Config{
 		{Count: 3}, {}, {Flood: true}, {Adaptive: true}, {Preload: 9}, {Deadline: time.Hour}, {Count: 3, Deadline: time.Hour},
 	} {
@@ -472,29 +472,29 @@ func testPermanent(t *testing.T, e syscall.Errno) {
 		0s sent 1
 		0s no-answer 1
 		0s sent 2
-		0s error 2 errno=%d
+		0s error 2 %s
 		10ms timeout 1
-		10ms end`, int(e)))
+		10ms end`, errnoName(e)))
 	expect(t, Config{Count: 3, Size: 56}, inTurn(replies(0), refuses(err), replies(0)), fmt.Sprintf(`
 		0s sent 1
 		0s reply 1 rtt=0s
 		50ms sent 2
-		50ms error 2 errno=%d
+		50ms error 2 %s
 		100ms sent 3
 		100ms reply 3 rtt=0s
-		100ms end`, int(e)))
+		100ms end`, errnoName(e)))
 }
 
 func testPassing(t *testing.T, e syscall.Errno) {
 	err := os.NewSyscallError("sendto", e)
 	expect(t, Config{Count: 3, Size: 56}, inTurn(refuses(err), refuses(err), replies(0)), fmt.Sprintf(`
 		0s sent 1
-		0s error 1 errno=%d
+		0s error 1 %s
 		50ms sent 2
-		50ms error 2 errno=%[1]d
+		50ms error 2 %[1]s
 		100ms sent 3
 		100ms reply 3 rtt=0s
-		100ms end`, int(e)))
+		100ms end`, errnoName(e)))
 }
 
 // TestSendsAreBounded: no errno, mode or report makes the engine send a probe more than twice or faster than every
@@ -538,34 +538,34 @@ func TestPendingReport(t *testing.T) {
 			0s sent 1
 			50ms no-answer 1
 			50ms sent 2
-			50ms error 1 errno=111
+			50ms error 1 ECONNREFUSED
 			51ms reply 2 rtt=1ms
 			51ms end`},
 		{"resent once", two, inTurn(remember, aboutFirst, refuses(syscall.EPERM)), `
 			0s sent 1
 			50ms no-answer 1
 			50ms sent 2
-			50ms error 1 errno=111
-			50ms error 2 errno=1
+			50ms error 1 ECONNREFUSED
+			50ms error 2 EPERM
 			50ms end`},
 		{"no report was waiting", two, inTurn(replies(0), pending, replies(0)), `
 			0s sent 1
 			0s reply 1 rtt=0s
 			50ms sent 2
-			50ms error 2 errno=111
+			50ms error 2 ECONNREFUSED
 			50ms end`},
 		{"about the probe itself", two, inTurn(replies(0), all(reports(0, asIs), refuses(syscall.EPERM)), replies(0)), `
 			0s sent 1
 			0s reply 1 rtt=0s
 			50ms sent 2
-			50ms error 2 errno=111
+			50ms error 2 ECONNREFUSED
 			50ms end`},
 		{"about the second send", two, inTurn(remember, aboutFirst, all(reports(0, asIs), refuses(syscall.EPERM))), `
 			0s sent 1
 			50ms no-answer 1
 			50ms sent 2
-			50ms error 1 errno=111
-			50ms error 2 errno=111
+			50ms error 1 ECONNREFUSED
+			50ms error 2 ECONNREFUSED
 			50ms end`},
 		{"a read error", two, inTurn(replies(0), all(failsToRead(0, 1, refused), refuses(refused)), replies(0)), `
 			0s sent 1
@@ -595,7 +595,7 @@ func TestResentTimeout(t *testing.T) {
 
 func TestReports(t *testing.T) {
 	one := Config{Count: 1, Size: 56, Timeout: 10 * ms}
-	refused := "0s sent 1\n1ms error 1 errno=111\n1ms end"
+	refused := "0s sent 1\n1ms error 1 ECONNREFUSED\n1ms end"
 	ignored := "0s sent 1\n10ms timeout 1\n10ms end"
 	expectAll(t, []runCase{
 		{"whole", one, reports(ms, asIs), refused},
@@ -607,7 +607,7 @@ func TestReports(t *testing.T) {
 		{"a reply quoted", one, reports(ms, replyTo), ignored},
 		{"nothing quoted", one, reports(ms, func([]byte) []byte { return nil }), ignored},
 		{"after the reply", one, all(replies(0), reports(0, asIs)), "0s sent 1\n0s reply 1 rtt=0s\n0s end"},
-		{"before the reply", one, all(reports(0, asIs), replies(0)), "0s sent 1\n0s error 1 errno=111\n0s foreign 0\n0s end"},
+		{"before the reply", one, all(reports(0, asIs), replies(0)), "0s sent 1\n0s error 1 ECONNREFUSED\n0s foreign 0\n0s end"},
 	})
 }
 
@@ -661,13 +661,13 @@ func TestReadErrors(t *testing.T) {
 	one := Config{Count: 1, Size: 56, Timeout: 10 * ms}
 	expectAll(t, []runCase{
 		{"passing", one, all(failsToRead(0, maxReadErrors-1, refused), replies(ms)), "0s sent 1\n1ms reply 1 rtt=1ms\n1ms end"},
-		{"too many", one, failsToRead(0, maxReadErrors, refused), "0s sent 1\n0s end: receive: recvmsg: connection refused"},
+		{"too many", one, failsToRead(0, maxReadErrors, refused), "0s sent 1\n0s end: receive: " + refused.Error()},
 		{"too many while waiting", one, failsToRead(ms, maxReadErrors, refused),
-			"0s sent 1\n1ms end: receive: recvmsg: connection refused"},
+			"0s sent 1\n1ms end: receive: " + refused.Error()},
 		{"too many after the last reply", one, all(replies(0), failsToRead(0, maxReadErrors, refused)),
-			"0s sent 1\n0s reply 1 rtt=0s\n0s end: receive: recvmsg: connection refused"},
+			"0s sent 1\n0s reply 1 rtt=0s\n0s end: receive: " + refused.Error()},
 		{"too many after a refused send", one, all(failsToRead(0, maxReadErrors, refused), refuses(refused)),
-			"0s sent 1\n0s end: receive: recvmsg: connection refused"},
+			"0s sent 1\n0s end: receive: " + refused.Error()},
 		{"not the system's", one, failsToRead(ms, 1, net.ErrClosed),
 			"0s sent 1\n1ms end: receive: use of closed network connection"},
 		{"not the system's, on send", one, refuses(net.ErrClosed), "0s sent 1\n0s end: send: use of closed network connection"},

@@ -14,14 +14,13 @@ type stamper interface {
 // set. It leaves room for the 500 ppm that adjtime(2) allows over a second, and for an interrupt between the readings.
 const maxDrift = time.Millisecond
 
-// stampClock turns the kernel's stamps, which are on the wall clock, into spans. It never subtracts one from a
-// monotonic reading, and takes a wall clock that was set for what it is.
+// stampClock tells whether the wall clock, on which the kernel's stamps are, keeps the pace of the monotonic one. No
+// stamp is ever subtracted from a monotonic reading.
 type stampClock struct {
-	// offset is wall clock less monotonic clock since the start of the run.
+	start time.Time
+	wall  int64
+	// offset is what the wall clock moved against the monotonic one since the start.
 	offset time.Duration
-	start  time.Time
-	wall   int64
-	steps  uint64
 }
 
 func newStampClock(start time.Time) *stampClock {
@@ -33,18 +32,19 @@ func (c *stampClock) drift(t time.Time) time.Duration {
 	return time.Duration(t.UnixNano()-c.wall) - t.Sub(c.start)
 }
 
-// steady says whether the wall clock kept its pace up to t. Where it did not, now tells a step, which counts, from
-// an interrupt between the two readings that make up t.
-func (c *stampClock) steady(t time.Time, now func() time.Time) bool {
-	if off := c.drift(t) - c.offset; off.Abs() <= maxDrift {
-		c.offset = c.drift(t)
-		return true
+// steady says whether the wall clock kept its pace up to t. Where it did not, now tells a step from an interrupt
+// between the two readings that make up t; step is by how much it was set.
+func (c *stampClock) steady(t time.Time, now func() time.Time) (ok bool, step time.Duration) {
+	if drift := c.drift(t); (drift - c.offset).Abs() <= maxDrift {
+		c.offset = drift
+		return true, 0
 	}
-	if again := c.drift(now()); (again - c.offset).Abs() > maxDrift {
-		c.offset = again
-		c.steps++
+	again := c.drift(now())
+	if (again - c.offset).Abs() <= maxDrift {
+		return false, 0
 	}
-	return false
+	step, c.offset = again-c.offset, again
+	return false, step
 }
 
 // Split is one round trip in its parts, as the kernel's stamps divide it.

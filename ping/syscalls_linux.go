@@ -145,21 +145,28 @@ func (lc *linuxConn) recv(b []byte, until time.Time) (packet, error) {
 
 // readReports empties the error queue: of all stamps, and up to the first report about a message.
 func (lc *linuxConn) readReports() {
-	for lc.report.fault.Errno == 0 {
-		p, err := lc.read(lc.reportBuf[:], unix.MSG_ERRQUEUE)
-		switch {
-		case err != nil:
-			return
-		case p.stamp:
-			lc.left.stamp(p.stampID, p.kernel)
-		case p.fault.Errno != 0:
-			lc.report = p
-		}
+	for lc.report.fault.Errno == 0 && lc.readReport() {
 	}
 }
 
+// readReport takes one stamp or report off the error queue, if there is one.
+func (lc *linuxConn) readReport() bool {
+	p, err := lc.read(lc.reportBuf[:], unix.MSG_ERRQUEUE)
+	switch {
+	case err != nil:
+		return false
+	case p.stamp:
+		lc.left.stamp(p.stampID, p.kernel)
+	case p.fault.Errno != 0:
+		lc.report = p
+	}
+	return true
+}
+
+// transmitted reads no further than it must: an empty error queue is found out by one more system call.
 func (lc *linuxConn) transmitted(wire uint16) int64 {
-	lc.readReports()
+	for lc.left.at(wire) == 0 && lc.report.fault.Errno == 0 && lc.readReport() {
+	}
 	return lc.left.at(wire)
 }
 
@@ -204,7 +211,10 @@ func (lc *linuxConn) read(b []byte, flags uintptr) (packet, error) {
 	if e != 0 {
 		return packet{}, e
 	}
-	p := packet{msg: b[:n], from: lc.sender(), at: time.Now()}
+	p := packet{msg: b[:n], from: lc.sender()}
+	if lc.stamped {
+		p.at = time.Now()
+	}
 	parseControl(lc.control[:min(int(lc.header.Controllen), len(lc.control))], &p)
 	return p, nil
 }
@@ -220,6 +230,15 @@ func (lc *linuxConn) sender() netip.Addr {
 		return netip.AddrFrom16((*unix.RawSockaddrInet6)(unsafe.Pointer(&lc.name)).Addr)
 	}
 	return netip.Addr{}
+}
+
+// drops reads the last entry of SO_MEMINFO (linux/sock_diag.h, SK_MEMINFO_DROPS).
+func (lc *linuxConn) drops() (uint64, bool) {
+	var memory [unix.SK_MEMINFO_VARS]uint32
+	size := uint32(unsafe.Sizeof(memory))
+	_, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(lc.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&memory)), uintptr(unsafe.Pointer(&size)), 0)
+	return uint64(memory[unix.SK_MEMINFO_DROPS]), e == 0 && size == uint32(unsafe.Sizeof(memory))
 }
 
 func (lc *linuxConn) wake() {

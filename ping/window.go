@@ -20,7 +20,7 @@ const (
 // A slot is used again only when its probe is decided, so a wire sequence number never stands for two open probes.
 type window struct {
 	sent  []time.Duration // since the start of the run
-	wall  []int64         // the same moment on the wall clock, in ns since 1970
+	wall  []int64         // the same moment on the wall clock, in ns since 1970; 0 where nobody needs it
 	state []state
 	// next is the number of the next probe; all probes below oldest are decided.
 	next, oldest uint64
@@ -46,19 +46,18 @@ func (w *window) slot(seq uint64) uint64 { return seq & uint64(len(w.sent)-1) }
 // full says that the next probe must wait for the outcome of an earlier one.
 func (w *window) full() bool { return w.state[w.slot(w.next)] == inFlight }
 
-// add enters the next probe, sent at now, and returns its number.
-func (w *window) add(now time.Duration, wall int64) uint64 {
+// add enters the next probe and returns its number.
+func (w *window) add() uint64 {
 	seq := w.next
 	w.state[w.slot(seq)] = inFlight
-	w.resent(seq, now, wall)
 	w.next++
 	w.inFlight++
 	return seq
 }
 
-// resent notes that a probe left again at now.
-func (w *window) resent(seq uint64, now time.Duration, wall int64) {
-	w.sent[w.slot(seq)], w.wall[w.slot(seq)] = now, wall
+// left notes when a probe left: since the start of the run, and on the wall clock.
+func (w *window) left(seq uint64, at time.Duration, wall int64) {
+	w.sent[w.slot(seq)], w.wall[w.slot(seq)] = at, wall
 }
 
 // find is the latest probe with this sequence number on the wire, if the window still holds it.

@@ -19,11 +19,12 @@ func IsLoopbackInterface(name string) (bool, error) {
 	return false, nil
 }
 
-// OnLoopback says whether an address is assigned to a loopback interface; with a zone, to that one.
-func OnLoopback(a netip.Addr) (bool, error) {
+// OnLoopback names the loopback interface that an address is assigned to, which must be that of its zone if it has
+// one. The name is empty where there is none.
+func OnLoopback(a netip.Addr) (name string, err error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	for _, i := range interfaces {
 		if i.Flags&net.FlagLoopback == 0 || a.Zone() != "" && a.Zone() != i.Name {
@@ -31,13 +32,13 @@ func OnLoopback(a netip.Addr) (bool, error) {
 		}
 		addresses, err := i.Addrs()
 		if err != nil {
-			return false, err
+			return "", err
 		}
 		if assigned(addresses, a.Unmap().WithZone("")) {
-			return true, nil
+			return i.Name, nil
 		}
 	}
-	return false, nil
+	return "", nil
 }
 
 // assigned looks for an address among those of an interface, whatever their prefix.

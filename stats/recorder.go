@@ -123,6 +123,9 @@ func (r *Recorder) measure(rtt time.Duration) {
 	r.ewma += (v - r.ewma) / 8
 }
 
+// Answered says whether any probe had a right answer in time.
+func (r *Recorder) Answered() bool { return r.counts.Received > 0 }
+
 // Summary is the state of the run so far.
 func (r *Recorder) Summary() Summary {
 	s := r.counts

@@ -65,7 +65,7 @@ type jsonStart struct {
 // Start writes what is going to be probed.
 func (j *jsonLines) Start(t Target) error {
 	s := jsonStart{
-		Name: t.Name, Address: t.Address.String(), Family: family(t.Address), Method: orNull(t.Method),
+		Name: t.Name, Address: t.Address.String(), Family: Family(t.Address), Method: orNull(t.Method),
 		Size: t.Size, Stamps: timestamps(t), Interface: t.Interface,
 	}
 	if t.Source.IsValid() {
@@ -85,7 +85,8 @@ func timestamps(t Target) *string {
 	return orNull("user")
 }
 
-func family(a netip.Addr) int {
+// Family is 4 or 6.
+func Family(a netip.Addr) int {
 	if a.Unmap().Is4() {
 		return 4
 	}
@@ -286,7 +287,7 @@ func newJSONFinding(f diagnose.Finding) jsonFinding {
 func newJSONSummary(r Result, findings []jsonFinding) jsonSummary {
 	s := r.Summary
 	out := jsonSummary{
-		Address: r.Target.Address.String(), Family: family(r.Target.Address), Method: orNull(r.Target.Method),
+		Address: r.Target.Address.String(), Family: Family(r.Target.Address), Method: orNull(r.Target.Method),
 		Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, InFlight: s.InFlight,
 		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Corrupted: s.Corrupted, Foreign: s.Foreign,
 		Stamps: timestamps(r.Target), Stamped: s.Stamped, ClockSteps: s.ClockSteps,

@@ -1,0 +1,88 @@
+package ping
+
+import (
+	"testing"
+	"time"
+)
+
+// echoConn answers each request at once and allocates nothing.
+type echoConn struct {
+	sock    Socket
+	msg     [headerLen + 1500]byte
+	n       int // length of the answer that waits; 0: none
+	stamped bool
+	left    int64
+}
+
+func (c *echoConn) send(msg []byte) error {
+	c.n = copy(c.msg[:], msg)
+	c.msg[0] = typeEchoReplyV4
+	c.left = time.Now().UnixNano()
+	return nil
+}
+
+// recv never waits: it lets the engine ask again.
+func (c *echoConn) recv(b []byte, _ time.Time) (packet, error) {
+	if c.n == 0 {
+		return packet{}, errTimeout
+	}
+	p := packet{msg: b[:copy(b, c.msg[:c.n])], from: c.sock.Local, ttl: 64}
+	if c.stamped {
+		p.kernel = time.Now().UnixNano()
+	}
+	c.n = 0
+	return p, nil
+}
+
+func (c *echoConn) transmitted(uint16) int64 { return c.left }
+
+func (c *echoConn) wake() {}
+
+func (c *echoConn) socket() Socket { return c.sock }
+
+func (c *echoConn) close() error { return nil }
+
+// TestAllocs: a run of any length allocates what it needs at its start, and nothing a probe.
+func TestAllocs(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		config  Config
+		stamped bool
+	}{
+		{"flood", Config{Size: 56, Flood: true}, false},
+		{"flood, stamped", Config{Size: 56, Flood: true}, true},
+		{"adaptive", Config{Size: 56, Adaptive: true}, false},
+		{"paced", Config{Size: 56, Interval: 10 * time.Microsecond}, false},
+		{"paced, stamped", Config{Size: 56, Interval: 10 * time.Microsecond}, true},
+		{"no data", Config{Flood: true}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			conn := &echoConn{sock: Socket{Local: loopback4, Ident: fakeIdent, Sum: true, Stamps: tt.stamped}, stamped: tt.stamped}
+			checkAllocs(t, &Pinger{config: tt.config.withDefaults(), conn: conn})
+		})
+	}
+}
+
+// checkAllocs runs p with few probes and with many, and compares.
+func checkAllocs(t *testing.T, p *Pinger) {
+	t.Helper()
+	const few, many = 100, 5100
+	allocs := func(count uint64) float64 {
+		p.config.Count = count
+		received := uint64(0)
+		return testing.AllocsPerRun(2, func() {
+			received = 0
+			if err := p.Run(t.Context(), func(e Event) {
+				if e.Kind == Reply {
+					received++
+				}
+			}); err != nil || received != count {
+				t.Fatalf("%v: %d of %d received", err, received, count)
+			}
+		})
+	}
+	// The runtime allocates a little now and then; one allocation a probe would be 5000 more.
+	if less, more := allocs(few), allocs(many); more-less >= (many-few)/100 {
+		t.Errorf("%v allocations for %d probes, %v for %d", less, few, more, many)
+	}
+}

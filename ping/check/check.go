@@ -1,0 +1,291 @@
+// Package check runs the check of one or two addresses from the sockets to the verdict: it feeds the events of a run
+// to the statistics and to a renderer, looks for causes where a run is not well, and judges. It knows no flags.
+package check
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"lping/ping"
+	"lping/ping/report"
+	"lping/platform"
+	"lping/platform/diagnose"
+	"lping/stats"
+)
+
+// silence is how long the first reply may take before there is reason to look for a cause: on loopback an answer is
+// there when send returns.
+const silence = 20 * time.Millisecond
+
+// ErrInterrupted is the cause of a context that ends because the user wants to see the summary.
+var ErrInterrupted = errors.New("interrupted")
+
+// Config is what to check.
+type Config struct {
+	// Ping is what all targets have in common; its Address is not used.
+	Ping ping.Config
+	// Targets are checked side by side. Address and Name must be set; New takes the rest from Ping.
+	Targets []report.Target
+	Limits  stats.Limits
+	// Renderer is told of the start and of every event, not of the end.
+	Renderer report.Renderer
+	// Exit is the exit status of a verdict; checked is false where the target could not be checked at all.
+	Exit func(v stats.Verdict, checked bool) int
+}
+
+// Check is one check. Run may be called once.
+type Check struct {
+	config Config
+	// mu holds the jobs and the renderer: targets run side by side.
+	mu   sync.Mutex
+	jobs []*job
+	// writeErr is the first failed write; it ends the run.
+	writeErr error
+	stop     context.CancelCauseFunc
+}
+
+// job is the check of one target.
+type job struct {
+	target   report.Target
+	config   ping.Config
+	pinger   *ping.Pinger
+	recorder *stats.Recorder
+	tally    tally
+	// look gives what was found out about this host; nil while nobody looked.
+	look func() findings
+	// openErr is why there is no socket, runErr why the run ended before its time.
+	openErr, runErr error
+}
+
+// UncheckedError says that no target could be checked: this process may not, or the system failed.
+type UncheckedError struct {
+	Err error
+	// Fix is what mends it here; empty where that is not known.
+	Fix string
+}
+
+func (e *UncheckedError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e *UncheckedError) Unwrap() error { return e.Err }
+
+// New prepares a check.
+func New(c Config) *Check {
+	k := &Check{config: c}
+	for _, t := range c.Targets {
+		config := c.Ping
+		config.Address = t.Address
+		t.Size, t.Pattern = config.Size, config.Pattern
+		t.Source, t.Interface = config.Source, config.Interface
+		k.jobs = append(k.jobs, &job{target: t, config: config, recorder: stats.NewRecorder()})
+	}
+	return k
+}
+
+// Status prints the state of the run, at any time.
+func (k *Check) Status(w io.Writer) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, j := range k.jobs {
+		_ = report.Status(w, j.recorder.Summary()) // a status nobody can read is no reason to stop
+	}
+}
+
+// Run opens the sockets, runs all jobs and judges. Where no target could be checked the error is an *UncheckedError,
+// beside a report that says so; any other error is one of the renderer.
+func (k *Check) Run(ctx context.Context) (report.Report, error) {
+	ctx, k.stop = context.WithCancelCause(ctx)
+	defer k.stop(nil)
+	defer k.close()
+	if err := k.open(ctx); err != nil {
+		return report.Report{}, err
+	}
+	var others sync.WaitGroup
+	for _, j := range k.jobs[1:] {
+		others.Go(func() { k.run(ctx, j) })
+	}
+	k.run(ctx, k.jobs[0])
+	others.Wait()
+	if k.writeErr != nil {
+		return report.Report{}, k.writeErr
+	}
+	return k.report(ctx)
+}
+
+// open opens the sockets and announces the runs that will be.
+func (k *Check) open(ctx context.Context) error {
+	for _, j := range k.jobs {
+		if j.pinger, j.openErr = ping.Open(j.config); j.openErr != nil {
+			j.startLook(ctx)
+			continue
+		}
+		s := j.pinger.Socket()
+		j.target.Method, j.target.Stamps = s.Method, s.Stamps
+		if err := k.config.Renderer.Start(j.target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Check) close() {
+	for _, j := range k.jobs {
+		if j.pinger != nil {
+			j.pinger.Close()
+		}
+	}
+}
+
+// run runs one job, and starts to look for a cause where no reply comes.
+func (k *Check) run(ctx context.Context, j *job) {
+	if j.pinger == nil {
+		return
+	}
+	impatience := time.AfterFunc(silence, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if !j.recorder.Answered() {
+			j.startLook(ctx)
+		}
+	})
+	defer impatience.Stop()
+	j.runErr = j.pinger.Run(ctx, func(e ping.Event) {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.event(ctx, j, e)
+	})
+}
+
+// event passes an event on to those who want it.
+func (k *Check) event(ctx context.Context, j *job, e ping.Event) {
+	record(j.recorder, e)
+	switch e.Kind {
+	case ping.SendError, ping.Timeout, ping.Corrupt:
+		j.startLook(ctx)
+		j.tally.event(e)
+	case ping.ClockStep:
+		j.tally.event(e)
+	}
+	if k.writeErr != nil {
+		return
+	}
+	if err := k.config.Renderer.Event(j.target, e); err != nil {
+		k.writeErr = err
+		k.stop(err)
+	}
+}
+
+// startLook starts to look for causes beside the run, unless that was done before. An interrupt does not stop it: it
+// takes less than a person notices.
+func (j *job) startLook(ctx context.Context) {
+	if j.look != nil {
+		return
+	}
+	ctx, config, method := context.WithoutCancel(ctx), j.config, j.target.Method
+	j.look = sync.OnceValue(func() findings { return look(ctx, config, method) })
+	go j.look()
+}
+
+// report judges all jobs.
+func (k *Check) report(ctx context.Context) (report.Report, error) {
+	r := report.Report{Verdict: stats.Healthy}
+	checked := false
+	for _, j := range k.jobs {
+		result := j.judge(ctx, k.config)
+		r.Results = append(r.Results, result)
+		r.Verdict = stats.Worse(r.Verdict, result.Verdict)
+		checked = checked || j.failure() == nil
+	}
+	r.ExitCode = k.config.Exit(r.Verdict, checked)
+	if checked {
+		return r, nil
+	}
+	return r, &UncheckedError{Err: k.jobs[0].failure(), Fix: firstFix(r.Results[0].Findings)}
+}
+
+// firstFix is how to mend the most basic error.
+func firstFix(list []diagnose.Finding) string {
+	for _, f := range list {
+		if f.Fix != "" && f.Severity == diagnose.Error {
+			return f.Fix
+		}
+	}
+	return ""
+}
+
+// failure is why the job could not check its target; nil where it did, even if in vain.
+func (j *job) failure() error {
+	var open *ping.OpenError
+	switch {
+	case errors.As(j.openErr, &open) && open.NoAddress():
+		return nil
+	case j.openErr != nil:
+		return j.openErr
+	case errors.Is(j.runErr, ErrInterrupted):
+		return nil
+	}
+	return j.runErr
+}
+
+// judge gives the result of one target.
+func (j *job) judge(ctx context.Context, c Config) report.Result {
+	r := report.Result{Target: j.target, Summary: j.recorder.Summary()}
+	r.Verdict, r.Cause = c.Limits.Judge(r.Summary)
+	failure := j.failure()
+	if err := cmp.Or(failure, j.openErr); err != nil {
+		r.Verdict, r.Cause = stats.Unhealthy, err.Error()
+	}
+	r.Findings = j.diagnose(ctx, r.Verdict, r.Summary)
+	r.Verdict, r.Cause = weigh(r.Verdict, r.Cause, r.Findings)
+	r.ExitCode = c.Exit(r.Verdict, failure == nil)
+	return r
+}
+
+// diagnose says why a run was not well. A healthy one has no findings, and nobody looks.
+func (j *job) diagnose(ctx context.Context, v stats.Verdict, s stats.Summary) []diagnose.Finding {
+	e := j.evidence(s)
+	e.LossAllowed = v == stats.Healthy
+	if v == stats.Healthy && !e.Suspicious() {
+		return nil
+	}
+	j.startLook(ctx)
+	found := j.look()
+	found.addTo(&e)
+	return diagnose.Diagnose(found.facts, e)
+}
+
+// evidence is what the run itself showed.
+func (j *job) evidence(s stats.Summary) diagnose.Evidence {
+	e := j.tally.evidence(j.target, s)
+	var open *ping.OpenError
+	if errors.As(j.openErr, &open) {
+		e.Datagram, e.Raw = errnoName(open.Dgram), errnoName(open.Raw)
+	}
+	if j.pinger != nil {
+		if n, ok := j.pinger.QueueDrops(); ok {
+			e.QueueDrops = platform.Know(n)
+		}
+	}
+	return e
+}
+
+// weigh lets findings make a verdict worse: an error unhealthy, a warning degraded.
+func weigh(v stats.Verdict, cause string, list []diagnose.Finding) (stats.Verdict, string) {
+	for _, f := range list {
+		worse := stats.Healthy
+		switch f.Severity {
+		case diagnose.Error:
+			worse = stats.Unhealthy
+		case diagnose.Warning:
+			worse = stats.Degraded
+		}
+		if stats.Worse(v, worse) != v {
+			v, cause = worse, f.Cause
+		}
+	}
+	return v, cause
+}

@@ -1,0 +1,110 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"lping/ping"
+	"lping/ping/report"
+	"lping/platform"
+	"lping/platform/diagnose"
+)
+
+// patience is how long the extra probe and the datagram are waited for. On loopback an answer is there when send
+// returns, so this is the time that a starved process may need to notice.
+const patience = 25 * time.Millisecond
+
+// findings is what look found.
+type findings struct {
+	facts platform.Facts
+	// probe is nil where none could be sent.
+	probe *diagnose.Probe
+	udp   diagnose.Datagram
+	// bind is why a socket cannot have the target's address; empty where it can.
+	bind string
+}
+
+// look examines this host: the facts, one more probe with the kernel's counters read before and after it, and a UDP
+// datagram to oneself. It takes some 50 ms, so that a diagnosis fits into the time of the run that needs it. The extra
+// probe is sent as c and method say; without a method there is none.
+func look(ctx context.Context, c ping.Config, method string) findings {
+	f := findings{facts: platform.Read("/", c.Address)}
+	if method != "" {
+		f.probe = probe(ctx, c, method)
+	}
+	f.udp, f.bind = datagram(c.Address)
+	return f
+}
+
+// addTo completes the evidence of a run.
+func (f findings) addTo(e *diagnose.Evidence) { e.Probe, e.UDP, e.Bind = f.probe, &f.udp, f.bind }
+
+// probe sends one echo request between two readings of the counters.
+func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
+	c.Count, c.Deadline, c.Preload, c.Flood, c.Adaptive, c.Timeout = 1, 0, 1, false, false, patience
+	c.Socket = ping.SocketDgram
+	if method == ping.MethodRaw {
+		c.Socket = ping.SocketRaw
+	}
+	p, err := ping.Open(c)
+	if err != nil {
+		return nil
+	}
+	defer p.Close()
+	var result diagnose.Probe
+	before := platform.ReadCounters("/", report.Family(c.Address))
+	err = p.Run(ctx, func(e ping.Event) {
+		switch e.Kind {
+		case ping.Reply:
+			result.Answered = true
+		case ping.SendError:
+			if !e.Fault.ICMP {
+				result.Errno = platform.ErrnoName(e.Fault.Errno)
+			}
+		}
+	})
+	if err != nil {
+		return nil
+	}
+	result.Counted = since(before, platform.ReadCounters("/", report.Family(c.Address)))
+	return &result
+}
+
+// since is what was counted between two readings.
+func since(before, after platform.Known[platform.Counters]) platform.Known[platform.Counters] {
+	if !before.OK {
+		return before
+	}
+	if after.OK {
+		after.Value = after.Value.Sub(before.Value)
+	}
+	return after
+}
+
+// datagram sends a UDP datagram from a socket on the address to itself. bind is why there is no such socket.
+func datagram(to netip.Addr) (d diagnose.Datagram, bind string) {
+	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 0)))
+	if err != nil {
+		return diagnose.Datagram{Errno: errnoName(err)}, errnoName(err)
+	}
+	defer udp.Close()
+	sent, got := []byte("lping to itself"), make([]byte, 64)
+	if _, err := udp.WriteTo(sent, udp.LocalAddr()); err != nil {
+		return diagnose.Datagram{Errno: errnoName(err)}, ""
+	}
+	udp.SetReadDeadline(time.Now().Add(patience))
+	n, err := udp.Read(got)
+	return diagnose.Datagram{Errno: errnoName(err), Answered: err == nil && bytes.Equal(got[:n], sent)}, ""
+}
+
+// errnoName is the symbol of the error number in err, such as EPERM; empty where there is none.
+func errnoName(err error) string {
+	var e syscall.Errno
+	errors.As(err, &e)
+	return platform.ErrnoName(e)
+}

@@ -1,0 +1,42 @@
+package check
+
+import (
+	"lping/ping"
+	"lping/stats"
+)
+
+// record enters an event into the statistics.
+func record(r *stats.Recorder, e ping.Event) {
+	switch e.Kind {
+	case ping.Sent:
+		r.Sent(e.Time, e.InFlight)
+	case ping.Reply:
+		r.Reply(e.Seq, e.RTT, e.Time)
+		recordStamps(r, e)
+	case ping.Duplicate:
+		r.Duplicate(e.RTT)
+		recordStamps(r, e)
+	case ping.Timeout:
+		r.Lost(e.Seq, e.Time)
+	case ping.Late:
+		r.Late(e.Seq, e.Time)
+	case ping.Corrupt:
+		r.Corrupt(e.Seq, e.Time)
+	case ping.SendError:
+		r.SendError(e.Seq, e.Time)
+	case ping.Foreign:
+		r.Foreign()
+	case ping.ClockStep:
+		r.ClockStep()
+	}
+}
+
+// recordStamps enters what the kernel's stamps say of a round trip. A duplicate comes by another path than its split.
+func recordStamps(r *stats.Recorder, e ping.Event) {
+	if e.Stamped {
+		r.Stamped()
+	}
+	if e.Divided && e.Kind == ping.Reply {
+		r.Split(e.Split.Send, e.Split.Kernel, e.Split.Wakeup)
+	}
+}

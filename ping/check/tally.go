@@ -1,0 +1,74 @@
+package check
+
+import (
+	"lping/ping"
+	"lping/ping/report"
+	"lping/platform"
+	"lping/platform/diagnose"
+	"lping/stats"
+)
+
+// maxKinds bounds how many different errors are counted apart; what comes after them is in the summary alone.
+const maxKinds = 16
+
+// tally counts the errors of a run by their kind. The zero value is ready.
+type tally struct {
+	refused []diagnose.Refusal
+	reports []diagnose.Report
+	step    float64
+}
+
+// event enters what evidence needs of an event.
+func (t *tally) event(e ping.Event) {
+	switch {
+	case e.Kind == ping.ClockStep:
+		t.step += float64(e.Step.Nanoseconds()) / 1e6
+	case e.Kind == ping.SendError && e.Fault.ICMP:
+		t.report(e.Fault)
+	case e.Kind == ping.SendError:
+		t.refuse(platform.ErrnoName(e.Fault.Errno))
+	}
+}
+
+func (t *tally) refuse(errno string) {
+	for i := range t.refused {
+		if t.refused[i].Errno == errno {
+			t.refused[i].Count++
+			return
+		}
+	}
+	if len(t.refused) < maxKinds {
+		t.refused = append(t.refused, diagnose.Refusal{Errno: errno, Count: 1})
+	}
+}
+
+func (t *tally) report(f ping.Fault) {
+	for i := range t.reports {
+		if t.reports[i].Type == f.Type && t.reports[i].Code == f.Code {
+			t.reports[i].Count++
+			return
+		}
+	}
+	if len(t.reports) < maxKinds {
+		t.reports = append(t.reports, diagnose.Report{Type: f.Type, Code: f.Code, Count: 1})
+	}
+}
+
+// evidence is what the run itself shows, without what look adds.
+func (t *tally) evidence(target report.Target, s stats.Summary) diagnose.Evidence {
+	return diagnose.Evidence{
+		Family: report.Family(target.Address), Target: target.Address, Asked: true, Method: target.Method,
+		Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, Corrupted: s.Corrupted,
+		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Refused: t.refused, Reports: t.reports,
+		Kernel: latency(s.Kernel), Wakeup: latency(s.Wakeup), ClockStep: t.step,
+	}
+}
+
+func latency(d stats.Distribution) *diagnose.Latency {
+	if d.Count == 0 {
+		return nil
+	}
+	return &diagnose.Latency{
+		Count: d.Count, P50: float64(d.P50.Nanoseconds()) / 1e6, P99: float64(d.P99.Nanoseconds()) / 1e6,
+	}
+}

@@ -1,0 +1,101 @@
+package ping
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestValidate(t *testing.T) {
+	v4, v6 := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("::1")
+	mapped := netip.MustParseAddr("::ffff:127.0.0.1")
+	tests := []struct {
+		name   string
+		config Config
+		want   string // part of the error; empty: none
+	}{
+		{"zero value", Config{}, ""},
+		{"everything", Config{
+			Address: v6, Source: v6, Interface: "lo", Socket: SocketRaw, Count: 1 << 63, Interval: time.Nanosecond,
+			Timeout: time.Hour, Deadline: time.Hour, Size: MaxSizeIPv6, Pattern: make([]byte, MaxPattern), Flood: true,
+			Adaptive: true, Preload: MaxPreload, TTL: 255, TOS: 255, PathMTU: PathMTUProbe}, ""},
+		{"source of the other family", Config{Source: v6}, "different families"},
+		{"target of the other family", Config{Address: v6, Source: v4}, "different families"},
+		{"mapped source", Config{Source: mapped}, ""},
+		{"mapped target", Config{Address: mapped, Source: v4}, ""},
+		{"mapped target is of IPv4", Config{Address: mapped, Size: MaxSizeIPv4 + 1}, "65507"},
+		{"negative interval", Config{Interval: -1}, "negative"},
+		{"negative timeout", Config{Timeout: -1}, "negative"},
+		{"negative deadline", Config{Deadline: -1}, "negative"},
+		{"largest size", Config{Size: MaxSizeIPv4}, ""},
+		{"one more", Config{Size: MaxSizeIPv4 + 1}, "size 65508 is outside 0 to 65507"},
+		{"one more on IPv6", Config{Address: v6, Size: MaxSizeIPv6 + 1}, "size 65528 is outside 0 to 65527"},
+		{"negative size", Config{Size: -1}, "size -1"},
+		{"long pattern", Config{Pattern: make([]byte, MaxPattern+1)}, "pattern of 17 bytes"},
+		{"large preload", Config{Preload: MaxPreload + 1}, "preload 65536"},
+		{"negative preload", Config{Preload: -1}, "preload -1"},
+		{"TTL", Config{TTL: 256}, "TTL 256"},
+		{"negative TTL", Config{TTL: -1}, "TTL -1"},
+		{"TOS", Config{TOS: 256}, "TOS 256"},
+		{"negative TOS", Config{TOS: -1}, "TOS -1"},
+		{"socket", Config{Socket: SocketRaw + 1}, "socket mode 3"},
+		{"path MTU", Config{PathMTU: PathMTUProbe + 1}, "path-MTU mode 5"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.config.Validate()
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+			if tt.want == "" {
+				return
+			}
+			if p, openErr := Open(tt.config); openErr == nil || openErr.Error() != err.Error() {
+				t.Errorf("Open: %v, %v", p, openErr)
+			}
+		})
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	got := Config{}.withDefaults()
+	want := netip.MustParseAddr("127.0.0.1")
+	if got.Address != want || got.Interval != 50*ms || got.Timeout != 400*ms || got.Preload != 1 {
+		t.Errorf("got %+v", got)
+	}
+	set := Config{Address: netip.MustParseAddr("::1"), Interval: 1, Timeout: 2, Preload: 3}
+	if got := set.withDefaults(); got.Address != set.Address || got.Interval != 1 || got.Timeout != 2 || got.Preload != 3 {
+		t.Errorf("got %+v, want %+v", got, set)
+	}
+}
+
+func TestMaxSize(t *testing.T) {
+	for address, want := range map[netip.Addr]int{
+		{}:                                       65507,
+		netip.MustParseAddr("127.0.0.1"):         65507,
+		netip.MustParseAddr("::ffff:127.0.0.1"):  65507,
+		netip.MustParseAddr("::1"):               65527,
+		netip.MustParseAddr("fe80::1%interface"): 65527,
+	} {
+		if got := MaxSize(address); got != want {
+			t.Errorf("%v: got %d, want %d", address, got, want)
+		}
+	}
+}
+
+func TestKindString(t *testing.T) {
+	seen := map[string]bool{}
+	for k := Sent; int(k) < len(kindNames); k++ {
+		s := k.String()
+		if s == "" || s == "unknown" || seen[s] {
+			t.Errorf("kind %d is %q", k, s)
+		}
+		seen[s] = true
+	}
+	for _, k := range []Kind{0, Kind(len(kindNames)), 255} {
+		if got := k.String(); got != "unknown" {
+			t.Errorf("kind %d is %q, want %q", k, got, "unknown")
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package ping
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// inNamespace moves the calling goroutine, and no other, into a network namespace of its own, where lo is up and ICMP
+// datagram sockets are open to all. Sockets that it opens stay there, whoever uses them.
+func inNamespace(t testing.TB) {
+	t.Helper()
+	inEmptyNamespace(t)
+	setLoopback(t, true)
+	writeSysctl(t, "net/ipv4/ping_group_range", "0 2147483647")
+}
+
+// inEmptyNamespace is inNamespace as the kernel makes it: lo is down and has no address.
+func inEmptyNamespace(t testing.TB) {
+	t.Helper()
+	runtime.LockOSThread() // for good: the thread ends with the goroutine
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		t.Skipf("no network namespace of our own (it needs CAP_SYS_ADMIN: run as root, or in a privileged container): %v", err)
+	}
+}
+
+// setLoopback sets lo up or down in this goroutine's namespace.
+func setLoopback(t testing.TB, up bool) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(os.NewSyscallError("socket", err))
+	}
+	defer unix.Close(fd)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lo.SetUint16(0)
+	if up {
+		lo.SetUint16(unix.IFF_UP)
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
+		t.Fatal(os.NewSyscallError("SIOCSIFFLAGS", err))
+	}
+}
+
+// writeSysctl sets a switch of this goroutine's namespace.
+func writeSysctl(t testing.TB, name, value string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join("/proc/sys", name), []byte(value), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ignoreEcho stops the kernel from answering in this goroutine's namespace.
+func ignoreEcho(t testing.TB) {
+	t.Helper()
+	writeSysctl(t, "net/ipv4/icmp_echo_ignore_all", "1")
+	writeSysctl(t, "net/ipv6/icmp/echo_ignore_all", "1")
+}

@@ -1,0 +1,534 @@
+package ping
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long a test waits for what must come, on however slow a machine.
+const patience = 30 * time.Second
+
+// socketKind is one way to open a socket: all of them must do the same.
+type socketKind struct {
+	address  netip.Addr
+	mode     SocketMode
+	portable bool // the conn of other systems, on this one
+}
+
+func socketKinds() []socketKind {
+	var kinds []socketKind
+	for _, address := range []netip.Addr{loopback4, loopback6} {
+		for _, mode := range []SocketMode{SocketDgram, SocketRaw} {
+			kinds = append(kinds, socketKind{address, mode, false}, socketKind{address, mode, true})
+		}
+	}
+	return kinds
+}
+
+func (k socketKind) method() string {
+	if k.mode == SocketRaw {
+		return MethodRaw
+	}
+	return MethodDgram
+}
+
+func (k socketKind) String() string {
+	s := fmt.Sprintf("%v/%s", k.address, k.method())
+	if k.portable {
+		s += "/portable"
+	}
+	return s
+}
+
+// open is Open for this kind of socket.
+func (k socketKind) open(t testing.TB, c Config) *Pinger {
+	t.Helper()
+	c.Address, c.Socket = k.address, k.mode
+	p, err := k.tryOpen(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func (k socketKind) tryOpen(c Config) (*Pinger, error) {
+	if !k.portable {
+		return Open(c)
+	}
+	c = c.withDefaults()
+	ic, err := listenICMP(c, k.method())
+	if err != nil {
+		return nil, err
+	}
+	return &Pinger{config: c, conn: ic}, nil
+}
+
+// onEachSocket runs a test for each kind of socket, in a namespace of its own.
+func onEachSocket(t *testing.T, test func(t *testing.T, k socketKind)) {
+	for _, k := range socketKinds() {
+		t.Run(k.String(), func(t *testing.T) {
+			inNamespace(t)
+			test(t, k)
+		})
+	}
+}
+
+// runAll runs p to its end and returns what it told.
+func runAll(t testing.TB, p *Pinger) []Event {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("the run does not end"))
+	defer cancel()
+	var events []Event
+	if err := p.Run(ctx, func(e Event) { events = append(events, e) }); err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
+
+// wantAll reports anything but count replies.
+func wantAll(t testing.TB, events []Event, count int) {
+	t.Helper()
+	l := ledgerOf(events)
+	for _, s := range l.wrong {
+		t.Error(s)
+	}
+	if l.sent != count || l.received != count || l.duplicates != 0 {
+		t.Errorf("%d sent, %d received, %d duplicates, %d late, %d lost, %d corrupted, %d send errors; want %d received",
+			l.sent, l.received, l.duplicates, l.late, l.lost, l.corrupted, l.sendErrors, count)
+	}
+}
+
+func TestSocketEcho(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		p := k.open(t, Config{Count: 20, Size: 56, Interval: ms, Timeout: patience})
+		events := runAll(t, p)
+		wantAll(t, events, 20)
+		s := p.Socket()
+		if s.Method != k.method() || s.Local != k.address {
+			t.Errorf("socket: %+v", s)
+		}
+		for _, e := range events {
+			answer := e.Kind == Reply && e.TTL == 64 && e.Bytes == 64 && e.RTT > 0
+			if e.Kind != Sent && !answer || e.From != k.address || e.Ident != s.Ident {
+				t.Errorf("%+v", e)
+			}
+		}
+	})
+}
+
+func TestSocketFlood(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		p := k.open(t, Config{Count: 2000, Size: 56, Flood: true, Preload: 3, Timeout: patience})
+		wantAll(t, runAll(t, p), 2000)
+	})
+}
+
+// TestSocketOnHost uses lo as it is, where other programs ping too.
+func TestSocketOnHost(t *testing.T) {
+	for _, address := range []netip.Addr{loopback4, loopback6} {
+		for _, portable := range []bool{false, true} {
+			k := socketKind{address, SocketRaw, portable}
+			t.Run(k.String(), func(t *testing.T) {
+				p, err := k.tryOpen(Config{Address: address, Socket: SocketRaw, Count: 20, Size: 56, Interval: ms, Timeout: patience})
+				switch {
+				case errors.Is(err, syscall.EPERM):
+					t.Skipf("no raw socket (it needs CAP_NET_RAW: run as root): %v", err)
+				case errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT):
+					t.Skipf("this host has no %v (ip addr add it to lo, or sysctl net.ipv6.conf.lo.disable_ipv6=0): %v", address, err)
+				case err != nil:
+					t.Fatal(err)
+				}
+				defer p.Close()
+				wantAll(t, runAll(t, p), 20)
+			})
+		}
+	}
+}
+
+func TestSocketSizes(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		sizes := []int{56, 1472, 8192, MaxSize(k.address)}
+		for size := range 17 {
+			sizes = append(sizes, size)
+		}
+		for _, size := range sizes {
+			p := k.open(t, Config{Count: 2, Size: size, Interval: ms, Timeout: patience})
+			events := runAll(t, p)
+			wantAll(t, events, 2)
+			if got := events[len(events)-1].Bytes; got != headerLen+size {
+				t.Errorf("size %d: a message of %d bytes", size, got)
+			}
+		}
+	})
+}
+
+// TestSocketTimeout: nobody answers.
+func TestSocketTimeout(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		ignoreEcho(t)
+		start := time.Now()
+		events := runAll(t, k.open(t, Config{Count: 2, Size: 56, Interval: 10 * ms, Timeout: 30 * ms}))
+		if took := time.Since(start); took < 40*ms {
+			t.Errorf("ended after %v", took)
+		}
+		l := ledgerOf(events)
+		l.check(t)
+		if l.sent != 2 || l.lost != 2 || l.foreign+l.duplicates != 0 {
+			t.Errorf("%d sent, %d lost, %d foreign", l.sent, l.lost, l.foreign)
+		}
+	})
+}
+
+// TestSocketCancel: a run that waits for a reply ends with its context.
+func TestSocketCancel(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		ignoreEcho(t)
+		p := k.open(t, Config{Size: 56, Interval: time.Hour, Timeout: time.Hour})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*ms)
+		defer cancel()
+		start, l := time.Now(), newLedger()
+		if err := p.Run(ctx, l.take); err != context.DeadlineExceeded {
+			t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
+		}
+		if took := time.Since(start); took > patience || l.sent != 1 || l.inFlight != 1 {
+			t.Errorf("after %v: %d sent, %d in flight", took, l.sent, l.inFlight)
+		}
+		l.check(t)
+	})
+}
+
+// TestSocketWake: wake ends a recv that waits, or the next one that would.
+func TestSocketWake(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		conn := k.open(t, Config{}).conn
+		b := make([]byte, 128)
+		recv := func(wait time.Duration) (time.Duration, error) {
+			start := time.Now()
+			_, err := conn.recv(b, start.Add(wait))
+			return time.Since(start), err
+		}
+		time.AfterFunc(5*ms, conn.wake)
+		if took, err := recv(2 * patience); err != errWoken || took > patience {
+			t.Errorf("woken while it waits: %v after %v", err, took)
+		}
+		conn.wake()
+		conn.wake()
+		if took, err := recv(2 * patience); err != errWoken || took > patience {
+			t.Errorf("woken before it waits: %v after %v", err, took)
+		}
+		if took, err := recv(20 * ms); err != errTimeout || took < 20*ms {
+			t.Errorf("not woken: %v after %v", err, took)
+		}
+		if took, err := recv(-time.Second); err != errTimeout || took > patience {
+			t.Errorf("time over: %v after %v", err, took)
+		}
+		if _, err := conn.recv(b, time.Time{}); err != errTimeout {
+			t.Errorf("without waiting: %v", err)
+		}
+	})
+}
+
+// TestSocketWakeRace cancels runs at any moment and closes the conn at once.
+func TestSocketWakeRace(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		for i := range 30 {
+			p, err := k.tryOpen(Config{Address: k.address, Socket: k.mode, Interval: 50 * time.Microsecond, Timeout: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Duration(i)*20*time.Microsecond, cancel)
+			if err := p.Run(ctx, func(Event) {}); err != context.Canceled {
+				t.Errorf("round %d: %v", i, err)
+			}
+			if err := p.Close(); err != nil {
+				t.Errorf("round %d: %v", i, err)
+			}
+		}
+	})
+}
+
+// TestSocketsAtOnce: many runs side by side do not hear each other.
+func TestSocketsAtOnce(t *testing.T) {
+	const count = 300
+	inNamespace(t)
+	var pingers []*Pinger
+	for range 3 {
+		for _, k := range socketKinds() {
+			pingers = append(pingers, k.open(t, Config{Count: count, Size: 56, Flood: true, Timeout: patience}))
+		}
+	}
+	var wg sync.WaitGroup
+	ledgers := make([]*ledger, len(pingers))
+	for i, p := range pingers {
+		ledgers[i] = newLedger()
+		wg.Go(func() {
+			if err := p.Run(t.Context(), ledgers[i].take); err != nil {
+				t.Errorf("%+v: %v", p.Socket(), err)
+			}
+		})
+	}
+	wg.Wait()
+	for i, l := range ledgers {
+		l.check(t)
+		if l.received != count || l.duplicates != 0 {
+			t.Errorf("%+v: %d of %d received, %d duplicates", pingers[i].Socket(), l.received, count, l.duplicates)
+		}
+	}
+}
+
+// TestSocketStamps: where the kernel stamps, replies carry its time, and its parts add up; UserTime does without.
+func TestSocketStamps(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		for _, userTime := range []bool{false, true} {
+			p := k.open(t, Config{Count: 50, Size: 56, Interval: ms, Timeout: patience, UserTime: userTime})
+			events := runAll(t, p)
+			wantAll(t, events, 50)
+			stamps := p.Socket().Stamps
+			if stamps && (userTime || k.portable) {
+				t.Errorf("user time %v: %+v", userTime, p.Socket())
+			}
+			stamped := 0
+			for _, e := range events {
+				if e.Stamped {
+					stamped++
+				}
+				if e.Divided && (e.Split.Send+e.Split.Kernel != e.RTT || min(e.Split.Send, e.Split.Kernel, e.Split.Wakeup) < 0) {
+					t.Errorf("%v is not the sum of %+v", e.RTT, e.Split)
+				}
+			}
+			if stamps != (stamped > 0) {
+				t.Errorf("user time %v: %d replies are stamped, the socket says %v", userTime, stamped, stamps)
+			}
+		}
+	})
+}
+
+// TestSocketAllocs: no probe costs an allocation on the sockets of this system.
+func TestSocketAllocs(t *testing.T) {
+	for _, k := range socketKinds() {
+		for _, c := range []Config{{Flood: true}, {Flood: true, UserTime: true}, {Interval: 10 * time.Microsecond}} {
+			if k.portable {
+				continue
+			}
+			t.Run(fmt.Sprintf("%v/flood=%v/user=%v", k, c.Flood, c.UserTime), func(t *testing.T) {
+				inNamespace(t)
+				c.Size, c.Timeout = 56, patience
+				checkAllocs(t, k.open(t, c))
+			})
+		}
+	}
+}
+
+// getOption asks the socket itself.
+func getOption(t *testing.T, p *Pinger, level, name int) int {
+	t.Helper()
+	var value int
+	get := func(fd int) (err error) {
+		value, err = unix.GetsockoptInt(fd, level, name)
+		return err
+	}
+	var err error
+	switch cn := p.conn.(type) {
+	case *linuxConn:
+		err = get(cn.fd)
+	case *icmpConn:
+		err = cn.control(get)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// TestSocketOptions: what the configuration asks for is set, and the echo still works.
+func TestSocketOptions(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		level, ttl, tos, discover := unix.IPPROTO_IP, unix.IP_TTL, unix.IP_TOS, unix.IP_MTU_DISCOVER
+		if k.address.Is6() {
+			level, ttl, tos = unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, unix.IPV6_TCLASS
+			discover = unix.IPV6_MTU_DISCOVER
+		}
+		recvErr := map[int]int{unix.IPPROTO_IP: unix.IP_RECVERR, unix.IPPROTO_IPV6: unix.IPV6_RECVERR}[level]
+		for _, tt := range []struct {
+			name   string
+			config Config
+			option int
+			want   int
+		}{
+			{"reports", Config{}, recvErr, 1},
+			{"TTL", Config{TTL: 7}, ttl, 7},
+			{"largest TTL", Config{TTL: 255}, ttl, 255},
+			{"TOS", Config{TOS: 0x48}, tos, 0x48},
+			{"path MTU do", Config{PathMTU: PathMTUDo}, discover, unix.IP_PMTUDISC_DO},
+			{"path MTU want", Config{PathMTU: PathMTUWant}, discover, unix.IP_PMTUDISC_WANT},
+			{"path MTU dont", Config{PathMTU: PathMTUDont}, discover, unix.IP_PMTUDISC_DONT},
+			{"path MTU probe", Config{PathMTU: PathMTUProbe}, discover, unix.IP_PMTUDISC_PROBE},
+		} {
+			tt.config.Count, tt.config.Timeout = 1, patience
+			p := k.open(t, tt.config)
+			if got := getOption(t, p, level, tt.option); got != tt.want {
+				t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
+			}
+			wantAll(t, runAll(t, p), 1)
+		}
+		p := k.open(t, Config{Interface: "lo", Count: 1, Timeout: patience})
+		wantAll(t, runAll(t, p), 1)
+		if _, err := k.tryOpen(Config{Address: k.address, Socket: k.mode, Interface: "none"}); !errors.Is(err, unix.ENODEV) {
+			t.Errorf("an interface that is not there: %v, want %v", err, unix.ENODEV)
+		}
+	})
+}
+
+// TestSocketSource: another local address may ask, a target that is not on this host may not be asked.
+func TestSocketSource(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		source, away := netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("192.0.2.1")
+		if k.address.Is6() {
+			source, away = netip.MustParseAddr("fd00::2"), netip.MustParseAddr("2001:db8::1")
+			ip(t, "addr", "add", "fd00::2/128", "dev", "lo", "nodad")
+		}
+		p := k.open(t, Config{Source: source, Count: 3, Size: 56, Interval: ms, Timeout: patience})
+		wantAll(t, runAll(t, p), 3)
+		if got := p.Socket().Local; got != source {
+			t.Errorf("the source is %v, want %v", got, source)
+		}
+		for _, c := range []Config{{Address: away}, {Address: away, Source: k.address}, {Address: k.address, Source: away}} {
+			c.Socket = k.mode
+			if p, err := k.tryOpen(c); !errors.Is(err, unix.EADDRNOTAVAIL) {
+				t.Errorf("from %v to %v: %v, %v; want %v", c.Source, c.Address, p, err, unix.EADDRNOTAVAIL)
+			}
+		}
+	})
+}
+
+// ip runs ip(8) in this goroutine's namespace.
+func ip(t testing.TB, args ...string) {
+	t.Helper()
+	if _, err := exec.LookPath("ip"); err != nil {
+		t.Skipf("no ip(8) (Debian: apt install iproute2): %v", err)
+	}
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		t.Fatalf("ip %v: %v: %s", args, err, out)
+	}
+}
+
+// TestOpenRefused: a closed range and no capability are two errnos in one error, and not permitted.
+func TestOpenRefused(t *testing.T) {
+	inNamespace(t)
+	writeSysctl(t, "net/ipv4/ping_group_range", "1 0")
+	for _, address := range []netip.Addr{loopback4, loopback6} {
+		p, err := Open(Config{Address: address, Count: 1, Timeout: patience})
+		if err != nil {
+			t.Fatalf("as root there is still the raw socket: %v", err)
+		}
+		if got := p.Socket().Method; got != MethodRaw {
+			t.Errorf("method %s, want %s", got, MethodRaw)
+		}
+		wantAll(t, runAll(t, p), 1)
+		p.Close()
+	}
+	dropCapabilities(t)
+	for _, address := range []netip.Addr{loopback4, loopback6} {
+		p, err := Open(Config{Address: address})
+		got, ok := errors.AsType[*OpenError](err)
+		if !ok || !errors.Is(got.Dgram, syscall.EACCES) || !errors.Is(got.Raw, syscall.EPERM) || !got.NotPermitted() {
+			t.Errorf("%v: got %v, %v; want EACCES for datagram and EPERM for raw", address, p, err)
+		}
+	}
+}
+
+// dropCapabilities takes all capabilities from the thread of this goroutine, which must be locked to it.
+func dropCapabilities(t *testing.T) {
+	t.Helper()
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil {
+		t.Fatal(os.NewSyscallError("capset", err))
+	}
+}
+
+// TestOpenWithoutAddress: where lo never was up there is nothing to bind to, which is no lack of permission.
+func TestOpenWithoutAddress(t *testing.T) {
+	inEmptyNamespace(t)
+	writeSysctl(t, "net/ipv4/ping_group_range", "0 2147483647")
+	for _, address := range []netip.Addr{loopback4, loopback6} {
+		p, err := Open(Config{Address: address})
+		got, ok := errors.AsType[*OpenError](err)
+		gone := ok && errors.Is(got.Dgram, unix.EADDRNOTAVAIL) && errors.Is(got.Raw, unix.EADDRNOTAVAIL)
+		if !gone || got.NotPermitted() {
+			t.Errorf("%v: got %v, %v; want %v twice", address, p, err, unix.EADDRNOTAVAIL)
+		}
+	}
+}
+
+// TestSocketDown: lo is set down under a socket that is open.
+func TestSocketDown(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		p := k.open(t, Config{Count: 3, Size: 56, Interval: 10 * ms, Timeout: 20 * ms})
+		setLoopback(t, false)
+		l := ledgerOf(runAll(t, p))
+		l.check(t)
+		if l.received != 0 || l.lost+l.sendErrors != l.sent || l.sent == 0 {
+			t.Errorf("%d sent, %d lost, %d send errors", l.sent, l.lost, l.sendErrors)
+		}
+	})
+}
+
+// TestSocketForbidden: a rule that forbids ends the run at its first probe, whatever the pace.
+func TestSocketForbidden(t *testing.T) {
+	rules := []struct {
+		action string
+		want   syscall.Errno
+	}{{"prohibit", unix.EACCES}, {"blackhole", unix.EINVAL}, {"unreachable", unix.ENETUNREACH}}
+	for _, rule := range rules {
+		t.Run(rule.action, func(t *testing.T) {
+			onEachSocket(t, func(t *testing.T, k socketKind) {
+				p := k.open(t, Config{Size: 56, Flood: true})
+				forbid(t, k.address, rule.action)
+				events := runAll(t, p)
+				last := events[len(events)-1]
+				if len(events) != 2 || last.Kind != SendError || last.Fault != (Fault{Errno: rule.want}) {
+					t.Errorf("%d events, the last is %+v; want %v", len(events), last, rule.want)
+				}
+			})
+		})
+	}
+}
+
+// forbid puts a rule before the one that finds local addresses.
+func forbid(t *testing.T, address netip.Addr, action string) {
+	t.Helper()
+	family := "-4"
+	if address.Is6() {
+		family = "-6"
+	}
+	ip(t, family, "rule", "add", "pref", "10", "lookup", "local")
+	ip(t, family, "rule", "add", "pref", "5", action)
+	ip(t, family, "rule", "del", "pref", "0")
+}
+
+// TestSocketForbiddenLater: once something was answered an error does not end a run, and does not make it spin.
+func TestSocketForbiddenLater(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		if slices.Contains([]string{MethodDgram, MethodRaw}, k.method()) {
+			p := k.open(t, Config{Count: 5, Size: 56, Flood: true, Timeout: patience})
+			wantForbidden(t, p, k)
+		}
+	})
+}

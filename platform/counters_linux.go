@@ -1,0 +1,188 @@
+package platform
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	errNoCounters = errors.New("lacks the counters of IP or ICMP")
+	errNoColumn   = errors.New("has no column drops")
+)
+
+// counter is where a counter stands: its name in snmp, its name in snmp6, and its field.
+type counter struct {
+	name4, name6 string
+	field        func(*Counters) *uint64
+}
+
+// counters lists them all. Both names are whole, with the protocol before a dot in those of snmp.
+func counters() []counter {
+	return []counter{
+		{"Ip.InReceives", "Ip6InReceives", func(c *Counters) *uint64 { return &c.InReceives }},
+		{"Ip.InDiscards", "Ip6InDiscards", func(c *Counters) *uint64 { return &c.InDiscards }},
+		{"Ip.InHdrErrors", "Ip6InHdrErrors", func(c *Counters) *uint64 { return &c.InErrors }},
+		{"Ip.InAddrErrors", "Ip6InAddrErrors", func(c *Counters) *uint64 { return &c.InErrors }},
+		{"Ip.InUnknownProtos", "Ip6InUnknownProtos", func(c *Counters) *uint64 { return &c.InErrors }},
+		{"Ip.InDelivers", "Ip6InDelivers", func(c *Counters) *uint64 { return &c.InDelivers }},
+		{"Ip.ForwDatagrams", "Ip6OutForwDatagrams", func(c *Counters) *uint64 { return &c.Forwarded }},
+		{"Ip.ReasmReqds", "Ip6ReasmReqds", func(c *Counters) *uint64 { return &c.Fragments }},
+		{"Ip.ReasmOKs", "Ip6ReasmOKs", func(c *Counters) *uint64 { return &c.Reassembled }},
+		{"Ip.OutRequests", "Ip6OutRequests", func(c *Counters) *uint64 { return &c.OutRequests }},
+		{"Ip.OutDiscards", "Ip6OutDiscards", func(c *Counters) *uint64 { return &c.OutDiscards }},
+		{"Ip.OutNoRoutes", "Ip6OutNoRoutes", func(c *Counters) *uint64 { return &c.OutNoRoutes }},
+		{"Icmp.InEchos", "Icmp6InEchos", func(c *Counters) *uint64 { return &c.InEchos }},
+		{"Icmp.InEchoReps", "Icmp6InEchoReplies", func(c *Counters) *uint64 { return &c.InEchoReps }},
+		{"Icmp.InDestUnreachs", "Icmp6InDestUnreachs", func(c *Counters) *uint64 { return &c.InDestUnreachs }},
+		{"Icmp.InErrors", "Icmp6InErrors", func(c *Counters) *uint64 { return &c.InMsgErrors }},
+		{"Icmp.OutEchos", "Icmp6OutEchos", func(c *Counters) *uint64 { return &c.OutEchos }},
+		{"Icmp.OutEchoReps", "Icmp6OutEchoReplies", func(c *Counters) *uint64 { return &c.OutEchoReps }},
+		{"Icmp.OutDestUnreachs", "Icmp6OutDestUnreachs", func(c *Counters) *uint64 { return &c.OutDestUnreachs }},
+	}
+}
+
+// ReadCounters takes a snapshot of the counters of a family, 4 or 6, in some 100 us. Two of them around a probe show
+// how far it came. The root is "/".
+func ReadCounters(root string, family int) Known[Counters] {
+	h := host{root}
+	c, err := h.readCounters(family)
+	if err != nil {
+		return Unknown[Counters](err.Error())
+	}
+	if n, err := openNetlink(unix.NETLINK_ROUTE); err == nil {
+		defer n.close()
+		c.QueueDrops = queueDrops(n)
+	}
+	return Know(c)
+}
+
+// queueDrops sums what the queueing disciplines of the loopback interface dropped; 0 where they cannot be read.
+func queueDrops(n *netlink) (sum uint64) {
+	links, err := loopbackLinks(n)
+	if err != nil || len(links) == 0 {
+		return 0
+	}
+	queues, err := readQueues(links[0].Index)
+	if err != nil {
+		return 0
+	}
+	for _, q := range queues {
+		sum += q.Drops
+	}
+	return sum
+}
+
+// readCounters reads all counters that are files.
+func (h host) readCounters(family int) (Counters, error) {
+	name, icmp, parse := "/proc/net/snmp", "/proc/net/icmp", parseSNMP
+	if family == 6 {
+		name, icmp, parse = "/proc/net/snmp6", "/proc/net/icmp6", parseSNMP6
+	}
+	b, err := h.read(name)
+	if err != nil {
+		return Counters{}, err
+	}
+	c, err := parse(b)
+	if err != nil {
+		return Counters{}, named(name, err)
+	}
+	if b, err := h.read(icmp); err == nil {
+		c.SocketDrops, _ = parseSocketDrops(b)
+	}
+	if b, err := h.read("/proc/net/xfrm_stat"); err == nil {
+		c.XfrmBlocks = parseXfrmBlocks(b)
+	}
+	return c, nil
+}
+
+// parseSNMP reads /proc/net/snmp: a line of names and a line of numbers for each protocol.
+func parseSNMP(b []byte) (Counters, error) {
+	values := map[string]uint64{}
+	var names []string
+	for l := range lines(b) {
+		protocol, rest, ok := l.cut(":")
+		if !ok {
+			continue
+		}
+		if names == nil || names[0] != protocol {
+			names = append([]string{protocol}, strings.Fields(rest)...)
+			continue
+		}
+		for i, f := range strings.Fields(rest) {
+			if n, err := strconv.ParseUint(f, 10, 64); err == nil && i+1 < len(names) {
+				values[protocol+"."+names[i+1]] = n
+			}
+		}
+		names = nil
+	}
+	return pick(values, func(c counter) string { return c.name4 })
+}
+
+// parseSNMP6 reads /proc/net/snmp6: a name and a number on each line.
+func parseSNMP6(b []byte) (Counters, error) {
+	values := map[string]uint64{}
+	for l := range lines(b) {
+		f := l.fields()
+		if len(f) != 2 {
+			continue
+		}
+		if n, err := strconv.ParseUint(f[1], 10, 64); err == nil {
+			values[f[0]] = n
+		}
+	}
+	return pick(values, func(c counter) string { return c.name6 })
+}
+
+// pick fills in every counter. One that is missing would look as if nothing had happened, so that is an error.
+func pick(values map[string]uint64, name func(counter) string) (Counters, error) {
+	var c Counters
+	for _, at := range counters() {
+		n, ok := values[name(at)]
+		if !ok {
+			return Counters{}, fmt.Errorf("%w: %s", errNoCounters, name(at))
+		}
+		*at.field(&c) += n
+	}
+	return c, nil
+}
+
+// parseSocketDrops sums the last column of /proc/net/icmp or icmp6, one line a socket.
+func parseSocketDrops(b []byte) (sum uint64, err error) {
+	header := true
+	for l := range lines(b) {
+		f := l.fields()
+		if len(f) == 0 {
+			continue
+		}
+		if header && f[len(f)-1] != "drops" {
+			return 0, errNoColumn
+		}
+		if n, err := strconv.ParseUint(f[len(f)-1], 10, 32); err == nil && !header {
+			sum += n
+		}
+		header = false
+	}
+	if header {
+		return 0, errEmpty
+	}
+	return sum, nil
+}
+
+// parseXfrmBlocks finds XfrmOutPolBlock in /proc/net/xfrm_stat; 0 where it is not.
+func parseXfrmBlocks(b []byte) uint64 {
+	for l := range lines(b) {
+		f := l.fields()
+		if len(f) != 2 || f[0] != "XfrmOutPolBlock" {
+			continue
+		}
+		if n, err := strconv.ParseUint(f[1], 10, 64); err == nil && n < math.MaxInt64 {
+			return n
+		}
+	}
+	return 0
+}

@@ -1,0 +1,154 @@
+package diagnose
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"lping/platform"
+)
+
+// Evidence is what a run saw of one target, and what the extra probe saw that was sent to find out more. Errors are
+// symbols such as EPERM (platform.ErrnoName), so that evidence from one system can be judged on another; an empty
+// one is no error. The JSON form of facts and evidence is a test case.
+type Evidence struct {
+	// Family is 4 or 6.
+	Family int        `json:"family"`
+	Target netip.Addr `json:"target"`
+	// Asked says that the user asked for this family, and not for a look at both.
+	Asked bool `json:"asked"`
+	// Method is how the probes travel: icmp-dgram, icmp-raw, udp or tcp; empty where no socket could be opened.
+	Method string `json:"method"`
+	// Datagram and Raw say why an ICMP socket of that kind could not be opened.
+	Datagram string `json:"open_datagram,omitempty"`
+	Raw      string `json:"open_raw,omitempty"`
+	// Bind says why a socket could not be bound to the target's own address.
+	Bind string `json:"bind,omitempty"`
+
+	// Every probe counts once, as in the summary.
+	Sent       uint64 `json:"sent"`
+	Received   uint64 `json:"received"`
+	Lost       uint64 `json:"lost"`
+	Late       uint64 `json:"late"`
+	Corrupted  uint64 `json:"corrupted"`
+	SendErrors uint64 `json:"send_errors"`
+	// Duplicates are answers beyond the first one of a probe.
+	Duplicates uint64 `json:"duplicates"`
+	// Refused are the errors that send returned, Reports the ICMP errors that came back. Both are send errors.
+	Refused []Refusal `json:"refused,omitempty"`
+	Reports []Report  `json:"reports,omitempty"`
+	// LossAllowed says that the user's limits allow what was lost: then nothing that explains it is an error.
+	LossAllowed bool `json:"loss_allowed,omitempty"`
+
+	// Probe is the extra probe, sent by the same method; nil where none was.
+	Probe *Probe `json:"probe,omitempty"`
+	// UDP is a datagram to a socket of our own on the same address; nil where none was sent.
+	UDP *Datagram `json:"udp,omitempty"`
+	// QueueDrops are the answers that found the queue of our own socket full.
+	QueueDrops platform.Known[uint64] `json:"queue_drops"`
+
+	// Kernel is the time between the kernel's send and receive stamps, Wakeup that from there to the return of
+	// the read; nil where there were no stamps.
+	Kernel *Latency `json:"kernel,omitempty"`
+	Wakeup *Latency `json:"wakeup,omitempty"`
+	// ClockStep is by how much the wall clock was moved against the monotonic one during the run, in ms.
+	ClockStep float64 `json:"clock_step_ms,omitempty"`
+}
+
+// Refusal is an error of send.
+type Refusal struct {
+	Errno string `json:"errno"`
+	Count uint64 `json:"count"`
+}
+
+// Report is an ICMP error (RFC 792, RFC 4443) that came back for a probe.
+type Report struct {
+	Type  uint8  `json:"type"`
+	Code  uint8  `json:"code"`
+	Count uint64 `json:"count"`
+}
+
+// Probe is one echo request with the counters read around it.
+type Probe struct {
+	// Errno is what send returned.
+	Errno    string `json:"errno,omitempty"`
+	Answered bool   `json:"answered"`
+	// Counted is what the counters of the family moved by, from just before the send to the end of the wait.
+	Counted platform.Known[platform.Counters] `json:"counted"`
+}
+
+// Datagram is a UDP datagram to oneself.
+type Datagram struct {
+	// Errno is what bind or send returned.
+	Errno    string `json:"errno,omitempty"`
+	Answered bool   `json:"answered"`
+}
+
+// Latency is a distribution of times, in ms.
+type Latency struct {
+	Count uint64  `json:"count"`
+	P50   float64 `json:"p50_ms"`
+	P99   float64 `json:"p99_ms"`
+}
+
+// undelivered is how many probes did not do what they should; a corrupted answer is a matter of its own.
+func (e Evidence) undelivered() uint64 { return e.Lost + e.Late + e.SendErrors }
+
+// troubled says whether there is anything to explain.
+func (e Evidence) troubled() bool { return e.Method == "" || e.undelivered() > 0 || e.Corrupted > 0 }
+
+// icmp says whether the probes are echo requests.
+func (e Evidence) icmp() bool { return strings.HasPrefix(e.Method, "icmp") }
+
+// refused says whether send failed with one of these errors, in the run or in the extra probe.
+func (e Evidence) refused(errnos ...string) bool {
+	if e.Probe != nil && slices.Contains(errnos, e.Probe.Errno) {
+		return true
+	}
+	return slices.ContainsFunc(e.Refused, func(r Refusal) bool { return slices.Contains(errnos, r.Errno) })
+}
+
+// counted is what the extra probe moved, if both are known.
+func (e Evidence) counted() (platform.Counters, bool) {
+	if e.Probe == nil {
+		return platform.Counters{}, false
+	}
+	return e.Probe.Counted.Get()
+}
+
+// sends tells what became of the probes, for a person.
+func (e Evidence) sends() string {
+	var parts []string
+	for _, r := range e.Refused {
+		parts = append(parts, fmt.Sprintf("%d sends got %s", r.Count, r.Errno))
+	}
+	for _, r := range e.Reports {
+		parts = append(parts, fmt.Sprintf("%d ICMP errors of type %d code %d", r.Count, r.Type, r.Code))
+	}
+	if len(parts) == 0 && e.Probe != nil && e.Probe.Errno != "" {
+		parts = append(parts, "send got "+e.Probe.Errno)
+	}
+	if e.Bind != "" {
+		parts = append(parts, "bind got "+e.Bind)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// udp tells what became of the UDP datagram.
+func (e Evidence) udp() string {
+	switch {
+	case e.UDP == nil:
+		return ""
+	case e.UDP.Answered:
+		return "UDP to the same address works"
+	case e.UDP.Errno != "":
+		return "UDP to the same address got " + e.UDP.Errno
+	}
+	return "UDP to the same address is lost too"
+}
+
+// join puts what is not empty on one line.
+func join(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
+}

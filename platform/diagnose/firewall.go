@@ -1,0 +1,162 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lping/platform"
+)
+
+// fwReject: an ICMP error came back, or was sent, for a probe. On loopback only a firewall makes those.
+func fwReject(f platform.Facts, e Evidence) (Finding, bool) {
+	out := Finding{
+		Severity: Error,
+		Cause:    "a firewall rejects the probes",
+		Evidence: join(e.sends(), e.moved(), chains(f, e, "output", "input"), e.udp()),
+		Fix:      accept(f, e, "output", "input"),
+	}
+	for _, r := range e.Reports {
+		if unreachableReport(e.Family, r) {
+			return out, true
+		}
+	}
+	out.Cause = "a firewall likely rejects the probes"
+	c, _ := e.counted()
+	s := e.stage()
+	refused := e.Probe != nil && e.Probe.Errno == "EPERM"
+	return out, c.OutDestUnreachs > 0 && (refused || s == atOutput || s == atInput || s == replyAtOutput || s == replyAtInput)
+}
+
+// unreachableReport says whether an ICMP error is destination unreachable (RFC 792; RFC 4443, section 3.1), which is
+// what firewalls answer.
+func unreachableReport(family int, r Report) bool {
+	if family == 6 {
+		return r.Type == 1
+	}
+	return r.Type == 3
+}
+
+// fwOutput: netfilter OUTPUT and cgroup programs on egress look the same, an EPERM from send. Datagram sockets of IPv6
+// keep it to themselves (ping_v6_sendmsg), so there the counters must tell.
+func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
+	out := Finding{
+		Severity: Error,
+		Cause:    "a firewall drops the probes at OUTPUT",
+		Evidence: join(e.sends(), e.moved(), chains(f, e, "output"), e.udp()),
+		Fix:      accept(f, e, "output"),
+	}
+	if list, ok := f.Firewall.Get(); ok && len(list) == 0 {
+		out.Cause = "a cgroup program drops the probes on egress"
+		out.Fix = "detach it: bpftool cgroup tree"
+	}
+	switch s := e.stage(); {
+	case e.refused("EPERM"):
+		return out, true
+	case s == replyAtOutput:
+		out.Cause = likely(strings.Replace(out.Cause, "the probes", "the echo reply", 1))
+		return out, true
+	default:
+		out.Cause = likely(out.Cause)
+		return out, s == atOutput
+	}
+}
+
+// likely puts the word before the verb of a cause: "a firewall drops" becomes "a firewall likely drops".
+func likely(cause string) string { return strings.Replace(cause, " drops ", " likely drops ", 1) }
+
+func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
+	what := "the echo request"
+	if !e.icmp() {
+		what = "the probes"
+	}
+	return Finding{
+		Severity: Error,
+		Cause:    "a firewall likely drops " + what + " at INPUT or PREROUTING",
+		Evidence: join(e.moved(), chains(f, e, "prerouting", "input"), e.udp()),
+		Fix:      accept(f, e, "prerouting", "input"),
+	}, e.stage() == atInput
+}
+
+func fwInputReply(f platform.Facts, e Evidence) (Finding, bool) {
+	return Finding{
+		Severity: Error,
+		Cause:    "a firewall likely drops the echo reply at INPUT or PREROUTING",
+		Evidence: join(e.moved(), chains(f, e, "prerouting", "input"), e.udp()),
+		Fix:      accept(f, e, "prerouting", "input"),
+	}, e.stage() == replyAtInput
+}
+
+// fwICMPOnly is what can be told without counters: what is wrong is wrong with ICMP alone.
+func fwICMPOnly(f platform.Facts, e Evidence) (Finding, bool) {
+	silent := e.icmp() && e.Received == 0 && e.SendErrors == 0 && e.Late == 0
+	return Finding{
+		Severity: Error,
+		Cause:    "only ICMP is blocked, likely by a firewall",
+		Evidence: join(e.udp(), e.moved(), chains(f, e, "prerouting", "input", "output")),
+		Fix:      accept(f, e, "prerouting", "input", "output"),
+	}, silent && e.UDP != nil && e.UDP.Answered
+}
+
+// accept lets loopback through before any other rule. Where one chain alone can be meant it is a command.
+func accept(f platform.Facts, e Evidence, hooks ...string) string {
+	list := seen(f, e, hooks)
+	if len(list) == 1 && list[0].Hook != "" {
+		c := list[0]
+		direction := "iifname"
+		if c.Hook == "output" {
+			direction = "oifname"
+		}
+		return fmt.Sprintf("nft insert rule %s %s %s %s lo accept", c.Family, c.Table, c.Name, direction)
+	}
+	iptables := "iptables"
+	if e.Family == 6 {
+		iptables = "ip6tables"
+	}
+	where := strings.Join(hooks, " or ")
+	return fmt.Sprintf("accept lo first in %s (nft list ruleset; %s -S)", where, iptables)
+}
+
+// chains tells which base chains see the probes at these hooks.
+func chains(f platform.Facts, e Evidence, hooks ...string) string {
+	if !f.Firewall.OK {
+		return "firewall unknown: " + f.Firewall.Reason()
+	}
+	var names []string
+	for _, c := range seen(f, e, hooks) {
+		name := strings.TrimSpace(c.Family + " " + c.Table + " " + c.Name)
+		if c.Policy == "drop" {
+			name += " (policy drop)"
+		}
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return "no firewall chain is there"
+	}
+	return "chains there: " + strings.Join(names, ", ")
+}
+
+// seen are the chains that are asked about our packets at one of the hooks.
+func seen(f platform.Facts, e Evidence, hooks []string) []platform.Chain {
+	all, _ := f.Firewall.Get()
+	var list []platform.Chain
+	for _, c := range all {
+		if sees(c, e.Family, hooks) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// sees says whether a chain is asked about packets of a family at one of the hooks. Of the older iptables only the
+// tables are known.
+func sees(c platform.Chain, family int, hooks []string) bool {
+	own := "ip"
+	if family == 6 {
+		own = "ip6"
+	}
+	if c.Family != own && c.Family != "inet" {
+		return false
+	}
+	return slices.Contains(hooks, c.Hook) || c.Hook == "" && c.Table != "nat"
+}

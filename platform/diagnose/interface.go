@@ -1,0 +1,191 @@
+package diagnose
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"lping/platform"
+)
+
+// minIPv6MTU is the smallest MTU that IPv6 runs on (RFC 8200, section 5), in bytes.
+const minIPv6MTU = 1280
+
+// loopback is the interface that matters: the one that has the target, else the first.
+func loopback(f platform.Facts, e Evidence) (platform.Interface, bool) {
+	list, ok := f.Loopback.Get()
+	if !ok || len(list) == 0 {
+		return platform.Interface{}, false
+	}
+	for _, i := range list {
+		if _, ok := holding(i, f.System, e.Target); ok {
+			return i, true
+		}
+	}
+	return list[0], true
+}
+
+// holding finds the address that makes packets to this one stay here. On Linux a prefix on the loopback interface is
+// local as a whole in IPv4 (fib_add_ifaddr in net/ipv4/fib_frontend.c); elsewhere only the address itself is.
+func holding(i platform.Interface, system string, to netip.Addr) (platform.Address, bool) {
+	to = to.WithZone("")
+	for _, a := range i.Addresses {
+		if a.Prefix.Addr() == to || system == "linux" && to.Is4() && a.Prefix.Contains(to) {
+			return a, true
+		}
+	}
+	return platform.Address{}, false
+}
+
+func loMissing(f platform.Facts, _ Evidence) (Finding, bool) {
+	list, ok := f.Loopback.Get()
+	return Finding{
+		Severity: Error,
+		Cause:    "there is no loopback interface",
+		Evidence: "no interface has the flag LOOPBACK",
+	}, ok && len(list) == 0
+}
+
+func loDown(f platform.Facts, e Evidence) (Finding, bool) {
+	i, ok := loopback(f, e)
+	if !ok || i.Up() {
+		return Finding{}, false
+	}
+	return Finding{
+		Severity: Error,
+		Cause:    "interface " + i.Name + " is down",
+		Evidence: join("flags "+strings.Join(i.Flags, ","), e.sends()),
+		Fix:      linkUp(f.System, i.Name),
+	}, true
+}
+
+func linkUp(system, name string) string {
+	switch system {
+	case "linux":
+		return "ip link set " + name + " up"
+	case "windows":
+		return ""
+	}
+	return "ifconfig " + name + " up"
+}
+
+// addrMissing also looks at bind alone where the addresses are unknown.
+func addrMissing(f platform.Facts, e Evidence) (Finding, bool) {
+	i, ok := loopback(f, e)
+	if !ok {
+		return Finding{
+			Severity: Error,
+			Cause:    "address " + e.Target.String() + " is likely not on this host",
+			Evidence: join(e.sends(), "addresses unknown: "+f.Loopback.Reason()),
+			Fix:      addAddress(f.System, "lo", e.Target),
+		}, !f.Loopback.OK && e.Bind == "EADDRNOTAVAIL"
+	}
+	a, found := holding(i, f.System, e.Target)
+	if found && a.Usable() {
+		return Finding{}, false
+	}
+	out := Finding{
+		Severity: Error,
+		Cause:    fmt.Sprintf("address %s is not on interface %s", e.Target, i.Name),
+		Evidence: join(i.Name+" has "+addresses(i), e.sends()),
+		Fix:      addAddress(f.System, i.Name, e.Target),
+	}
+	if found {
+		out.Cause = fmt.Sprintf("address %s on %s is %s", e.Target, i.Name, strings.Join(a.Flags, ", "))
+		out.Fix = fmt.Sprintf("ip address change %s dev %s nodad", a.Prefix, i.Name)
+	}
+	return out, true
+}
+
+func addresses(i platform.Interface) string {
+	if len(i.Addresses) == 0 {
+		return "no address"
+	}
+	var list []string
+	for _, a := range i.Addresses {
+		list = append(list, a.Prefix.String())
+	}
+	return strings.Join(list, ", ")
+}
+
+// addAddress is the command that puts an address on an interface.
+func addAddress(system, name string, a netip.Addr) string {
+	a = a.WithZone("")
+	bits := a.BitLen()
+	if a == netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
+		bits = 8
+	}
+	switch {
+	case system == "linux":
+		return fmt.Sprintf("ip address add %s/%d dev %s", a, bits, name)
+	case system == "windows":
+		return ""
+	case a.Is6():
+		return fmt.Sprintf("ifconfig %s inet6 %s prefixlen %d alias", name, a, bits)
+	}
+	return fmt.Sprintf("ifconfig %s alias %s", name, a)
+}
+
+// ipv6Disabled is an error only for those who asked for IPv6.
+func ipv6Disabled(f platform.Facts, e Evidence) (Finding, bool) {
+	off, known := f.IPv6Off.Get()
+	out := Finding{Severity: Error}
+	if !e.Asked {
+		out.Severity = Info
+	}
+	switch {
+	case e.Family != 6:
+		return Finding{}, false
+	case known && off.Absent || e.Datagram == "EAFNOSUPPORT" && e.Raw == "EAFNOSUPPORT":
+		out.Cause = "this kernel runs without IPv6"
+		out.Evidence = join(opened(e), absence(off))
+		out.Fix = "boot without ipv6.disable=1"
+		return out, true
+	case !known || !off.Loopback:
+		return Finding{}, false
+	}
+	out.Cause = "IPv6 is switched off on the loopback interface"
+	out.Evidence = fmt.Sprintf("disable_ipv6 is lo %d, all %d, default %d", bit(off.Loopback), bit(off.All), bit(off.Default))
+	out.Fix = enableIPv6(f, off)
+	return out, true
+}
+
+func absence(off platform.IPv6Off) string {
+	if off.Absent {
+		return "/proc/sys/net/ipv6 is not there"
+	}
+	return ""
+}
+
+// enableIPv6 is the setting for this place. Kubernetes counts it as unsafe, so its pods need the node's consent.
+func enableIPv6(f platform.Facts, off platform.IPv6Off) string {
+	conf := "lo"
+	if off.All {
+		conf = "all"
+	}
+	return setting(f, "net.ipv6.conf."+conf+".disable_ipv6", "0")
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func ipv6MTU(f platform.Facts, e Evidence) (Finding, bool) {
+	i, ok := loopback(f, e)
+	if !ok || e.Family != 6 || f.System != "linux" || i.MTU >= minIPv6MTU {
+		return Finding{}, false
+	}
+	out := Finding{
+		Severity: Error,
+		Cause:    fmt.Sprintf("MTU %d of %s is too small for IPv6 (%d)", i.MTU, i.Name, minIPv6MTU),
+		Evidence: join(fmt.Sprintf("%s has MTU %d and %s", i.Name, i.MTU, addresses(i)), e.sends()),
+		Fix:      fmt.Sprintf("ip link set %s mtu 65536 down && ip link set %s up", i.Name, i.Name),
+	}
+	if !e.Asked {
+		out.Severity = Warning
+	}
+	return out, true
+}

@@ -1,0 +1,70 @@
+package diagnose
+
+import (
+	"fmt"
+
+	"lping/platform"
+)
+
+// nearlyFull is the part of the connection table, in percent, from which on new connections are refused now and then:
+// entries come and go between the probe and the reading.
+const nearlyFull = 99
+
+// echoIgnored trusts the switch, and the counters only where that is unreadable.
+func echoIgnored(f platform.Facts, e Evidence) (Finding, bool) {
+	if !e.icmp() && e.Method != "" || e.Probe != nil && e.Probe.Answered {
+		return Finding{}, false
+	}
+	key := "net.ipv4.icmp_echo_ignore_all"
+	if e.Family == 6 {
+		key = "net.ipv6.icmp.echo_ignore_all"
+	}
+	out := Finding{
+		Severity: Error,
+		Cause:    "the kernel ignores echo requests",
+		Evidence: join(key+" is 1", e.moved(), e.udp()),
+		Fix:      setting(f, key, "0"),
+	}
+	on, ok := f.Of(e.Family).EchoIgnored.Get()
+	if ok {
+		return out, on
+	}
+	out.Cause = "the kernel likely ignores echo requests"
+	out.Evidence = join(key+" unknown: "+f.Of(e.Family).EchoIgnored.Reason(), e.moved(), e.udp())
+	return out, e.stage() == atEcho
+}
+
+// conntrackFull: netfilter refuses packets of new connections when the table is full (nf_conntrack_core.c).
+func conntrackFull(f platform.Facts, e Evidence) (Finding, bool) {
+	c, ok := f.Conntrack.Get()
+	full := ok && c.Max > 0 && float64(c.Count)*100 >= float64(c.Max)*nearlyFull
+	if !full || !e.refused("EPERM") && e.stage() != atOutput {
+		return Finding{}, false
+	}
+	return Finding{
+		Severity: Error,
+		Cause:    "the connection tracking table is full",
+		Evidence: join(fmt.Sprintf("%d of %d entries", c.Count, c.Max), e.sends(), e.moved()),
+		Fix:      fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*c.Max),
+	}, true
+}
+
+// xfrmBlocks: an IPsec policy refuses a packet before anything counts it (xfrm_lookup_with_ifid). The counter of
+// such refusals makes it certain.
+func xfrmBlocks(_ platform.Facts, e Evidence) (Finding, bool) {
+	c, ok := e.counted()
+	if !ok || e.Probe.Errno != "EPERM" {
+		return Finding{}, false
+	}
+	out := Finding{
+		Severity: Error,
+		Cause:    "an IPsec policy blocks the probes",
+		Evidence: join(e.sends(), e.moved(), e.udp()),
+		Fix:      "ip xfrm policy list, then delete the one with action block",
+	}
+	if c.XfrmBlocks > 0 {
+		return out, true
+	}
+	out.Cause = "an IPsec policy likely blocks the probes"
+	return out, c.OutDiscards == 0 && c.OutEchos == 0 && e.icmp()
+}

@@ -1,0 +1,78 @@
+package diagnose
+
+import (
+	"fmt"
+
+	"lping/platform"
+)
+
+const (
+	// enough samples for a median that one slow probe does not make.
+	enough = 5
+	// slowKernel is the median in ms from which on the kernel's path over loopback is slow: it is some 2 us, and
+	// below 20 us in a process that has just started.
+	slowKernel = 0.1
+	// slowWakeup is the p99 in ms from which on a reader was not merely busy: cgroup periods are 100 ms.
+	slowWakeup = 5
+	// oftenThrottled is the part of the cgroup's periods, in percent, in which it ran out of time.
+	oftenThrottled = 5
+)
+
+// cpuThrottled: answers were there and lping was not let run. The cgroup's count is as old as the cgroup.
+func cpuThrottled(f platform.Facts, e Evidence) (Finding, bool) {
+	c, ok := f.CPU.Get()
+	slow := e.Late > 0 || e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup
+	often := ok && c.Periods > 0 && float64(c.Throttled)*100 >= float64(c.Periods)*oftenThrottled
+	if !often || !slow {
+		return Finding{}, false
+	}
+	wakeup := ""
+	if e.Wakeup != nil {
+		wakeup = fmt.Sprintf("wake-up p99 %.3f ms", e.Wakeup.P99)
+	}
+	return Finding{
+		Severity: Warning,
+		Cause:    fmt.Sprintf("the CPU limit of %g likely delays lping", c.Limit),
+		Evidence: join(fmt.Sprintf("throttled in %d of %d periods, %.0f ms", c.Throttled, c.Periods, c.ThrottledTime), wakeup),
+		Fix:      cpuFix(f),
+	}, true
+}
+
+// cpuFix is where the limit is set.
+func cpuFix(f platform.Facts) string {
+	switch f.Container.Value.Runtime {
+	case "docker", "podman":
+		return f.Container.Value.Runtime + " run --cpus with more"
+	case "kubernetes", "containerd", "cri-o":
+		return "raise resources.limits.cpu"
+	}
+	return "raise the CPU limit (systemd: CPUQuota=)"
+}
+
+func slowPath(_ platform.Facts, e Evidence) (Finding, bool) {
+	if e.Kernel == nil || e.Kernel.Count < enough || e.Kernel.P50 < slowKernel {
+		return Finding{}, false
+	}
+	return Finding{
+		Severity: Warning,
+		Cause:    fmt.Sprintf("the kernel takes %.3f ms from send to receive", e.Kernel.P50),
+		Evidence: fmt.Sprintf("median of %d by the kernel's own stamps, usually 0.002 ms", e.Kernel.Count),
+		Fix:      "look for long rule sets (nft list ruleset), tc on lo, and rps_cpus of lo",
+	}, true
+}
+
+// clockStepped tells why there are no kernel stamps; elapsed time is monotonic, so nothing else suffers.
+func clockStepped(_ platform.Facts, e Evidence) (Finding, bool) {
+	return Finding{
+		Severity: Info,
+		Cause:    fmt.Sprintf("the wall clock was set by %.3f ms during the run", e.ClockStep),
+		Evidence: "wall clock against monotonic clock; kernel stamps were left out",
+	}, e.ClockStep != 0
+}
+
+// Suspicious says whether a run without trouble shows something that a rule may have a word about. Where it does not,
+// there is no need to read facts.
+func (e Evidence) Suspicious() bool {
+	slow := e.Kernel != nil && e.Kernel.P50 >= slowKernel || e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup
+	return slow || e.Duplicates > 0 || e.ClockStep != 0
+}

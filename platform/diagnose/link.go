@@ -1,0 +1,117 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lping/platform"
+)
+
+// qdiscDrop: a queueing discipline, a tc filter or a netdev chain drops what leaves by the interface. That is an
+// ENOBUFS of send; datagram sockets of IPv6 keep it to themselves. There a counter of the discipline tells, or a UDP
+// datagram that is lost: at OUTPUT it would have got EPERM.
+func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
+	name := "lo"
+	if i, ok := loopback(f, e); ok {
+		name = i.Name
+	}
+	c, _ := e.counted()
+	out := Finding{
+		Severity: Error,
+		Cause:    "a queueing discipline or egress filter of " + name + " drops the probes",
+		Evidence: join(queues(f, false), e.sends(), e.moved(), e.udp()),
+		Fix:      egressFix(f, name),
+	}
+	switch {
+	case f.System == "linux" && e.refused("ENOBUFS"):
+		return out, true
+	case e.stage() != atOutput && e.stage() != replyAtOutput:
+		return out, false
+	}
+	out.Cause = "a queueing discipline or egress filter of " + name + " likely drops the probes"
+	return out, c.QueueDrops > 0 || e.UDP != nil && !e.UDP.Answered && e.UDP.Errno != "EPERM"
+}
+
+// egressFix takes away what is known to be there: a discipline beside the usual one, or a chain.
+func egressFix(f platform.Facts, name string) string {
+	list, _ := f.Queues.Get()
+	for _, q := range list {
+		if !q.Ingress && q.Kind != "noqueue" {
+			return fmt.Sprintf("tc qdisc del dev %s root", name)
+		}
+	}
+	if c, ok := netdevChain(f, "egress"); ok {
+		return fmt.Sprintf("nft delete chain netdev %s %s", c.Table, c.Name)
+	}
+	if slices.ContainsFunc(list, func(q platform.Queue) bool { return q.Ingress }) {
+		return fmt.Sprintf("tc filter del dev %s egress", name)
+	}
+	return fmt.Sprintf("remove the filter: tc filter show dev %s egress; nft list ruleset", name)
+}
+
+// ingressDrop: the probe left by the interface and IP never saw it. That is where tc, netdev chains and XDP look.
+func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
+	i, ok := loopback(f, e)
+	if !ok {
+		return Finding{}, false
+	}
+	what := "the echo request"
+	s := e.stage()
+	if s == replyOnLink {
+		what = "the echo reply"
+	}
+	return Finding{
+		Severity: Error,
+		Cause:    fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP) likely drops %s", i.Name, what),
+		Evidence: join("flags "+strings.Join(i.Flags, ","), queues(f, true), xdp(i), e.moved(), e.udp()),
+		Fix:      ingressFix(f, i),
+	}, s == onLink || s == replyOnLink
+}
+
+func ingressFix(f platform.Facts, i platform.Interface) string {
+	list, _ := f.Queues.Get()
+	chain, found := netdevChain(f, "ingress")
+	at := slices.IndexFunc(list, func(q platform.Queue) bool { return q.Ingress })
+	switch {
+	case i.XDP:
+		return fmt.Sprintf("ip link set %s xdp off", i.Name)
+	case found:
+		return fmt.Sprintf("nft delete chain netdev %s %s", chain.Table, chain.Name)
+	case at >= 0:
+		return fmt.Sprintf("tc qdisc del dev %s %s", i.Name, list[at].Kind)
+	}
+	return fmt.Sprintf("remove the filter: tc filter show dev %s ingress; nft list ruleset", i.Name)
+}
+
+func netdevChain(f platform.Facts, hook string) (platform.Chain, bool) {
+	list, _ := f.Firewall.Get()
+	for _, c := range list {
+		if c.Family == "netdev" && c.Hook == hook {
+			return c, true
+		}
+	}
+	return platform.Chain{}, false
+}
+
+// queues tells of the queueing disciplines of one direction.
+func queues(f platform.Facts, ingress bool) string {
+	list, ok := f.Queues.Get()
+	if !ok {
+		return "qdisc unknown: " + f.Queues.Reason()
+	}
+	var parts []string
+	for _, q := range list {
+		if q.Ingress == ingress || q.Ingress {
+			parts = append(parts, fmt.Sprintf("qdisc %s dropped %d", q.Kind, q.Drops))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func xdp(i platform.Interface) string {
+	if i.XDP {
+		return "an XDP program is attached"
+	}
+	return ""
+}

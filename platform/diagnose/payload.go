@@ -1,0 +1,26 @@
+package diagnose
+
+import (
+	"fmt"
+
+	"lping/platform"
+)
+
+func payloadCorrupted(_ platform.Facts, e Evidence) (Finding, bool) {
+	return Finding{
+		Severity: Error,
+		Cause:    fmt.Sprintf("%d of %d answers carry other data than was sent", e.Corrupted, e.Corrupted+e.Received+e.Late),
+		Evidence: fmt.Sprintf("%d of %d probes came back changed", e.Corrupted, e.Sent),
+		Fix:      "remove what rewrites packets (nft list ruleset, tc filter show dev lo), then test the memory",
+	}, e.Corrupted > 0
+}
+
+// duplicateReplies are a warning: every probe was answered.
+func duplicateReplies(_ platform.Facts, e Evidence) (Finding, bool) {
+	return Finding{
+		Severity: Warning,
+		Cause:    fmt.Sprintf("%d answers came more than once", e.Duplicates),
+		Evidence: fmt.Sprintf("%d duplicates of %d probes", e.Duplicates, e.Sent),
+		Fix:      "remove the rule that copies packets (nft list ruleset: dup; iptables -t mangle -S: TEE; tc: mirred)",
+	}, e.Duplicates > 0
+}

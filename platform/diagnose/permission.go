@@ -1,0 +1,104 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lping/platform"
+)
+
+// groupRange is the sysctl by which Linux permits ICMP datagram sockets of both families (net/ipv4/ping.c).
+const groupRange = "net.ipv4.ping_group_range"
+
+// icmpNotPermitted is an error only where nothing could be sent: a run over UDP is healthy or not on its own account.
+// The fix is never CAP_NET_RAW: a user who is not root does not get it by adding it to the container.
+func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
+	denied := []string{"EACCES", "EPERM"}
+	if e.icmp() || !slices.Contains(denied, e.Datagram) && !slices.Contains(denied, e.Raw) {
+		return Finding{}, false
+	}
+	out := Finding{Severity: Error, Cause: "ICMP sockets are not permitted here", Evidence: join(opened(e), rights(f))}
+	if e.Method != "" {
+		out.Severity = Info
+	}
+	switch {
+	case f.System != "linux":
+		out.Fix = "run it as root"
+	case e.Datagram == "":
+		out.Cause = "raw ICMP sockets are not permitted here"
+		out.Fix = "lping --socket auto"
+	case e.Datagram == "EPERM" || permitted(f):
+		out.Cause = "a security policy (seccomp, SELinux, AppArmor) likely forbids ICMP sockets"
+		out.Fix = "allow ICMP datagram sockets in its profile"
+	default:
+		out.Fix = setting(f, groupRange, `"`+groups(f)+`"`)
+	}
+	return out, true
+}
+
+// opened tells which sockets could not be opened.
+func opened(e Evidence) string {
+	var parts []string
+	if e.Datagram != "" {
+		parts = append(parts, "datagram socket: "+e.Datagram)
+	}
+	if e.Raw != "" {
+		parts = append(parts, "raw socket: "+e.Raw)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// rights tells what the kernel judges by.
+func rights(f platform.Facts) string {
+	var parts []string
+	if r, ok := f.PingGroups.Get(); ok {
+		parts = append(parts, "ping_group_range is "+r.String())
+	}
+	if p, ok := f.Process.Get(); ok {
+		parts = append(parts, fmt.Sprintf("our groups are %s", numbers(ownGroups(p))))
+		if !p.Effective.NetRaw {
+			parts = append(parts, "CAP_NET_RAW is not effective")
+		}
+		if in, _ := p.UserNamespace.Get(); in {
+			parts = append(parts, "in a user namespace")
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func ownGroups(p platform.Process) []int64 { return append([]int64{p.GID}, p.Groups...) }
+
+func numbers(list []int64) string { return strings.Trim(fmt.Sprint(list), "[]") }
+
+// permitted says that the kernel's own switch permits datagram sockets, so that something else refused.
+func permitted(f platform.Facts) bool {
+	r, ok := f.PingGroups.Get()
+	p, known := f.Process.Get()
+	return ok && known && slices.ContainsFunc(ownGroups(p), r.Contains)
+}
+
+// groups is the range to permit: everyone or, in a user namespace, which has only some groups, our own.
+func groups(f platform.Facts) string {
+	p, known := f.Process.Get()
+	if in, _ := p.UserNamespace.Get(); known && in {
+		return platform.Range{Low: p.GID, High: p.GID}.String()
+	}
+	return "0 2147483647"
+}
+
+// setting is how a sysctl is set in this place. In a container it is the runtime that sets it, from outside.
+func setting(f platform.Facts, key, value string) string {
+	switch f.Container.Value.Runtime {
+	case "docker":
+		return "docker run --sysctl " + key + "=" + value
+	case "podman":
+		return "podman run --sysctl " + key + "=" + value
+	case "kubernetes", "containerd", "cri-o":
+		return fmt.Sprintf("pod securityContext.sysctls: {name: %s, value: %s}", key, quoted(value))
+	}
+	return "sysctl -w " + key + "=" + value
+}
+
+// quoted is a value as YAML needs it: a string.
+func quoted(s string) string { return `"` + strings.Trim(s, `"`) + `"` }

@@ -1,0 +1,177 @@
+package diagnose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lping/platform"
+)
+
+// ruleBlocks finds a rule, or a route of the local table, that forbids the way to the target (ip-rule(8)). The
+// kernel's own answer to `ip route get` must agree where it is known.
+func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
+	family := f.Of(e.Family)
+	if l, ok := family.Lookup.Get(); ok && l.Errno == "" && staysHere(f, l.Route) {
+		return Finding{}, false
+	}
+	if r, ok := firstRule(f, e); ok && forbids(r.Action) {
+		return Finding{
+			Severity: Error,
+			Cause:    fmt.Sprintf("routing rule %d (%s) forbids %s", r.Priority, r.Action, e.Target),
+			Evidence: join(lookup(family), e.sends()),
+			Fix:      fmt.Sprintf("%s rule del pref %d", ip(e), r.Priority),
+		}, true
+	}
+	routes, _ := family.Local.Get()
+	for _, r := range routes {
+		if forbids(r.Type) && r.Destination.Contains(e.Target.WithZone("")) {
+			return Finding{
+				Severity: Error,
+				Cause:    fmt.Sprintf("route %s in table local is a %s", r.Destination, r.Type),
+				Evidence: join(lookup(family), e.sends()),
+				Fix:      fmt.Sprintf("%s route del %s %s table local", ip(e), r.Type, r.Destination),
+			}, true
+		}
+	}
+	return Finding{}, false
+}
+
+// firstRule is the rule that decides about the target: the first that forbids, or that finds it in the local table.
+func firstRule(f platform.Facts, e Evidence) (platform.Rule, bool) {
+	list, _ := f.Of(e.Family).Rules.Get()
+	for _, r := range list {
+		if matches(f, e, r) && (forbids(r.Action) || r.Table == "local") {
+			return r, true
+		}
+	}
+	return platform.Rule{}, false
+}
+
+// matches says whether an echo request of ours meets a rule: it comes from the target's own address, by the loopback
+// interface and bound to none, without a mark.
+func matches(f platform.Facts, e Evidence, r platform.Rule) bool {
+	to := e.Target.WithZone("")
+	i, ok := loopback(f, e)
+	met := !r.Narrow && r.Out == "" &&
+		(!r.From.IsValid() || r.From.Contains(to)) && (!r.To.IsValid() || r.To.Contains(to)) &&
+		(r.In == "" || ok && r.In == i.Name)
+	if p, ok := f.Process.Get(); ok && r.Users != nil {
+		met = met && r.Users.Contains(p.UID)
+	}
+	return met != r.Not
+}
+
+// forbids says whether a rule's action or a route's type refuses what it matches.
+func forbids(s string) bool {
+	return slices.Contains([]string{"blackhole", "prohibit", "unreachable"}, s)
+}
+
+// routeMissing finds that the way to the target does not stay here.
+func routeMissing(f platform.Facts, e Evidence) (Finding, bool) {
+	family := f.Of(e.Family)
+	l, ok := family.Lookup.Get()
+	if !ok {
+		return routeRefused(f, e)
+	}
+	if l.Errno == "" && staysHere(f, l.Route) {
+		return Finding{}, false
+	}
+	out := Finding{
+		Severity: Error,
+		Cause:    fmt.Sprintf("there is no local route to %s", e.Target),
+		Evidence: join(localTable(family), lookup(family), e.sends()),
+	}
+	if l.Errno == "" && l.Route.Interface != "" {
+		out.Cause += ", it would leave by " + l.Route.Interface
+	}
+	i, _ := loopback(f, e)
+	out.Fix = fmt.Sprintf("ip link set %s down && ip link set %[1]s up", i.Name) // which makes its routes anew
+	if rules, ok := family.Rules.Get(); ok && !asksLocal(rules) {
+		out.Cause = "the routing rule for the local table is missing"
+		out.Evidence = join("rules are "+ruleList(rules), lookup(family), e.sends())
+		out.Fix = ip(e) + " rule add pref 0 lookup local"
+	}
+	return out, true
+}
+
+// routeRefused is all that can be told where routes cannot be read.
+func routeRefused(f platform.Facts, e Evidence) (Finding, bool) {
+	out := Finding{
+		Severity: Error,
+		Cause:    fmt.Sprintf("there is likely no route to %s", e.Target),
+		Evidence: join(e.sends(), "routes unknown: "+f.Of(e.Family).Lookup.Reason()),
+	}
+	if i, ok := loopback(f, e); ok && f.System == "darwin" {
+		inet := "-inet"
+		if e.Family == 6 {
+			inet = "-inet6"
+		}
+		out.Fix = fmt.Sprintf("route add %s -host %s -interface %s", inet, e.Target, i.Name)
+	}
+	return out, e.refused("ENETUNREACH", "EHOSTUNREACH")
+}
+
+// staysHere says whether a route delivers to this host itself, or at least to the loopback interface: in IPv6 table
+// main has ::1 too.
+func staysHere(f platform.Facts, r platform.Route) bool {
+	if forbids(r.Type) {
+		return false
+	}
+	list, _ := f.Loopback.Get()
+	return r.Type == "local" ||
+		slices.ContainsFunc(list, func(i platform.Interface) bool { return i.Name == r.Interface })
+}
+
+func asksLocal(rules []platform.Rule) bool {
+	return slices.ContainsFunc(rules, func(r platform.Rule) bool { return r.Table == "local" })
+}
+
+func ruleList(rules []platform.Rule) string {
+	if len(rules) == 0 {
+		return "none"
+	}
+	var list []string
+	for _, r := range rules {
+		list = append(list, strings.TrimSpace(fmt.Sprintf("%d %s %s", r.Priority, r.Action, r.Table)))
+	}
+	return strings.Join(list, ", ")
+}
+
+// localTable tells what the local table has for the target.
+func localTable(family platform.Family) string {
+	routes, ok := family.Local.Get()
+	switch {
+	case !ok:
+		return "local table unknown: " + family.Local.Reason()
+	case len(routes) == 0:
+		return "the local table has nothing for it"
+	}
+	var list []string
+	for _, r := range routes {
+		list = append(list, r.Type+" "+r.Destination.String())
+	}
+	return "the local table has " + strings.Join(list, ", ")
+}
+
+// lookup tells what the kernel answers to `ip route get`.
+func lookup(family platform.Family) string {
+	l, ok := family.Lookup.Get()
+	switch {
+	case !ok:
+		return ""
+	case l.Errno != "":
+		return "ip route get: " + l.Errno
+	case l.Route.Interface == "":
+		return "ip route get: " + l.Route.Type
+	}
+	return "ip route get: " + l.Route.Type + " dev " + l.Route.Interface
+}
+
+// ip is the command for the family.
+func ip(e Evidence) string {
+	if e.Family == 6 {
+		return "ip -6"
+	}
+	return "ip"
+}

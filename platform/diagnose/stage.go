@@ -1,0 +1,109 @@
+package diagnose
+
+import (
+	"fmt"
+	"strings"
+
+	"lping/platform"
+)
+
+// stage is how far the extra probe came, by the counters of the kernel. Other traffic moves them too, so it is likely
+// at best. An echo that works moves OutEchos, InEchos, OutEchoReps and InEchoReps alike, whoever sent it: what shows
+// is where one of them stays behind the one before.
+type stage uint8
+
+const (
+	// unclear: the probe was answered or refused, or the counters do not tell.
+	unclear stage = iota
+	// atOutput: it left ICMP, and IP threw it away (ip_output; netfilter OUTPUT, tc egress).
+	atOutput
+	// onLink: it left IP, and never came back in by the interface.
+	onLink
+	// atInput: it came in, and was not delivered (netfilter PREROUTING or INPUT).
+	atInput
+	// atEcho: it was delivered, and ICMP made no reply (icmp_echo).
+	atEcho
+	// replyAtOutput, replyOnLink and replyAtInput: the same for the reply.
+	replyAtOutput
+	replyOnLink
+	replyAtInput
+	// atSocket: the reply reached ICMP, and the socket did not get it.
+	atSocket
+)
+
+// stage finds out where the extra probe ended.
+func (e Evidence) stage() stage {
+	c, ok := e.counted()
+	if !ok || e.Probe.Answered || e.Probe.Errno != "" {
+		return unclear
+	}
+	if !e.icmp() {
+		return datagramStage(c)
+	}
+	switch {
+	case c.OutEchos > c.InEchos:
+		return pathStage(c, atOutput, onLink, atInput)
+	case c.InEchos > c.OutEchoReps:
+		return atEcho
+	case c.OutEchoReps > c.InEchoReps:
+		return pathStage(c, replyAtOutput, replyOnLink, replyAtInput)
+	case c.InEchoReps > 0:
+		return atSocket
+	}
+	return unclear
+}
+
+// pathStage is where a packet was lost on the way from one ICMP counter to the next.
+func pathStage(c platform.Counters, output, link, input stage) stage {
+	switch {
+	case c.OutDiscards > 0:
+		return output
+	case withheld(c) > 0:
+		return input
+	}
+	return link
+}
+
+// datagramStage is the same for a probe over UDP or TCP, which has no counters of its own.
+func datagramStage(c platform.Counters) stage {
+	if s := pathStage(c, atOutput, onLink, atInput); s != onLink || c.OutRequests > c.InReceives {
+		return s
+	}
+	return unclear
+}
+
+// withheld are packets that came in and were neither delivered nor refused by IP itself.
+func withheld(c platform.Counters) uint64 {
+	in := c.InReceives + c.Reassembled
+	out := c.InDelivers + c.InDiscards + c.InErrors + c.Forwarded + c.Fragments
+	if in < out {
+		return 0
+	}
+	return in - out
+}
+
+// moved tells which counters the extra probe moved, for a person.
+func (e Evidence) moved() string {
+	c, ok := e.counted()
+	if !ok {
+		return ""
+	}
+	var b strings.Builder
+	for _, m := range []struct {
+		name string
+		n    uint64
+	}{
+		{"OutEchos", c.OutEchos}, {"OutDiscards", c.OutDiscards}, {"InReceives", c.InReceives},
+		{"InDelivers", c.InDelivers}, {"InEchos", c.InEchos}, {"OutEchoReps", c.OutEchoReps},
+		{"InEchoReps", c.InEchoReps}, {"OutDestUnreachs", c.OutDestUnreachs}, {"qdisc drops", c.QueueDrops},
+		{"XfrmOutPolBlock", c.XfrmBlocks}, {"socket drops", c.SocketDrops},
+	} {
+		if m.n > 0 {
+			fmt.Fprintf(&b, ", %s +%d", m.name, m.n)
+		}
+	}
+	if b.Len() == 0 {
+		return "one probe moved no counter"
+	}
+	return "one probe moved " + b.String()[2:]
+}

@@ -1,0 +1,81 @@
+package platform
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// notRead is why a fact is unknown that nobody looked for.
+const notRead = "not read"
+
+// Known is a fact or, where OK is not set, why it is unknown. The zero value is unknown.
+//
+// In JSON a fact is its value, and an unknown one is {"unknown": "why"}; one that is not there is unknown.
+type Known[T any] struct {
+	Value T
+	OK    bool
+	// Why tells a person what kept the fact from being read.
+	Why string
+}
+
+// Know is a fact that was read.
+func Know[T any](v T) Known[T] { return Known[T]{Value: v, OK: true} }
+
+// Unknown is a fact that could not be read.
+func Unknown[T any](why string) Known[T] { return Known[T]{Why: why} }
+
+// Get is the value and whether it is known.
+func (k Known[T]) Get() (T, bool) { return k.Value, k.OK }
+
+// Reason is why the fact is unknown; empty where it is known.
+func (k Known[T]) Reason() string {
+	switch {
+	case k.OK:
+		return ""
+	case k.Why == "":
+		return notRead
+	}
+	return k.Why
+}
+
+// unknownJSON is how an unknown fact is written. No fact has a key of this name.
+type unknownJSON struct {
+	Unknown *string `json:"unknown"`
+}
+
+// MarshalJSON writes the value, or why there is none.
+func (k Known[T]) MarshalJSON() ([]byte, error) {
+	if k.OK {
+		return json.Marshal(k.Value)
+	}
+	why := k.Reason()
+	return json.Marshal(unknownJSON{&why})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (k *Known[T]) UnmarshalJSON(b []byte) error {
+	*k = Known[T]{}
+	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
+		var u unknownJSON
+		if err := json.Unmarshal(b, &u); err != nil {
+			return err
+		}
+		if u.Unknown != nil {
+			k.Why = *u.Unknown
+			return nil
+		}
+	}
+	if err := json.Unmarshal(b, &k.Value); err != nil {
+		return err
+	}
+	k.OK = true
+	return nil
+}
+
+// known is a value as it came with its error.
+func known[T any](v T, err error) Known[T] {
+	if err == nil {
+		return Know(v)
+	}
+	return Unknown[T](err.Error())
+}

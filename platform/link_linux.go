@@ -1,0 +1,225 @@
+package platform
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// linkFlags are in the order in which ip prints them.
+var linkFlags = [...]struct {
+	bit  uint32
+	name string
+}{
+	{unix.IFF_LOOPBACK, "LOOPBACK"}, {unix.IFF_BROADCAST, "BROADCAST"}, {unix.IFF_POINTOPOINT, "POINTOPOINT"},
+	{unix.IFF_MULTICAST, "MULTICAST"}, {unix.IFF_NOARP, "NOARP"}, {unix.IFF_ALLMULTI, "ALLMULTI"},
+	{unix.IFF_PROMISC, "PROMISC"}, {unix.IFF_UP, "UP"}, {unix.IFF_LOWER_UP, "LOWER_UP"},
+	{unix.IFF_DORMANT, "DORMANT"},
+}
+
+// linkStates are the names of RFC 2863 as ip prints them.
+var linkStates = [...]string{"UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP"}
+
+// readLoopback finds the interfaces with the loopback flag, and their addresses. Linux makes the first interface of
+// every network namespace the loopback one, and so asks for all of them only if it is not.
+func readLoopback(n *netlink) ([]Interface, error) {
+	list, err := loopbackLinks(n)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		if list[i].Addresses, err = readAddresses(n, list[i].Index); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func loopbackLinks(n *netlink) ([]Interface, error) {
+	const first = 1
+	if m, err := n.get(unix.RTM_GETLINK, linkRequest(first)); err == nil {
+		if link, err := parseLink(m.Data); err == nil && slices.Contains(link.Flags, "LOOPBACK") {
+			return []Interface{link}, nil
+		}
+	}
+	all, err := n.dump(unix.RTM_GETLINK, linkRequest(0))
+	if err != nil {
+		return nil, err
+	}
+	list := []Interface{}
+	for _, m := range all {
+		if link, err := parseLink(m.Data); err == nil && slices.Contains(link.Flags, "LOOPBACK") {
+			list = append(list, link)
+		}
+	}
+	return list, nil
+}
+
+// linkRequest is struct ifinfomsg.
+func linkRequest(index int) []byte {
+	b := make([]byte, unix.SizeofIfInfomsg)
+	binary.NativeEndian.PutUint32(b[4:], uint32(index))
+	return b
+}
+
+// interfaceName is the name to an index, and the index itself where it has none any more.
+func interfaceName(n *netlink, index int) string {
+	m, err := n.get(unix.RTM_GETLINK, linkRequest(index))
+	if err == nil {
+		if link, err := parseLink(m.Data); err == nil && link.Name != "" {
+			return link.Name
+		}
+	}
+	return "if" + strconv.Itoa(index)
+}
+
+// parseLink reads the body of RTM_NEWLINK (rtnetlink(7)).
+func parseLink(b []byte) (Interface, error) {
+	if len(b) < unix.SizeofIfInfomsg {
+		return Interface{}, errShort
+	}
+	link := Interface{Index: int(binary.NativeEndian.Uint32(b[4:])), Stats: Unknown[LinkStats]("the kernel sent none")}
+	flags := binary.NativeEndian.Uint32(b[8:])
+	link.Flags = flagNames(flags)
+	attributes(b[unix.SizeofIfInfomsg:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.IFLA_IFNAME:
+			link.Name = text(v)
+		case unix.IFLA_MTU:
+			link.MTU = int(uint32(number(v)))
+		case unix.IFLA_ADDRESS:
+			link.Hardware = net.HardwareAddr(v).String()
+		case unix.IFLA_QDISC:
+			link.Qdisc = text(v)
+		case unix.IFLA_TXQLEN:
+			link.QueueLength = int(uint32(number(v)))
+		case unix.IFLA_OPERSTATE:
+			if state := number(v); state < uint64(len(linkStates)) {
+				link.State = linkStates[state]
+			}
+		case unix.IFLA_STATS64:
+			link.Stats = parseLinkStats(v)
+		case unix.IFLA_XDP:
+			link.XDP = parseXDP(v)
+		}
+	})
+	return link, nil
+}
+
+func flagNames(flags uint32) []string {
+	var names []string
+	if flags&unix.IFF_UP != 0 && flags&unix.IFF_RUNNING == 0 {
+		names = append(names, "NO-CARRIER")
+	}
+	for _, f := range linkFlags {
+		if flags&f.bit != 0 {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// parseLinkStats reads struct rtnl_link_stats64, of which newer kernels send more than older ones.
+func parseLinkStats(b []byte) Known[LinkStats] {
+	const fields = 8
+	if len(b) < fields*8 {
+		return Unknown[LinkStats](errShort.Error())
+	}
+	at := func(i int) uint64 { return binary.NativeEndian.Uint64(b[i*8:]) }
+	return Know(LinkStats{Received: at(0), Sent: at(1), ReceiveErrors: at(4), SendErrors: at(5),
+		ReceiveDropped: at(6), SendDropped: at(7)})
+}
+
+func parseXDP(b []byte) (attached bool) {
+	attributes(b, func(typ uint16, v []byte) {
+		if typ == unix.IFLA_XDP_ATTACHED {
+			attached = number(v) != 0
+		}
+	})
+	return attached
+}
+
+// readAddresses reads the addresses of one interface, of both families.
+func readAddresses(n *netlink, index int) ([]Address, error) {
+	list := []Address{}
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		request := make([]byte, unix.SizeofIfAddrmsg)
+		request[0] = family
+		binary.NativeEndian.PutUint32(request[4:], uint32(index))
+		all, err := n.dump(unix.RTM_GETADDR, request)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range all {
+			if a, at, err := parseAddress(m.Data); err == nil && at == index && m.Data[0] == family {
+				list = append(list, a)
+			}
+		}
+	}
+	return list, nil
+}
+
+// parseAddress reads the body of RTM_NEWADDR: an address, and the index of the interface that has it.
+func parseAddress(b []byte) (Address, int, error) {
+	if len(b) < unix.SizeofIfAddrmsg {
+		return Address{}, 0, errShort
+	}
+	var peer, local netip.Addr
+	flags := uint32(b[2])
+	attributes(b[unix.SizeofIfAddrmsg:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.IFA_ADDRESS:
+			peer, _ = netip.AddrFromSlice(v)
+		case unix.IFA_LOCAL:
+			local, _ = netip.AddrFromSlice(v)
+		case unix.IFA_FLAGS:
+			flags = uint32(number(v))
+		}
+	})
+	if !local.IsValid() { // IPv6, but for an address with a peer
+		local = peer
+	}
+	if !local.IsValid() || int(b[1]) > local.BitLen() {
+		return Address{}, 0, errShort
+	}
+	a := Address{Prefix: netip.PrefixFrom(local, int(b[1])), Scope: scopeName(b[3]), Flags: addressFlags(flags)}
+	return a, int(binary.NativeEndian.Uint32(b[4:])), nil
+}
+
+func scopeName(scope byte) string {
+	switch scope {
+	case unix.RT_SCOPE_UNIVERSE:
+		return "global"
+	case unix.RT_SCOPE_SITE:
+		return "site"
+	case unix.RT_SCOPE_LINK:
+		return "link"
+	case unix.RT_SCOPE_HOST:
+		return "host"
+	case unix.RT_SCOPE_NOWHERE:
+		return "nowhere"
+	}
+	return strconv.Itoa(int(scope))
+}
+
+// addressFlags are the names that ip prints; that an address is permanent is not worth a word.
+func addressFlags(flags uint32) []string {
+	var names []string
+	for _, f := range [...]struct {
+		bit  uint32
+		name string
+	}{
+		{unix.IFA_F_SECONDARY, "secondary"}, {unix.IFA_F_NODAD, "nodad"}, {unix.IFA_F_OPTIMISTIC, "optimistic"},
+		{unix.IFA_F_DADFAILED, "dadfailed"}, {unix.IFA_F_DEPRECATED, "deprecated"},
+		{unix.IFA_F_TENTATIVE, "tentative"}, {unix.IFA_F_NOPREFIXROUTE, "noprefixroute"},
+	} {
+		if flags&f.bit != 0 {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,128 @@
+package platform
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Read reads every fact about this host in a few milliseconds. The target's family is asked about the target, the
+// other one about 127.0.0.1 or ::1. Files are read below root, which is "/"; what netlink tells is always that of
+// this process.
+func Read(root string, target netip.Addr) Facts {
+	h := host{root}
+	f := Facts{System: runtime.GOOS, Kernel: known(h.readKernel()), Process: known(h.readProcess())}
+	f.IPv4.Target, f.IPv6.Target = targets(target)
+	readNetlink(&f)
+	h.readSwitches(&f)
+	f.IPv4.Counters, f.IPv6.Counters = ReadCounters(root, 4), ReadCounters(root, 6)
+	f.Conntrack = known(h.readConntrack())
+	f.Firewall = known(h.readFirewall(f.Process))
+	f.CPU = known(h.readCPU())
+	f.Localhost = known(h.readLocalhost())
+	f.Container = Know(h.readContainer())
+	return f
+}
+
+// readNetlink reads what only netlink tells. Each fact has its own answer.
+func readNetlink(f *Facts) {
+	n, err := openNetlink(unix.NETLINK_ROUTE)
+	if err != nil {
+		noNetlink(f, err)
+		return
+	}
+	defer n.close()
+	f.Loopback = known(readLoopback(n))
+	f.Queues = Unknown[[]Queue]("no loopback interface was found")
+	if links := f.Loopback.Value; len(links) > 0 {
+		f.Queues = known(readQueues(links[0].Index))
+	}
+	for _, family := range []*Family{&f.IPv4, &f.IPv6} {
+		family.Lookup = known(readLookup(n, family.Target))
+		family.Local = known(readLocalRoutes(n, family.Target))
+		family.Rules = known(readRules(n, family.Target))
+	}
+}
+
+// noNetlink says of each fact why it is unknown: some sandboxes forbid the socket.
+func noNetlink(f *Facts, err error) {
+	f.Loopback, f.Queues = known([]Interface(nil), err), known([]Queue(nil), err)
+	for _, family := range []*Family{&f.IPv4, &f.IPv6} {
+		family.Lookup = known(Lookup{}, err)
+		family.Local, family.Rules = known([]Route(nil), err), known([]Rule(nil), err)
+	}
+}
+
+// readSwitches reads the sysctls.
+func (h host) readSwitches(f *Facts) {
+	f.IPv4.EchoIgnored = known(h.readSwitch("/proc/sys/net/ipv4/icmp_echo_ignore_all"))
+	f.IPv6.EchoIgnored = known(h.readSwitch("/proc/sys/net/ipv6/icmp/echo_ignore_all"))
+	f.IPv6Off = known(h.readIPv6Off(f.Loopback))
+	f.PingGroups = known(h.readRange("/proc/sys/net/ipv4/ping_group_range"))
+	f.Ports = known(h.readRange("/proc/sys/net/ipv4/ip_local_port_range"))
+}
+
+func (h host) readKernel() (string, error) {
+	const name = "/proc/sys/kernel/osrelease"
+	b, err := h.read(name)
+	if err != nil {
+		return "", err
+	}
+	release := strings.TrimSpace(string(b))
+	if release == "" {
+		return "", named(name, errEmpty)
+	}
+	return release, nil
+}
+
+// readSwitch reads a sysctl that is on or off.
+func (h host) readSwitch(name string) (bool, error) {
+	n, err := h.number(name)
+	return n != 0, err
+}
+
+func (h host) readRange(name string) (Range, error) {
+	n, err := h.numbers(name, 2)
+	if err != nil {
+		return Range{}, err
+	}
+	return Range{Low: n[0], High: n[1]}, nil
+}
+
+// readIPv6Off reads disable_ipv6 of the loopback interface, all and default.
+func (h host) readIPv6Off(loopback Known[[]Interface]) (off IPv6Off, err error) {
+	const directory = "/proc/sys/net/ipv6"
+	if !h.exists("/proc/net/if_inet6") && !h.exists(directory) && h.exists("/proc/net/snmp") {
+		return IPv6Off{Absent: true}, nil
+	}
+	name := "lo"
+	if list := loopback.Value; len(list) > 0 && !strings.Contains(list[0].Name, "/") {
+		name = list[0].Name
+	}
+	for conf, value := range map[string]*bool{name: &off.Loopback, "all": &off.All, "default": &off.Default} {
+		if *value, err = h.readSwitch(directory + "/conf/" + conf + "/disable_ipv6"); err != nil {
+			return IPv6Off{}, err
+		}
+	}
+	return off, nil
+}
+
+func (h host) readConntrack() (Conntrack, error) {
+	const directory = "/proc/sys/net/netfilter/nf_conntrack_"
+	count, err := h.number(directory + "count")
+	if errors.Is(err, fs.ErrNotExist) {
+		return Conntrack{}, errors.New("connections are not tracked")
+	}
+	if err != nil {
+		return Conntrack{}, err
+	}
+	limit, err := h.number(directory + "max")
+	if err != nil {
+		return Conntrack{}, err
+	}
+	return Conntrack{Count: count, Max: limit}, nil
+}

@@ -1,0 +1,69 @@
+//go:build !linux
+
+package platform
+
+import (
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+)
+
+// notHere is why a fact is unknown that only Linux tells.
+const notHere = "not read on this system"
+
+// Read reads the loopback interfaces and their addresses. The rest is unknown on this system, and the root is unused.
+func Read(_ string, target netip.Addr) Facts {
+	f := Facts{System: runtime.GOOS, Loopback: known(readLoopback())}
+	f.IPv4.Target, f.IPv6.Target = targets(target)
+	f.Kernel = Unknown[string](notHere)
+	f.IPv6Off, f.PingGroups, f.Ports = Unknown[IPv6Off](notHere), Unknown[Range](notHere), Unknown[Range](notHere)
+	f.Conntrack, f.Queues = Unknown[Conntrack](notHere), Unknown[[]Queue](notHere)
+	f.Firewall, f.Process = Unknown[[]Chain](notHere), Unknown[Process](notHere)
+	f.CPU, f.Localhost = Unknown[CPU](notHere), Unknown[[]HostsLine](notHere)
+	f.Container = Unknown[Container](notHere)
+	for _, family := range []*Family{&f.IPv4, &f.IPv6} {
+		family.Lookup, family.Local = Unknown[Lookup](notHere), Unknown[[]Route](notHere)
+		family.Rules, family.EchoIgnored = Unknown[[]Rule](notHere), Unknown[bool](notHere)
+		family.Counters = Unknown[Counters](notHere)
+	}
+	return f
+}
+
+// ReadCounters is unknown on this system.
+func ReadCounters(string, int) Known[Counters] { return Unknown[Counters](notHere) }
+
+func readLoopback() ([]Interface, error) {
+	all, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	list := []Interface{}
+	for _, i := range all {
+		if i.Flags&net.FlagLoopback == 0 {
+			continue
+		}
+		addresses, err := i.Addrs()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, describe(i, addresses))
+	}
+	return list, nil
+}
+
+// describe is an interface as package net knows it; the flags get the names that ip has for them.
+func describe(i net.Interface, addresses []net.Addr) Interface {
+	out := Interface{Name: i.Name, Index: i.Index, MTU: i.MTU, Hardware: i.HardwareAddr.String(),
+		Stats: Unknown[LinkStats](notHere), Addresses: []Address{}}
+	out.Flags = strings.Split(strings.ToUpper(i.Flags.String()), "|")
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok {
+			bits, _ := n.Mask.Size()
+			if ip, ok := netip.AddrFromSlice(n.IP); ok && bits <= ip.Unmap().BitLen() {
+				out.Addresses = append(out.Addresses, Address{Prefix: netip.PrefixFrom(ip.Unmap(), bits)})
+			}
+		}
+	}
+	return out
+}
