@@ -173,12 +173,16 @@ func flags() []cmdline.Flag {
 	return list
 }
 
-func cliFlags() []cli.Flag {
+// cliFlags are the flags of the options that were given. urfave/cli spends some 10 us on each that it knows, which is
+// more than the first probe takes.
+func cliFlags(given []string) []cli.Flag {
 	var list []cli.Flag
 	for _, o := range options() {
-		if o.value == "" {
+		switch {
+		case !slices.ContainsFunc(given, func(s string) bool { return strings.HasPrefix(s, "--"+o.long+"=") }):
+		case o.value == "":
 			list = append(list, &cli.BoolFlag{Name: o.long, Usage: o.usage})
-		} else {
+		default:
 			list = append(list, &cli.StringFlag{Name: o.long, Usage: o.usage})
 		}
 	}
@@ -310,8 +314,9 @@ func execute(ctx context.Context, in input, stdout, stderr io.Writer) (status in
 		_, err := io.WriteString(stdout, version())
 		return 0, err
 	}
+	given := slices.Concat(in.environment, in.typed)
 	app := &cli.App{
-		Name: "lping", Flags: cliFlags(), HideHelp: true, HideVersion: true, Writer: stdout, ErrWriter: stderr,
+		Name: "lping", Flags: cliFlags(given), HideHelp: true, HideVersion: true, Writer: stdout, ErrWriter: stderr,
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return err },
 		Action: func(c *cli.Context) (err error) {
@@ -319,7 +324,7 @@ func execute(ctx context.Context, in input, stdout, stderr io.Writer) (status in
 			return err
 		},
 	}
-	arguments := slices.Concat([]string{"lping"}, in.environment, in.typed, []string{"--"}, in.operands)
+	arguments := slices.Concat([]string{"lping"}, given, []string{"--"}, in.operands)
 	return status, app.RunContext(ctx, arguments)
 }
 
@@ -564,12 +569,13 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 		s.output.Terminal = term.IsTerminal(int(f.Fd()))
 	}
 	renderer := newRenderer(in.format, stdout, s.output)
-	k := check.New(check.Config{
-		Ping: s.config, Targets: s.targets, Limits: s.limits, Renderer: renderer, Exit: in.scheme.status,
-	})
 	ctx, stop := context.WithCancelCause(c.Context)
 	defer stop(nil)
-	defer handleSignals(k, stop, stderr)()
+	var k *check.Check
+	k = check.New(check.Config{
+		Ping: s.config, Targets: s.targets, Limits: s.limits, Renderer: renderer, Exit: in.scheme.status,
+		Lasting: func() (done func()) { return handleSignals(k, stop, stderr) },
+	})
 	r, err := k.Run(ctx)
 	var unchecked *check.UncheckedError
 	switch {

@@ -165,6 +165,7 @@ exit $status`,
 	// when CONDITION SIGNAL COMMAND: COMMAND gets the signal as soon as the shell's condition is true. What it writes
 	// stands in the files out and err meanwhile, its process is $pid.
 	"when": `condition=$1 signal=$2; shift 2
+: >out; : >err
 "$@" >out 2>err & pid=$!
 tries=0
 until eval "$condition"; do
@@ -216,20 +217,25 @@ func scriptCondition(name string) (bool, error) {
 }
 
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"netns":  makeNamespace,
-	"exits":  checkExit,
-	"within": checkTime,
+	"netns":   makeNamespace,
+	"exits":   checkExit,
+	"refuses": checkRefusal,
+	"within":  checkTime,
 }
 
 var namespaces atomic.Uint64
 
 // makeNamespace is "netns": it makes a network namespace for the rest of the script, with lo up and datagram sockets
-// open to everyone, and names it in $NS. "inns COMMAND" runs a command in it.
-func makeNamespace(ts *testscript.TestScript, _ bool, _ []string) {
+// open to everyone, and names it in $NS. "inns COMMAND" runs a command in it. "netns bare" leaves it as the kernel
+// makes it: lo down, and datagram sockets for nobody.
+func makeNamespace(ts *testscript.TestScript, _ bool, args []string) {
 	name := fmt.Sprintf("lping-%d-%d", os.Getpid(), namespaces.Add(1))
 	ts.Setenv("NS", name)
 	ts.Check(ts.Exec("ip", "netns", "add", name))
 	ts.Defer(func() { exec.Command("ip", "netns", "delete", name).Run() })
+	if slices.Contains(args, "bare") {
+		return
+	}
 	ts.Check(ts.Exec("inns", "ip", "link", "set", "lo", "up"))
 	ts.Check(ts.Exec("inns", "sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647"))
 }
@@ -251,6 +257,22 @@ func checkExit(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// checkRefusal is "refuses STATUS ERROR HINT COMMAND …": the command ends with just this status, these two lines on
+// standard error and nothing on standard output.
+func checkRefusal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 {
+		ts.Fatalf("usage: refuses STATUS ERROR HINT COMMAND [ARG ...]")
+	}
+	checkExit(ts, false, slices.Concat(args[:1], args[3:]))
+	if out := ts.ReadFile("stdout"); out != "" {
+		ts.Fatalf("standard output is not empty: %q", out)
+	}
+	want := fmt.Sprintf("lping: error: %s\nlping: hint: %s\n", args[1], args[2])
+	if got := ts.ReadFile("stderr"); got != want {
+		ts.Fatalf("standard error is %q, want %q", got, want)
 	}
 }
 

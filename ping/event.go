@@ -30,11 +30,15 @@ const (
 	Foreign
 	// ClockStep: the wall clock was set while probes were under way; their RTTs end with the return of the read.
 	ClockStep
+	// Lasting: the run goes on after its first probe. It is told once, before anything is waited for: what a run does
+	// not need that is over at once, such as catching signals, can be done then.
+	Lasting
 )
 
 var kindNames = [...]string{
 	Sent: "sent", Reply: "reply", Duplicate: "duplicate", NoAnswer: "no-answer", Timeout: "timeout",
 	Late: "late", Corrupt: "corrupt", SendError: "error", Foreign: "foreign", ClockStep: "clock-step",
+	Lasting: "lasting",
 }
 
 // String is the event's name in lower case.
@@ -48,7 +52,7 @@ func (k Kind) String() string {
 // Event is one thing that happened in a run. It is a value: keep it as long as you like.
 type Event struct {
 	Kind Kind
-	// Seq is the probe's number, from 1, 64 bits; 0 for Foreign and ClockStep. On the wire stand its low 16 bits.
+	// Seq is the probe's number, from 1, 64 bits; 0 for Foreign, ClockStep and Lasting. On the wire stand its low 16 bits.
 	Seq uint64
 	// Time is when the event was noticed, with a monotonic reading.
 	Time time.Time

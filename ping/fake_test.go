@@ -232,7 +232,7 @@ func play(ctx context.Context, c Config, s script) played {
 	c = c.withDefaults()
 	p := played{start: time.Now(), conn: newFake(c.Address, s)}
 	pinger := &Pinger{config: c, conn: p.conn}
-	p.err = pinger.Run(ctx, func(e Event) { p.events = append(p.events, e) })
+	p.err = pinger.Run(ctx, collect(&p.events))
 	p.took = time.Since(p.start)
 	return p
 }
@@ -288,6 +288,9 @@ func newLedger() *ledger { return &ledger{class: map[uint64]Kind{}} }
 
 // take enters an event and notes what is wrong with it.
 func (l *ledger) take(e Event) {
+	if e.Kind == Lasting {
+		return
+	}
 	was := l.class[e.Seq]
 	switch {
 	case e.Kind == Sent && e.Seq == uint64(l.sent)+1 && was == 0:
@@ -387,4 +390,13 @@ func trimLines(s string) string {
 		lines[i] = strings.TrimSpace(lines[i])
 	}
 	return strings.Join(lines, "\n")
+}
+
+// collect appends events to list, but for Lasting, which is about none of the probes.
+func collect(list *[]Event) func(Event) {
+	return func(e Event) {
+		if e.Kind != Lasting {
+			*list = append(*list, e)
+		}
+	}
 }

@@ -58,7 +58,7 @@ func playAPI(t *testing.T, c Config, f *fakeAPI) []Event {
 	c = c.withDefaults()
 	p := &Pinger{config: c, conn: newAPIConn(c, f)}
 	var events []Event
-	if err := p.Run(t.Context(), func(e Event) { events = append(events, e) }); err != nil {
+	if err := p.Run(t.Context(), collect(&events)); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 	if err := p.Close(); err != nil {

@@ -48,7 +48,7 @@ func echoHere(t *testing.T, c Config) []Event {
 	t.Helper()
 	c.Timeout = 10 * time.Second // a slow machine loses nothing
 	var events []Event
-	if err := openHere(t, c).Run(t.Context(), func(e Event) { events = append(events, e) }); err != nil {
+	if err := openHere(t, c).Run(t.Context(), collect(&events)); err != nil {
 		t.Fatal(err)
 	}
 	if n := countKind(events, Reply); n != int(c.Count) {

@@ -100,6 +100,8 @@ type run struct {
 	// reports counts what the kernel told about probes that were sent before.
 	reports    uint64
 	readErrors int
+	// lasting says that Lasting was told.
+	lasting bool
 	// hopeless is set by a send error that cannot heal while nothing was ever answered.
 	hopeless bool
 }
@@ -135,6 +137,10 @@ func (r *run) step() (bool, error) {
 	}
 	if r.over(now) {
 		return false, r.drain() // a duplicate of the last reply may be waiting
+	}
+	if !r.lasting && r.window.next > 1 {
+		r.lasting = true
+		r.tell(Event{Kind: Lasting, Time: r.start.Add(now)})
 	}
 	if r.maySend() && now >= r.pacer.due(r.unanswered()) {
 		if err := r.send(now); err != nil {

@@ -862,3 +862,32 @@ func TestFullWindow(t *testing.T) {
 		}
 	})
 }
+
+// TestLasting: a run says once that it goes on, unless it is over with its first probe.
+func TestLasting(t *testing.T) {
+	for name, want := range map[string]int{"one": 0, "two": 1, "silent": 1, "flood": 1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, s := Config{Count: 2}, replies(0)
+				switch name {
+				case "one":
+					c.Count = 1
+				case "silent":
+					c.Count, s = 1, silence
+				case "flood":
+					c.Count, c.Flood = 100, true
+				}
+				got := 0
+				p := &Pinger{config: c.withDefaults(), conn: newFake(loopback4, s)}
+				err := p.Run(t.Context(), func(e Event) {
+					if e.Kind == Lasting {
+						got++
+					}
+				})
+				if err != nil || got != want {
+					t.Errorf("told %d times, want %d, %v", got, want, err)
+				}
+			})
+		})
+	}
+}

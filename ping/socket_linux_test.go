@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
-	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -94,7 +94,7 @@ func runAll(t testing.TB, p *Pinger) []Event {
 	ctx, cancel := context.WithTimeoutCause(t.Context(), patience, errors.New("the run does not end"))
 	defer cancel()
 	var events []Event
-	if err := p.Run(ctx, func(e Event) { events = append(events, e) }); err != nil {
+	if err := p.Run(ctx, collect(&events)); err != nil {
 		t.Fatal(err)
 	}
 	return events
@@ -467,13 +467,30 @@ func dropCapabilities(t *testing.T) {
 func TestOpenWithoutAddress(t *testing.T) {
 	inEmptyNamespace(t)
 	writeSysctl(t, "net/ipv4/ping_group_range", "0 2147483647")
-	for _, address := range []netip.Addr{loopback4, loopback6} {
-		p, err := Open(Config{Address: address})
-		got, ok := errors.AsType[*OpenError](err)
-		gone := ok && errors.Is(got.Dgram, unix.EADDRNOTAVAIL) && errors.Is(got.Raw, unix.EADDRNOTAVAIL)
-		if !gone || got.NotPermitted() {
-			t.Errorf("%v: got %v, %v; want %v twice", address, p, err, unix.EADDRNOTAVAIL)
+	for _, k := range socketKinds() {
+		p, err := k.tryOpen(Config{Address: k.address, Socket: k.mode, Size: 56})
+		if err == nil && k.address.Is4() && k.mode == SocketRaw {
+			// The kernel takes any address for a broadcast before its first route (__inet_dev_addr_type, fib_frontend.c).
+			wantFirstRefused(t, p, unix.ENETUNREACH)
+			p.Close()
+			continue
 		}
+		if !errors.Is(err, unix.EADDRNOTAVAIL) {
+			t.Errorf("%v: got %v, %v; want %v", k, p, err, unix.EADDRNOTAVAIL)
+		}
+		if got, ok := errors.AsType[*OpenError](err); !k.portable && (!ok || got.NotPermitted()) {
+			t.Errorf("%v: %v counts as not permitted", k, err)
+		}
+	}
+}
+
+// wantFirstRefused runs p, whose first probe must be refused and be the last.
+func wantFirstRefused(t *testing.T, p *Pinger, want syscall.Errno) {
+	t.Helper()
+	events := runAll(t, p)
+	last := events[len(events)-1]
+	if len(events) != 2 || last.Kind != SendError || last.Fault != (Fault{Errno: want}) {
+		t.Errorf("%d events, the last is %+v; want the first probe refused with %v", len(events), last, want)
 	}
 }
 
@@ -501,11 +518,7 @@ func TestSocketForbidden(t *testing.T) {
 			onEachSocket(t, func(t *testing.T, k socketKind) {
 				p := k.open(t, Config{Size: 56, Flood: true})
 				forbid(t, k.address, rule.action)
-				events := runAll(t, p)
-				last := events[len(events)-1]
-				if len(events) != 2 || last.Kind != SendError || last.Fault != (Fault{Errno: rule.want}) {
-					t.Errorf("%d events, the last is %+v; want %v", len(events), last, rule.want)
-				}
+				wantFirstRefused(t, p, rule.want)
 			})
 		})
 	}
@@ -526,9 +539,27 @@ func forbid(t *testing.T, address netip.Addr, action string) {
 // TestSocketForbiddenLater: once something was answered an error does not end a run, and does not make it spin.
 func TestSocketForbiddenLater(t *testing.T) {
 	onEachSocket(t, func(t *testing.T, k socketKind) {
-		if slices.Contains([]string{MethodDgram, MethodRaw}, k.method()) {
-			p := k.open(t, Config{Count: 5, Size: 56, Flood: true, Timeout: patience})
-			wantForbidden(t, p, k)
+		p := k.open(t, Config{Size: 56, Flood: true, Timeout: patience})
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		var refused []time.Time
+		err := p.Run(ctx, func(e Event) {
+			switch {
+			case e.Kind == Reply && e.Seq == 3:
+				forbid(t, k.address, "prohibit")
+			case e.Kind == SendError:
+				refused = append(refused, e.Time)
+			}
+			if len(refused) == 5 {
+				cancel()
+			}
+		})
+		if err != context.Canceled || len(refused) != 5 {
+			t.Fatalf("%v after %d send errors", err, len(refused))
+		}
+		// The 10 ms are from send to send, and these are the moments when each was refused.
+		if took := refused[4].Sub(refused[0]); took < 35*ms {
+			t.Errorf("5 send errors in %v", took)
 		}
 	})
 }

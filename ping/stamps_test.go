@@ -73,7 +73,7 @@ func TestStamps(t *testing.T) {
 				var events []Event
 				config := Config{Count: 1, Size: 56, Timeout: 10 * ms}.withDefaults()
 				pinger := &Pinger{config: config, conn: newStamped(tt.script, tt.lag)}
-				if err := pinger.Run(t.Context(), func(e Event) { events = append(events, e) }); err != nil {
+				if err := pinger.Run(t.Context(), collect(&events)); err != nil {
 					t.Fatal(err)
 				}
 				ledgerOf(events).check(t)
@@ -120,7 +120,7 @@ func TestClockStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []Event
 		pinger := &Pinger{config: Config{Count: 4, Size: 56}.withDefaults(), conn: newStamped(stamped(3*ms, 5*ms), ms)}
-		r := newRun(pinger, func(e Event) { events = append(events, e) })
+		r := newRun(pinger, collect(&events))
 		for more, err := true, error(nil); more; {
 			if more, err = r.step(); err != nil {
 				t.Fatal(err)

@@ -201,6 +201,8 @@ type Chain struct {
 	Name   string `json:"name,omitempty"`
 	// Hook is prerouting, input, forward, output, postrouting, ingress or egress.
 	Hook string `json:"hook,omitempty"`
+	// Devices are the interfaces of a chain that has some, at ingress or egress.
+	Devices []string `json:"devices,omitempty"`
 	// Policy is accept or drop: what happens to a packet that no rule decides about.
 	Policy string `json:"policy,omitempty"`
 }

@@ -8,8 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sizeofNfgenmsg is that of struct nfgenmsg: family, version, resource.
-const sizeofNfgenmsg = 4
+const (
+	// sizeofNfgenmsg is that of struct nfgenmsg: family, version, resource.
+	sizeofNfgenmsg = 4
+	// hookDevices is NFTA_HOOK_DEVS of linux/netfilter/nf_tables.h: a list of names.
+	hookDevices = 4
+)
 
 var (
 	errNotAdmin    = errors.New("only a process with CAP_NET_ADMIN may list firewall chains")
@@ -128,7 +132,7 @@ func parseChain(b []byte) (Chain, error) {
 		case unix.NFTA_CHAIN_NAME:
 			c.Name = text(v)
 		case unix.NFTA_CHAIN_HOOK:
-			c.Hook = parseHook(b[0], v)
+			c.Hook, c.Devices = parseHook(b[0], v)
 		case unix.NFTA_CHAIN_POLICY:
 			c.Policy = policyName(v)
 		}
@@ -136,13 +140,20 @@ func parseChain(b []byte) (Chain, error) {
 	return c, nil
 }
 
-func parseHook(family byte, b []byte) (name string) {
+// parseHook reads where a base chain is attached.
+func parseHook(family byte, b []byte) (name string, devices []string) {
 	attributes(b, func(typ uint16, v []byte) {
-		if typ == unix.NFTA_HOOK_HOOKNUM && len(v) == 4 {
+		switch {
+		case typ == unix.NFTA_HOOK_HOOKNUM && len(v) == 4:
 			name = hookName(family, binary.BigEndian.Uint32(v))
+		case typ == unix.NFTA_HOOK_DEV:
+			devices = []string{text(v)}
+		case typ == hookDevices:
+			devices = nil // it holds the one above too
+			attributes(v, func(_ uint16, v []byte) { devices = append(devices, text(v)) })
 		}
 	})
-	return name
+	return name, devices
 }
 
 func hookName(family byte, hook uint32) string {

@@ -33,6 +33,8 @@ type Config struct {
 	Limits  stats.Limits
 	// Renderer is told of the start and of every event, not of the end.
 	Renderer report.Renderer
+	// Lasting, where set, is called once if the check is not over at once; the result is called when it is.
+	Lasting func() (done func())
 	// Exit is the exit status of a verdict; checked is false where the target could not be checked at all.
 	Exit func(v stats.Verdict, checked bool) int
 }
@@ -46,6 +48,8 @@ type Check struct {
 	// writeErr is the first failed write; it ends the run.
 	writeErr error
 	stop     context.CancelCauseFunc
+	// done undoes what Config.Lasting did; nil before.
+	done func()
 }
 
 // job is the check of one target.
@@ -57,6 +61,8 @@ type job struct {
 	tally    tally
 	// look gives what was found out about this host; nil while nobody looked.
 	look func() findings
+	// impatience is the timer for the first reply.
+	impatience *time.Timer
 	// openErr is why there is no socket, runErr why the run ended before its time.
 	openErr, runErr error
 }
@@ -110,6 +116,9 @@ func (k *Check) Run(ctx context.Context) (report.Report, error) {
 	}
 	k.run(ctx, k.jobs[0])
 	others.Wait()
+	if k.done != nil {
+		k.done()
+	}
 	if k.writeErr != nil {
 		return report.Report{}, k.writeErr
 	}
@@ -145,19 +154,23 @@ func (k *Check) run(ctx context.Context, j *job) {
 	if j.pinger == nil {
 		return
 	}
-	impatience := time.AfterFunc(silence, func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if !j.recorder.Answered() {
-			j.startLook(ctx)
-		}
-	})
-	defer impatience.Stop()
 	j.runErr = j.pinger.Run(ctx, func(e ping.Event) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.event(ctx, j, e)
 	})
+	if j.impatience != nil {
+		j.impatience.Stop()
+	}
+}
+
+// lookIfSilent starts to look for a cause where no reply came so far.
+func (k *Check) lookIfSilent(ctx context.Context, j *job) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !j.recorder.Answered() {
+		j.startLook(ctx)
+	}
 }
 
 // event passes an event on to those who want it.
@@ -169,6 +182,8 @@ func (k *Check) event(ctx context.Context, j *job, e ping.Event) {
 		j.tally.event(e)
 	case ping.ClockStep:
 		j.tally.event(e)
+	case ping.Lasting:
+		k.last(ctx, j)
 	}
 	if k.writeErr != nil {
 		return
@@ -177,6 +192,14 @@ func (k *Check) event(ctx context.Context, j *job, e ping.Event) {
 		k.writeErr = err
 		k.stop(err)
 	}
+}
+
+// last prepares for a run that is not over at once.
+func (k *Check) last(ctx context.Context, j *job) {
+	if k.done == nil && k.config.Lasting != nil {
+		k.done = k.config.Lasting()
+	}
+	j.impatience = time.AfterFunc(silence, func() { k.lookIfSilent(ctx, j) })
 }
 
 // startLook starts to look for causes beside the run, unless that was done before. An interrupt does not stop it: it

@@ -35,7 +35,8 @@ type Evidence struct {
 	SendErrors uint64 `json:"send_errors"`
 	// Duplicates are answers beyond the first one of a probe.
 	Duplicates uint64 `json:"duplicates"`
-	// Refused are the errors that send returned, Reports the ICMP errors that came back. Both are send errors.
+	// Refused are the errors that the kernel had for a send, at once or on the error queue. Reports are the ICMP
+	// errors that came back, which are not in Refused whatever errno they became. Both are send errors.
 	Refused []Refusal `json:"refused,omitempty"`
 	Reports []Report  `json:"reports,omitempty"`
 	// LossAllowed says that the user's limits allow what was lost: then nothing that explains it is an error.
@@ -92,11 +93,11 @@ type Latency struct {
 	P99   float64 `json:"p99_ms"`
 }
 
-// undelivered is how many probes did not do what they should; a corrupted answer is a matter of its own.
-func (e Evidence) undelivered() uint64 { return e.Lost + e.Late + e.SendErrors }
+// missing is how many probes got no answer in time; a corrupted answer is a matter of its own.
+func (e Evidence) missing() uint64 { return e.Lost + e.Late + e.SendErrors }
 
-// troubled says whether there is anything to explain.
-func (e Evidence) troubled() bool { return e.Method == "" || e.undelivered() > 0 || e.Corrupted > 0 }
+// troubled says whether there is a reason to look for why answers are missing.
+func (e Evidence) troubled() bool { return e.Method == "" || e.missing() > 0 }
 
 // icmp says whether the probes are echo requests.
 func (e Evidence) icmp() bool { return strings.HasPrefix(e.Method, "icmp") }

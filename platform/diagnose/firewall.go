@@ -25,7 +25,8 @@ func fwReject(f platform.Facts, e Evidence) (Finding, bool) {
 	c, _ := e.counted()
 	s := e.stage()
 	refused := e.Probe != nil && e.Probe.Errno == "EPERM"
-	return out, c.OutDestUnreachs > 0 && (refused || s == atOutput || s == atInput || s == replyAtOutput || s == replyAtInput)
+	filtered := slices.Contains([]stage{atOutput, atInput, replyAtOutput, replyAtInput}, s)
+	return out, c.OutDestUnreachs > 0 && (refused || filtered)
 }
 
 // unreachableReport says whether an ICMP error is destination unreachable (RFC 792; RFC 4443, section 3.1), which is
@@ -66,13 +67,9 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 func likely(cause string) string { return strings.Replace(cause, " drops ", " likely drops ", 1) }
 
 func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
-	what := "the echo request"
-	if !e.icmp() {
-		what = "the probes"
-	}
 	return Finding{
 		Severity: Error,
-		Cause:    "a firewall likely drops " + what + " at INPUT or PREROUTING",
+		Cause:    "a firewall likely drops " + packet(e, false) + " at INPUT or PREROUTING",
 		Evidence: join(e.moved(), chains(f, e, "prerouting", "input"), e.udp()),
 		Fix:      accept(f, e, "prerouting", "input"),
 	}, e.stage() == atInput

@@ -10,7 +10,7 @@ import (
 )
 
 // hostsLocalhost: localhost means another address than ours, or none (RFC 6761, section 6.3). That is a warning, for
-// lping itself does not ask the hosts file. Addresses that are missing for a reason already found are left out.
+// lping itself does not ask the hosts file. That the target itself is missing is told by other rules, if it was asked for.
 func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 	lines, ok := f.Localhost.Get()
 	if !ok {
@@ -29,7 +29,7 @@ func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 		case !here(f, a):
 			out.Cause = fmt.Sprintf("the hosts file says that localhost is %s, which is not on loopback", a)
 			out.Fix = fmt.Sprintf("in /etc/hosts, take localhost off the line %s", a)
-			return out, a != e.Target || !e.troubled()
+			return out, a != e.Target || e.troubled() && !e.Asked
 		}
 	}
 	return Finding{}, false

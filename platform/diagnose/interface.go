@@ -25,12 +25,14 @@ func loopback(f platform.Facts, e Evidence) (platform.Interface, bool) {
 	return list[0], true
 }
 
-// holding finds the address that makes packets to this one stay here. On Linux a prefix on the loopback interface is
-// local as a whole in IPv4 (fib_add_ifaddr in net/ipv4/fib_frontend.c); elsewhere only the address itself is.
+// holding finds the address that makes packets to this one stay here. On Linux an IPv4 prefix on the loopback
+// interface is local as a whole (fib_add_ifaddr in net/ipv4/fib_frontend.c), and on Windows; on macOS and the BSDs
+// only the address itself is.
 func holding(i platform.Interface, system string, to netip.Addr) (platform.Address, bool) {
 	to = to.WithZone("")
+	whole := to.Is4() && (system == "linux" || system == "windows")
 	for _, a := range i.Addresses {
-		if a.Prefix.Addr() == to || system == "linux" && to.Is4() && a.Prefix.Contains(to) {
+		if a.Prefix.Addr().WithZone("") == to || whole && a.Prefix.Contains(to) {
 			return a, true
 		}
 	}
@@ -145,7 +147,8 @@ func ipv6Disabled(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	out.Cause = "IPv6 is switched off on the loopback interface"
-	out.Evidence = fmt.Sprintf("disable_ipv6 is lo %d, all %d, default %d", bit(off.Loopback), bit(off.All), bit(off.Default))
+	out.Evidence = fmt.Sprintf("disable_ipv6 is lo %d, all %d, default %d",
+		bit(off.Loopback), bit(off.All), bit(off.Default))
 	out.Fix = enableIPv6(f, off)
 	return out, true
 }

@@ -33,7 +33,7 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	return out, c.QueueDrops > 0 || e.UDP != nil && !e.UDP.Answered && e.UDP.Errno != "EPERM"
 }
 
-// egressFix takes away what is known to be there: a discipline beside the usual one, or a chain.
+// egressFix passes by what is known to be there: a discipline beside the usual one, or a chain.
 func egressFix(f platform.Facts, name string) string {
 	list, _ := f.Queues.Get()
 	for _, q := range list {
@@ -41,8 +41,8 @@ func egressFix(f platform.Facts, name string) string {
 			return fmt.Sprintf("tc qdisc del dev %s root", name)
 		}
 	}
-	if c, ok := netdevChain(f, "egress"); ok {
-		return fmt.Sprintf("nft delete chain netdev %s %s", c.Table, c.Name)
+	if c, ok := linkChain(f, "egress", name); ok {
+		return fmt.Sprintf("nft insert rule %s %s %s oifname %s accept", c.Family, c.Table, c.Name, name)
 	}
 	if slices.ContainsFunc(list, func(q platform.Queue) bool { return q.Ingress }) {
 		return fmt.Sprintf("tc filter del dev %s egress", name)
@@ -56,38 +56,46 @@ func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	if !ok {
 		return Finding{}, false
 	}
-	what := "the echo request"
 	s := e.stage()
-	if s == replyOnLink {
-		what = "the echo reply"
-	}
 	return Finding{
 		Severity: Error,
-		Cause:    fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP) likely drops %s", i.Name, what),
+		Cause:    fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP) likely drops %s", i.Name, packet(e, s == replyOnLink)),
 		Evidence: join("flags "+strings.Join(i.Flags, ","), queues(f, true), xdp(i), e.moved(), e.udp()),
 		Fix:      ingressFix(f, i),
 	}, s == onLink || s == replyOnLink
 }
 
+// packet is what a probe is made of.
+func packet(e Evidence, reply bool) string {
+	switch {
+	case !e.icmp():
+		return "the probes"
+	case reply:
+		return "the echo reply"
+	}
+	return "the echo request"
+}
+
 func ingressFix(f platform.Facts, i platform.Interface) string {
 	list, _ := f.Queues.Get()
-	chain, found := netdevChain(f, "ingress")
+	chain, found := linkChain(f, "ingress", i.Name)
 	at := slices.IndexFunc(list, func(q platform.Queue) bool { return q.Ingress })
 	switch {
 	case i.XDP:
 		return fmt.Sprintf("ip link set %s xdp off", i.Name)
 	case found:
-		return fmt.Sprintf("nft delete chain netdev %s %s", chain.Table, chain.Name)
+		return fmt.Sprintf("nft insert rule %s %s %s iifname %s accept", chain.Family, chain.Table, chain.Name, i.Name)
 	case at >= 0:
 		return fmt.Sprintf("tc qdisc del dev %s %s", i.Name, list[at].Kind)
 	}
 	return fmt.Sprintf("remove the filter: tc filter show dev %s ingress; nft list ruleset", i.Name)
 }
 
-func netdevChain(f platform.Facts, hook string) (platform.Chain, bool) {
+// linkChain finds a chain that is attached to the interface itself.
+func linkChain(f platform.Facts, hook, name string) (platform.Chain, bool) {
 	list, _ := f.Firewall.Get()
 	for _, c := range list {
-		if c.Family == "netdev" && c.Hook == hook {
+		if c.Hook == hook && slices.Contains(c.Devices, name) {
 			return c, true
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 // packetLoss is partial loss that nothing else explains.
 func packetLoss(_ platform.Facts, e Evidence) (Finding, bool) {
-	missing := e.undelivered()
+	missing := e.missing()
 	out := Finding{
 		Severity: Error,
 		Cause:    fmt.Sprintf("%d of %d probes were lost", missing, e.Sent),
@@ -29,8 +29,8 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 		Severity: Error,
 		Cause:    "no known cause",
 		Evidence: join(tally(e), opened(e), e.sends(), e.moved(), e.udp(), unread(f, e)),
-		Fix:      "lping doctor",
-	}, e.Method != "" && e.undelivered() > 0 || e.Method == "" && !denied(e)
+		Fix:      "lping doctor shows all that was read",
+	}, e.Method != "" && e.missing() > 0 || e.Method == "" && !denied(e)
 }
 
 // denied says that the missing socket has its own finding.

@@ -23,11 +23,11 @@ func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Severity = Info
 	}
 	switch {
-	case f.System != "linux":
-		out.Fix = "run it as root"
 	case e.Datagram == "":
 		out.Cause = "raw ICMP sockets are not permitted here"
 		out.Fix = "lping --socket auto"
+	case f.System != "linux" || !slices.Contains(denied, e.Datagram):
+		out.Fix = "run it as root"
 	case e.Datagram == "EPERM" || permitted(f):
 		out.Cause = "a security policy (seccomp, SELinux, AppArmor) likely forbids ICMP sockets"
 		out.Fix = "allow ICMP datagram sockets in its profile"

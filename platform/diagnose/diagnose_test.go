@@ -1,0 +1,277 @@
+package diagnose
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lping/platform"
+)
+
+// testCase is a file of testdata: what was read and seen once, mostly in a network namespace with that fault, and
+// what it is to be called. Want has the codes in their order, with ":severity" where that is not error.
+//
+// A file is named after the rule that it is for. One with "-not" after the code is near it, and not it. What a user
+// sends from `lping doctor -j` becomes a test case by adding want.
+type testCase struct {
+	Name     string         `json:"-"`
+	Facts    platform.Facts `json:"facts"`
+	Evidence Evidence       `json:"evidence"`
+	Want     []string       `json:"want"`
+}
+
+// maxLine is what code, cause and fix may take of the one line that a container runtime keeps.
+const maxLine = 170
+
+func testCases(t testing.TB) []testCase {
+	t.Helper()
+	names, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("testdata holds %d cases: %v", len(names), err)
+	}
+	var list []testCase
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := testCase{Name: strings.TrimSuffix(filepath.Base(name), ".json")}
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&c); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+func codes(list []Finding) []string {
+	out := []string{}
+	for _, f := range list {
+		if f.Severity == Error {
+			out = append(out, f.Code)
+		} else {
+			out = append(out, f.Code+":"+f.Severity.String())
+		}
+	}
+	return out
+}
+
+func TestDiagnose(t *testing.T) {
+	for _, c := range testCases(t) {
+		t.Run(c.Name, func(t *testing.T) {
+			list := Diagnose(c.Facts, c.Evidence)
+			if got := codes(list); !slices.Equal(got, c.Want) {
+				t.Errorf("got %q, want %q\nfindings: %+v", got, c.Want, list)
+			}
+			for _, f := range list {
+				checkFinding(t, c, f)
+			}
+		})
+	}
+}
+
+// checkFinding holds a finding to what all of them promise.
+func checkFinding(t *testing.T, c testCase, f Finding) {
+	t.Helper()
+	if f.Cause == "" || f.Evidence == "" {
+		t.Errorf("%s: cause %q, evidence %q: want both", f.Code, f.Cause, f.Evidence)
+	}
+	if n := len(f.Code) + len(f.Cause) + len(f.Fix) + len(": ; fix: "); n > maxLine {
+		t.Errorf("%s: %d bytes, want at most %d: %s; fix: %s", f.Code, n, maxLine, f.Cause, f.Fix)
+	}
+	for _, s := range []string{f.Cause, f.Evidence, f.Fix} {
+		if strings.ContainsAny(s, "\n\t\x1b") || strings.Contains(s, "%!") || strings.TrimSpace(s) != s {
+			t.Errorf("%s: %q is not one clean line", f.Code, s)
+		}
+	}
+	if strings.Contains(strings.ToUpper(f.Fix), "NET_RAW") {
+		t.Errorf("%s: fix %q: a user who is not root gets no NET_RAW", f.Code, f.Fix)
+	}
+}
+
+// TestNoFalseAlarm takes the facts of every fault with a run in which all was well: the fault is for other traffic, or
+// was mended meanwhile.
+func TestNoFalseAlarm(t *testing.T) {
+	for _, c := range testCases(t) {
+		e := c.Evidence
+		e.Method, e.Datagram, e.Raw, e.Bind = "icmp-dgram", "", "", ""
+		e.Sent, e.Received, e.Lost, e.Late, e.Corrupted, e.SendErrors = 5, 5, 0, 0, 0, 0
+		e.Refused, e.Reports, e.Probe = nil, nil, nil
+		for _, f := range Diagnose(c.Facts, e) {
+			if f.Severity == Error {
+				t.Errorf("%s: 5 of 5 answered, got error %s: %s", c.Name, f.Code, f.Cause)
+			}
+		}
+	}
+}
+
+// TestNothingRead holds that a rule needs facts: with none, only what the run itself shows is named.
+func TestNothingRead(t *testing.T) {
+	silent := Evidence{Family: 4, Target: netip.MustParseAddr("127.0.0.1"), Asked: true, Method: "icmp-dgram", Sent: 5, Lost: 5}
+	list := Diagnose(platform.Facts{}, silent)
+	if got := codes(list); !slices.Equal(got, []string{"unknown"}) {
+		t.Fatalf("got %q, want unknown alone", got)
+	}
+	for _, fact := range []string{"interface", "routes", "rules", "echo_ignore_all", "counters", "firewall"} {
+		if want := fact + " unknown: not read"; !strings.Contains(list[0].Evidence, want) {
+			t.Errorf("evidence %q lacks %q", list[0].Evidence, want)
+		}
+	}
+}
+
+// TestEveryRuleHasCases holds that each rule has a case that fires it, and one near it that does not.
+func TestEveryRuleHasCases(t *testing.T) {
+	all := testCases(t)
+	var known []string
+	for _, r := range rules() {
+		known = append(known, r.code)
+		var fires, near bool
+		for _, c := range all {
+			rest, ok := strings.CutPrefix(c.Name, r.code)
+			if !ok || rest != "" && rest[0] != '-' {
+				continue
+			}
+			wanted := slices.ContainsFunc(c.Want, func(s string) bool { return s == r.code || strings.HasPrefix(s, r.code+":") })
+			not := rest == "-not" || strings.HasPrefix(rest, "-not-")
+			if wanted == not {
+				t.Errorf("%s: want %q does not agree with the name", c.Name, c.Want)
+			}
+			fires, near = fires || wanted, near || not
+		}
+		if !fires || !near {
+			t.Errorf("%s: a case that fires it: %v, one that does not: %v; want both", r.code, fires, near)
+		}
+	}
+	for _, r := range rules() {
+		for _, code := range r.unless {
+			if at := slices.Index(known, code); at < 0 || at >= slices.Index(known, r.code) {
+				t.Errorf("%s is left out after %s, which is no rule before it", r.code, code)
+			}
+		}
+	}
+}
+
+// TestLikely holds that what was inferred from counters is called likely.
+func TestLikely(t *testing.T) {
+	inferred := []string{"fw_input_request", "fw_input_reply", "ingress_drop", "socket_filter", "fw_icmp_only", "cpu_throttled"}
+	for _, c := range testCases(t) {
+		for _, f := range Diagnose(c.Facts, c.Evidence) {
+			if slices.Contains(inferred, f.Code) && !strings.Contains(f.Cause, "likely") {
+				t.Errorf("%s: cause %q is not called likely", c.Name, f.Cause)
+			}
+		}
+	}
+}
+
+// TestText holds the words of the findings that people see most, and of the fixes that depend on the place.
+func TestText(t *testing.T) {
+	want := map[string]string{
+		"lo_down-set-down":                  "error lo_down: interface lo is down; fix: ip link set lo up",
+		"lo_down-darwin":                    "error lo_down: interface lo0 is down; fix: ifconfig lo0 up",
+		"addr_missing-ipv4":                 "error addr_missing: address 127.0.0.1 is not on interface lo; fix: ip address add 127.0.0.1/8 dev lo",
+		"addr_missing-ipv6":                 "error addr_missing: address ::1 is not on interface lo; fix: ip address add ::1/128 dev lo",
+		"addr_missing-darwin":               "error addr_missing: address 127.0.0.2 is not on interface lo0; fix: ifconfig lo0 alias 127.0.0.2",
+		"addr_missing-duplicate":            "error addr_missing: address fd00::1 on lo is dadfailed, tentative; fix: ip address change fd00::1/64 dev lo nodad",
+		"ipv6_disabled-lo":                  "error ipv6_disabled: IPv6 is switched off on the loopback interface; fix: sysctl -w net.ipv6.conf.lo.disable_ipv6=0",
+		"ipv6_disabled-nobody-asked":        "info ipv6_disabled: IPv6 is switched off on the loopback interface; fix: docker run --sysctl net.ipv6.conf.all.disable_ipv6=0",
+		"ipv6_mtu":                          "error ipv6_mtu: MTU 1200 of lo is too small for IPv6 (1280); fix: ip link set lo mtu 65536 down && ip link set lo up",
+		"route_missing-rule-deleted":        "error route_missing: the routing rule for the local table is missing; fix: ip rule add pref 0 lookup local",
+		"route_missing-default-route":       "error route_missing: there is no local route to 127.0.0.1, it would leave by d0; fix: ip link set lo down && ip link set lo up",
+		"rule_blocks-blackhole":             "error rule_blocks: routing rule 5 (blackhole) forbids 127.0.0.1; fix: ip rule del pref 5",
+		"rule_blocks-route":                 "error rule_blocks: route ::1/128 in table local is a blackhole; fix: ip -6 route del blackhole ::1/128 table local",
+		"icmp_not_permitted":                `error icmp_not_permitted: ICMP sockets are not permitted here; fix: sysctl -w net.ipv4.ping_group_range="0 2147483647"`,
+		"icmp_not_permitted-docker":         `error icmp_not_permitted: ICMP sockets are not permitted here; fix: docker run --sysctl net.ipv4.ping_group_range="0 2147483647"`,
+		"icmp_not_permitted-podman":         `error icmp_not_permitted: ICMP sockets are not permitted here; fix: podman run --sysctl net.ipv4.ping_group_range="0 2147483647"`,
+		"icmp_not_permitted-kubernetes":     `error icmp_not_permitted: ICMP sockets are not permitted here; fix: pod securityContext.sysctls: {name: net.ipv4.ping_group_range, value: "0 2147483647"}`,
+		"icmp_not_permitted-user-namespace": `error icmp_not_permitted: ICMP sockets are not permitted here; fix: sysctl -w net.ipv4.ping_group_range="0 0"`,
+		"icmp_not_permitted-raw-only":       "error icmp_not_permitted: raw ICMP sockets are not permitted here; fix: lping --socket auto",
+		"echo_ignored-ipv4":                 "error echo_ignored: the kernel ignores echo requests; fix: sysctl -w net.ipv4.icmp_echo_ignore_all=0",
+		"fw_output-ipv4":                    "error fw_output: a firewall drops the probes at OUTPUT; fix: nft insert rule inet t c oifname lo accept",
+		"fw_output-nobody":                  "error fw_output: a firewall drops the probes at OUTPUT; fix: accept lo first in output (nft list ruleset; iptables -S)",
+		"fw_output-reply":                   "error fw_output: a firewall likely drops the echo reply at OUTPUT; fix: nft insert rule inet t c oifname lo accept",
+		"fw_output-cgroup":                  "error fw_output: a cgroup program drops the probes on egress; fix: detach it: bpftool cgroup tree",
+		"fw_input_request-ipv4":             "error fw_input_request: a firewall likely drops the echo request at INPUT or PREROUTING; fix: nft insert rule inet t c iifname lo accept",
+		"qdisc_drop-ipv4":                   "error qdisc_drop: a queueing discipline or egress filter of lo drops the probes; fix: tc qdisc del dev lo root",
+		"qdisc_drop-netdev":                 "error qdisc_drop: a queueing discipline or egress filter of lo likely drops the probes; fix: nft insert rule netdev t c oifname lo accept",
+		"ingress_drop-tc":                   "error ingress_drop: an ingress filter of lo (tc, netdev, XDP) likely drops the echo request; fix: tc qdisc del dev lo clsact",
+		"ingress_drop-xdp":                  "error ingress_drop: an ingress filter of lo (tc, netdev, XDP) likely drops the echo request; fix: ip link set lo xdp off",
+		"conntrack_full":                    "error conntrack_full: the connection tracking table is full; fix: sysctl -w net.netfilter.nf_conntrack_max=131072",
+		"cpu_throttled-late":                "warning cpu_throttled: the CPU limit of 0.01 likely delays lping; fix: docker run --cpus with more",
+		"packet_loss-half":                  "error packet_loss: 3 of 5 probes were lost; fix: look for rules that limit a rate (nft list ruleset; tc -s qdisc show dev lo)",
+		"cpu_throttled-not-throttled":       "error packet_loss: 2 of 5 answers came after the timeout; fix: free the CPU, or allow more time (-W)",
+		"hosts_localhost-elsewhere":         "warning hosts_localhost: the hosts file says that localhost is 10.1.2.3, which is not on loopback; fix: in /etc/hosts, take localhost off the line 10.1.2.3",
+		"icmp_not_permitted-udp-instead":    `info icmp_not_permitted: ICMP sockets are not permitted here; fix: sysctl -w net.ipv4.ping_group_range="0 2147483647"`,
+		"unknown-silent":                    "error unknown: no known cause; fix: lping doctor shows all that was read",
+	}
+	for _, c := range testCases(t) {
+		text, ok := want[c.Name]
+		delete(want, c.Name)
+		list := Diagnose(c.Facts, c.Evidence)
+		if !ok || len(list) == 0 {
+			continue
+		}
+		f := list[0]
+		if got := fmt.Sprintf("%s %s: %s; fix: %s", f.Severity, f.Code, f.Cause, f.Fix); got != text {
+			t.Errorf("%s:\n got %s\nwant %s", c.Name, got, text)
+		}
+	}
+	for name := range want {
+		t.Errorf("there is no case %s", name)
+	}
+}
+
+// TestJSON holds that facts and evidence survive being written and read.
+func TestJSON(t *testing.T) {
+	for _, c := range testCases(t) {
+		b, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again testCase
+		if err := json.Unmarshal(b, &again); err != nil {
+			t.Fatalf("%s: %v", c.Name, err)
+		}
+		c2, err := json.Marshal(again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(b, c2) {
+			t.Errorf("%s:\n got %s\nwant %s", c.Name, c2, b)
+		}
+	}
+}
+
+// FuzzDiagnose holds that no facts and no evidence make a rule panic, and that none alarms without trouble.
+func FuzzDiagnose(f *testing.F) {
+	for _, c := range testCases(f) {
+		b, err := json.Marshal(c)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var c testCase
+		if json.Unmarshal(b, &c) != nil {
+			return
+		}
+		list := Diagnose(c.Facts, c.Evidence)
+		for _, found := range list {
+			if found.Severity == Error && !c.Evidence.troubled() && c.Evidence.Corrupted == 0 {
+				t.Errorf("every probe was answered, got error %s", found.Code)
+			}
+		}
+		explained := slices.ContainsFunc(list, func(f Finding) bool { return f.Code != "duplicate_replies" })
+		if c.Evidence.missing() > 0 && !explained {
+			t.Errorf("answers are missing, got %q", codes(list))
+		}
+	})
+}
