@@ -320,7 +320,11 @@ func execute(ctx context.Context, in input, stdout, stderr io.Writer) (status in
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return err },
 		Action: func(c *cli.Context) (err error) {
-			status, err = checkAsAsked(c, in, stdout, stderr)
+			if slices.Equal(in.operands, []string{"doctor"}) {
+				status, err = doctor(c, in, stdout)
+			} else {
+				status, err = checkAsAsked(c, in, stdout, stderr)
+			}
 			return err
 		},
 	}
@@ -573,7 +577,7 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 	defer stop(nil)
 	var k *check.Check
 	k = check.New(check.Config{
-		Ping: s.config, Targets: s.targets, Limits: s.limits, Renderer: renderer, Exit: in.scheme.status,
+		Ping: s.config, Targets: s.targets, Limits: s.limits, Renderer: renderer, Asked: true, Exit: in.scheme.status,
 		Lasting: func() (done func()) { return handleSignals(k, stop, stderr) },
 	})
 	r, err := k.Run(ctx)
@@ -588,6 +592,57 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 		return 0, writeError(err)
 	}
 	return r.ExitCode, nil
+}
+
+// doctorOptions are the options that doctor takes; the environment may set others.
+var doctorOptions = []string{"ipv4", "ipv6", "format", "json", "exit"}
+
+// doctor shows the whole picture: it looks at this host, and probes it shortly.
+func doctor(c *cli.Context, in input, stdout io.Writer) (int, error) {
+	for _, o := range in.typed {
+		name, _, _ := strings.Cut(strings.TrimPrefix(o, "--"), "=")
+		if !slices.Contains(doctorOptions, name) || in.format == "line" {
+			return 0, &cmdline.Error{
+				Message: "doctor takes no --" + name, Hint: "lping doctor [-4] [-6] [-j] [--exit SCHEME]",
+			}
+		}
+	}
+	asked := c.Bool("ipv4") || c.Bool("ipv6")
+	list, err := targets("", c.Bool("ipv4") || !asked, c.Bool("ipv6") || !asked)
+	if err != nil {
+		return 0, err
+	}
+	k := check.New(check.Config{
+		Ping:    ping.Config{Count: defaultCount, Interval: 10 * time.Millisecond, Timeout: 100 * time.Millisecond, Size: defaultSize},
+		Targets: list, Asked: asked, Thorough: true, Exit: in.scheme.status,
+	})
+	r, err := k.Run(c.Context)
+	if unchecked := (*check.UncheckedError)(nil); err != nil && !errors.As(err, &unchecked) {
+		return 0, err
+	}
+	var addresses []netip.Addr
+	for _, t := range list {
+		addresses = append(addresses, t.Address)
+	}
+	d := report.Doctor{
+		Facts: k.Facts(), Sockets: check.TrySockets(addresses), Results: r.Results, Evidence: k.Evidence(),
+		Verdict: r.Verdict, ExitCode: r.ExitCode,
+	}
+	if in.format == "json" {
+		err = report.WriteDoctorJSON(stdout, d)
+	} else {
+		err = report.WriteDoctor(stdout, d, colorful(stdout))
+	}
+	if err != nil {
+		return 0, writeError(err)
+	}
+	return d.ExitCode, nil
+}
+
+// colorful says whether colour is wanted: on a terminal that has some, unless NO_COLOR is set (no-color.org).
+func colorful(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
 func newRenderer(format string, w io.Writer, o report.Options) report.Renderer {

@@ -79,12 +79,14 @@ func (h host) readGroup(g cpuGroup) (CPU, error) {
 	at := g.path
 	for range maxDepth {
 		for _, mount := range g.mounts {
-			c, err := h.readLimit(g.version, path.Join(mount, at))
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil || c.Limit > 0 {
-				return c, err
+			dir := path.Join(mount, at)
+			limit, err := h.readLimit(g.version, dir)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+			case err != nil:
+				return CPU{}, err
+			case limit > 0:
+				return h.readThrottling(CPU{Version: g.version, Limit: limit}, dir)
 			}
 		}
 		if at == "/" {
@@ -95,18 +97,16 @@ func (h host) readGroup(g cpuGroup) (CPU, error) {
 	return CPU{Version: g.version}, nil
 }
 
-// readLimit reads the limit of one cgroup and, where there is one, how often it was reached.
-func (h host) readLimit(version int, dir string) (CPU, error) {
-	c := CPU{Version: version}
-	var err error
+// readLimit reads the limit of one cgroup in processors; 0 is none.
+func (h host) readLimit(version int, dir string) (float64, error) {
 	if version == 1 {
-		c.Limit, err = h.readQuota1(dir)
-	} else {
-		c.Limit, err = h.readQuota2(dir)
+		return h.readQuota1(dir)
 	}
-	if err != nil || c.Limit == 0 {
-		return c, err
-	}
+	return h.readQuota2(dir)
+}
+
+// readThrottling adds how often the limit of a cgroup was reached.
+func (h host) readThrottling(c CPU, dir string) (CPU, error) {
 	name := dir + "/cpu.stat"
 	b, err := h.read(name)
 	if err != nil {

@@ -31,8 +31,13 @@ type Config struct {
 	// Targets are checked side by side. Address and Name must be set; New takes the rest from Ping.
 	Targets []report.Target
 	Limits  stats.Limits
-	// Renderer is told of the start and of every event, not of the end.
+	// Renderer is told of the start and of every event, not of the end; nil shows nothing.
 	Renderer report.Renderer
+	// Asked says that the user wants each target to be there. Where it is not set, a family that is switched off is a
+	// fact and no fault.
+	Asked bool
+	// Thorough looks at this host however well the run goes.
+	Thorough bool
 	// Lasting, where set, is called once if the check is not over at once; the result is called when it is.
 	Lasting func() (done func())
 	// Exit is the exit status of a verdict; checked is false where the target could not be checked at all.
@@ -60,7 +65,8 @@ type job struct {
 	recorder *stats.Recorder
 	tally    tally
 	// look gives what was found out about this host; nil while nobody looked.
-	look func() findings
+	look     func() findings
+	evidence diagnose.Evidence
 	// impatience is the timer for the first reply.
 	impatience *time.Timer
 	// openErr is why there is no socket, runErr why the run ended before its time.
@@ -125,6 +131,25 @@ func (k *Check) Run(ctx context.Context) (report.Report, error) {
 	return k.report(ctx)
 }
 
+// Evidence is what Run judged, a target each.
+func (k *Check) Evidence() []diagnose.Evidence {
+	var list []diagnose.Evidence
+	for _, j := range k.jobs {
+		list = append(list, j.evidence)
+	}
+	return list
+}
+
+// Facts are those about this host that Run read; only a thorough one always reads them.
+func (k *Check) Facts() platform.Facts {
+	for _, j := range k.jobs {
+		if j.look != nil {
+			return j.look().facts
+		}
+	}
+	return platform.Facts{}
+}
+
 // open opens the sockets and announces the runs that will be.
 func (k *Check) open(ctx context.Context) error {
 	for _, j := range k.jobs {
@@ -134,6 +159,9 @@ func (k *Check) open(ctx context.Context) error {
 		}
 		s := j.pinger.Socket()
 		j.target.Method, j.target.Stamps = s.Method, s.Stamps
+		if k.config.Renderer == nil {
+			continue
+		}
 		if err := k.config.Renderer.Start(j.target); err != nil {
 			return err
 		}
@@ -185,7 +213,7 @@ func (k *Check) event(ctx context.Context, j *job, e ping.Event) {
 	case ping.Lasting:
 		k.last(ctx, j)
 	}
-	if k.writeErr != nil {
+	if k.writeErr != nil || k.config.Renderer == nil {
 		return
 	}
 	if err := k.config.Renderer.Event(j.target, e); err != nil {
@@ -218,9 +246,11 @@ func (k *Check) report(ctx context.Context) (report.Report, error) {
 	r := report.Report{Verdict: stats.Healthy}
 	checked := false
 	for _, j := range k.jobs {
-		result := j.judge(ctx, k.config)
+		result, counts := j.judge(ctx, k.config)
 		r.Results = append(r.Results, result)
-		r.Verdict = stats.Worse(r.Verdict, result.Verdict)
+		if counts {
+			r.Verdict = stats.Worse(r.Verdict, result.Verdict)
+		}
 		checked = checked || j.failure() == nil
 	}
 	r.ExitCode = k.config.Exit(r.Verdict, checked)
@@ -254,36 +284,51 @@ func (j *job) failure() error {
 	return j.runErr
 }
 
-// judge gives the result of one target.
-func (j *job) judge(ctx context.Context, c Config) report.Result {
-	r := report.Result{Target: j.target, Summary: j.recorder.Summary()}
+// judge gives the result of one target, and whether it counts: a family that nobody asked for may be switched off.
+func (j *job) judge(ctx context.Context, c Config) (r report.Result, counts bool) {
+	r = report.Result{Target: j.target, Summary: j.recorder.Summary()}
 	r.Verdict, r.Cause = c.Limits.Judge(r.Summary)
 	failure := j.failure()
 	if err := cmp.Or(failure, j.openErr); err != nil {
 		r.Verdict, r.Cause = stats.Unhealthy, err.Error()
 	}
-	r.Findings = j.diagnose(ctx, r.Verdict, r.Summary)
+	r.Findings = j.diagnose(ctx, c, r.Verdict)
 	r.Verdict, r.Cause = weigh(r.Verdict, r.Cause, r.Findings)
+	if !c.Asked && r.Summary.Received == 0 && excused(r.Findings) {
+		r.Verdict, r.Cause = stats.Unknown, r.Findings[0].Cause
+		return r, false
+	}
 	r.ExitCode = c.Exit(r.Verdict, failure == nil)
-	return r
+	return r, true
 }
 
-// diagnose says why a run was not well. A healthy one has no findings, and nobody looks.
-func (j *job) diagnose(ctx context.Context, v stats.Verdict, s stats.Summary) []diagnose.Finding {
-	e := j.evidence(s)
-	e.LossAllowed = v == stats.Healthy
-	if v == stats.Healthy && !e.Suspicious() {
+// excused says that there are findings, and none is worse than info.
+func excused(list []diagnose.Finding) bool {
+	for _, f := range list {
+		if f.Severity > diagnose.Info {
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
+// diagnose says why a run was not well. A healthy one has no findings, and nobody looks unless asked to be thorough.
+func (j *job) diagnose(ctx context.Context, c Config, v stats.Verdict) []diagnose.Finding {
+	j.evidence = j.ownEvidence()
+	j.evidence.Asked = c.Asked
+	j.evidence.LossAllowed = v == stats.Healthy
+	if v == stats.Healthy && !j.evidence.Suspicious() && !c.Thorough {
 		return nil
 	}
 	j.startLook(ctx)
 	found := j.look()
-	found.addTo(&e)
-	return diagnose.Diagnose(found.facts, e)
+	found.addTo(&j.evidence)
+	return diagnose.Diagnose(found.facts, j.evidence)
 }
 
-// evidence is what the run itself showed.
-func (j *job) evidence(s stats.Summary) diagnose.Evidence {
-	e := j.tally.evidence(j.target, s)
+// ownEvidence is what the run itself showed.
+func (j *job) ownEvidence() diagnose.Evidence {
+	e := j.tally.evidence(j.target, j.recorder.Summary())
 	var open *ping.OpenError
 	if errors.As(j.openErr, &open) {
 		e.Datagram, e.Raw = errnoName(open.Dgram), errnoName(open.Raw)

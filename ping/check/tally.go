@@ -57,7 +57,7 @@ func (t *tally) report(f ping.Fault) {
 // evidence is what the run itself shows, without what look adds.
 func (t *tally) evidence(target report.Target, s stats.Summary) diagnose.Evidence {
 	return diagnose.Evidence{
-		Family: report.Family(target.Address), Target: target.Address, Asked: true, Method: target.Method,
+		Family: report.Family(target.Address), Target: target.Address, Method: target.Method,
 		Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, Corrupted: s.Corrupted,
 		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Refused: t.refused, Reports: t.reports,
 		Kernel: latency(s.Kernel), Wakeup: latency(s.Wakeup), ClockStep: t.step,

@@ -10,7 +10,7 @@ import (
 )
 
 // hostsLocalhost: localhost means another address than ours, or none (RFC 6761, section 6.3). That is a warning, for
-// lping itself does not ask the hosts file. That the target itself is missing is told by other rules, if it was asked for.
+// lping itself does not ask the hosts file. Where the target that was asked for is missing, other rules tell.
 func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 	lines, ok := f.Localhost.Get()
 	if !ok {

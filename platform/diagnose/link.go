@@ -57,9 +57,10 @@ func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	s := e.stage()
+	what := packet(e, s == replyOnLink)
 	return Finding{
 		Severity: Error,
-		Cause:    fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP) likely drops %s", i.Name, packet(e, s == replyOnLink)),
+		Cause:    fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP) likely drops %s", i.Name, what),
 		Evidence: join("flags "+strings.Join(i.Flags, ","), queues(f, true), xdp(i), e.moved(), e.udp()),
 		Fix:      ingressFix(f, i),
 	}, s == onLink || s == replyOnLink

@@ -1,0 +1,150 @@
+package report
+
+import (
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lping/platform"
+	"lping/platform/diagnose"
+	"lping/stats"
+)
+
+// Doctor is the whole picture of this machine's loopback, healthy or not.
+type Doctor struct {
+	Facts   platform.Facts
+	Sockets []SocketTrial
+	// Results are those of a short probe of each family. Target.Method says how it was sent.
+	Results []Result
+	// Findings are those that belong to no single result.
+	Findings []diagnose.Finding
+	// Evidence is what the findings were drawn from; only the JSON form shows it.
+	Evidence []diagnose.Evidence
+	Verdict  stats.Verdict
+	ExitCode int
+}
+
+// SocketTrial is what came of opening a socket.
+type SocketTrial struct {
+	// Kind is ICMP datagram, ICMP raw or UDP.
+	Kind string
+	// Family is 4 or 6.
+	Family int
+	// Err is why the socket could not be opened, with an errno where the system gave one; nil where it could.
+	Err error
+}
+
+// WriteDoctor writes the picture for a person, in one Write: a section for each part of loopback, then the findings,
+// then the verdict. A mark starts each of them: ok, info, ??, warn or fail. Color paints ok, warn and fail. A line is
+// wider than 80 columns only where it holds a single word.
+func WriteDoctor(w io.Writer, d Doctor, color bool) error {
+	p := page{color: color}
+	p.put(0, doctorTitle(d.Facts))
+	p.put(0, "Loopback is how programs on one machine reach each other: by 127.0.0.1 and ::1.")
+	found := collect(d)
+	for _, s := range sections(d, found) {
+		p.section(s)
+	}
+	p.findings(found)
+	p.blank()
+	p.marked(markOfVerdict(d.Verdict), doctorConclusion(d, found))
+	_, err := w.Write(p.b)
+	return err
+}
+
+func doctorTitle(f platform.Facts) string {
+	kernel, ok := f.Kernel.Get()
+	if !ok {
+		kernel = "(kernel release unknown, because " + f.Kernel.Reason() + ")"
+	}
+	return "lping doctor: the loopback of this machine, " + f.System + " " + kernel
+}
+
+// found is a finding, with the evidence of each result that has it.
+type found struct {
+	diagnose.Finding
+	evidence []string
+}
+
+// collect is what was found, each once, the most severe first and else in the order of the diagnosis.
+func collect(d Doctor) []found {
+	var list []found
+	for _, r := range d.Results {
+		list = mergeFindings(list, r.Findings)
+	}
+	list = mergeFindings(list, d.Findings)
+	slices.SortStableFunc(list, func(a, b found) int { return int(b.Severity) - int(a.Severity) })
+	return list
+}
+
+// mergeFindings adds findings to a list. One that is there already adds its evidence only.
+func mergeFindings(list []found, findings []diagnose.Finding) []found {
+	for _, f := range findings {
+		evidence := f.Evidence
+		f.Evidence = ""
+		at := slices.IndexFunc(list, func(known found) bool { return known.Finding == f })
+		if at < 0 {
+			at = len(list)
+			list = append(list, found{Finding: f})
+		}
+		if evidence != "" && !slices.Contains(list[at].evidence, evidence) {
+			list[at].evidence = append(list[at].evidence, evidence)
+		}
+	}
+	return list
+}
+
+// findings writes the findings in full. A command stands on a line of its own, to be copied.
+func (p *page) findings(list []found) {
+	p.blank()
+	if len(list) == 0 {
+		p.put(0, "No findings.")
+		return
+	}
+	p.put(0, "Findings")
+	for _, f := range list {
+		p.marked(markOf(f.Severity), f.Code+" ("+f.Severity.String()+"): "+f.Cause)
+		for _, evidence := range f.evidence {
+			p.put(gutter, "evidence: "+evidence)
+		}
+		if f.Fix != "" {
+			p.put(gutter, "fix:")
+			p.put(gutter+hang, f.Fix)
+		}
+	}
+}
+
+// doctorConclusion is the verdict, what it rests on, and the exit status.
+func doctorConclusion(d Doctor, list []found) string {
+	s := d.Verdict.String()
+	if because := doctorReasons(d, list); because != "" {
+		s += ": " + because
+	}
+	return s + "; exit status " + strconv.Itoa(d.ExitCode)
+}
+
+// doctorReasons are the replies where all is well, else what was found, else the causes of the results.
+func doctorReasons(d Doctor, list []found) string {
+	var parts []string
+	if d.Verdict == stats.Healthy {
+		for _, r := range d.Results {
+			parts = append(parts, address(r)+" "+ratio(r))
+		}
+		return strings.Join(parts, ", ")
+	}
+	for _, f := range list {
+		if f.Severity > diagnose.Info && !slices.Contains(parts, f.Code) {
+			parts = append(parts, f.Code)
+		}
+	}
+	if len(parts) > 0 {
+		return strings.Join(parts, ", ")
+	}
+	for _, r := range d.Results {
+		if r.Cause != "" {
+			parts = append(parts, address(r)+" "+r.Cause)
+		}
+	}
+	return strings.Join(parts, ", ")
+}

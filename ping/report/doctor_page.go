@@ -1,0 +1,177 @@
+package report
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"lping/platform/diagnose"
+	"lping/stats"
+)
+
+const (
+	// gutter is the width of the marks, hang by how much what belongs to a line stands deeper.
+	gutter = 6
+	hang   = 4
+)
+
+// mark is the word in front of a section or a finding. Of several the greatest is shown.
+type mark uint8
+
+const (
+	markOK mark = iota
+	markInfo
+	markUnknown
+	markWarn
+	markFail
+)
+
+// markOf is the mark of a finding.
+func markOf(s diagnose.Severity) mark {
+	switch s {
+	case diagnose.Info:
+		return markInfo
+	case diagnose.Warning:
+		return markWarn
+	case diagnose.Error:
+		return markFail
+	}
+	return markUnknown
+}
+
+func markOfVerdict(v stats.Verdict) mark {
+	switch v {
+	case stats.Healthy:
+		return markOK
+	case stats.Degraded:
+		return markWarn
+	case stats.Unhealthy:
+		return markFail
+	}
+	return markUnknown
+}
+
+// label is the word of a mark, and the parameter that paints it (ECMA-48, SGR); empty where it stays plain.
+func (m mark) label() (word, paint string) {
+	switch m {
+	case markOK:
+		return "ok", "32"
+	case markInfo:
+		return "info", ""
+	case markWarn:
+		return "warn", "33"
+	case markFail:
+		return "fail", "31"
+	}
+	return "??", ""
+}
+
+// page collects lines for a terminal of columns columns.
+type page struct {
+	b     []byte
+	color bool
+}
+
+func (p *page) blank() { p.b = append(p.b, '\n') }
+
+// put adds a line that starts at a column.
+func (p *page) put(column int, s string) {
+	if s = strings.TrimSpace(clean(s)); s == "" {
+		return
+	}
+	p.b = appendBlanks(p.b, column)
+	p.b = appendWrapped(p.b, column, column+hang, s)
+}
+
+// marked adds a line with a mark in front.
+func (p *page) marked(m mark, s string) {
+	word, paint := m.label()
+	if p.color && paint != "" {
+		p.b = append(p.b, "\x1b["+paint+"m"+word+"\x1b[0m"...)
+	} else {
+		p.b = append(p.b, word...)
+	}
+	p.b = appendBlanks(p.b, gutter-len(word))
+	p.b = appendWrapped(p.b, gutter, gutter+hang, strings.TrimSpace(clean(s)))
+}
+
+// section adds a section after a blank line.
+func (p *page) section(s section) {
+	p.blank()
+	p.marked(s.mark, s.title+": "+s.about)
+	for _, r := range s.rows {
+		p.put(gutter+r.column, r.text)
+	}
+	for _, u := range s.unknowns {
+		p.put(gutter, strings.Join(u.facts, ", ")+": unknown, because "+u.reason)
+	}
+	if len(s.codes) > 0 {
+		p.put(gutter, "found: "+strings.Join(s.codes, ", ")+" (see below)")
+	}
+}
+
+func appendBlanks(b []byte, n int) []byte {
+	for range n {
+		b = append(b, ' ')
+	}
+	return b
+}
+
+// appendWrapped appends s as a line that starts at column at, and breaks it where it must into lines that start at
+// column rest.
+func appendWrapped(b []byte, at, rest int, s string) []byte {
+	if at+textWidth(s) <= columns {
+		return append(append(b, s...), '\n')
+	}
+	for i, word := range breakable(s, columns-rest) {
+		if i > 0 && at+textWidth(word) > columns {
+			b, at = appendBlanks(append(b, '\n'), rest), rest
+			word = strings.TrimLeft(word, " ")
+		}
+		b, at = append(b, word...), at+textWidth(word)
+	}
+	return append(b, '\n')
+}
+
+// breakable splits s into words with the blanks before them, but not within double quotes: a command with a broken
+// string is another one. A string that has no room on a line is split all the same.
+func breakable(s string, room int) []string {
+	var list []string
+	start, quoted, inWord := 0, false, false
+	for i := range len(s) + 1 {
+		switch {
+		case i == len(s) || s[i] == ' ' && !quoted:
+			if inWord {
+				list = append(list, fitting(s[start:i], room)...)
+				start, inWord = i, false
+			}
+		case s[i] == '"':
+			quoted, inWord = !quoted, true
+		default:
+			inWord = true
+		}
+	}
+	return list
+}
+
+// fitting is a word, or the words of a string that is wider than room.
+func fitting(word string, room int) []string {
+	if textWidth(strings.TrimLeft(word, " ")) <= room {
+		return []string{word}
+	}
+	list := strings.Fields(word)
+	for i := range list {
+		list[i] = " " + list[i]
+	}
+	return list
+}
+
+// textWidth is how many columns s takes at most: what is not ASCII may take two.
+func textWidth(s string) int {
+	n := len(s)
+	for _, r := range s {
+		if r >= utf8.RuneSelf {
+			n += 2 - utf8.RuneLen(r)
+		}
+	}
+	return n
+}

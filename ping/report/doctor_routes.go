@@ -1,0 +1,141 @@
+package report
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lping/platform"
+)
+
+func routeSection(f platform.Facts) section {
+	s := section{title: "Routes", about: "how the kernel knows which addresses are its own"}
+	s.routes("IPv4", f.IPv4, f.Loopback)
+	s.routes("IPv6", f.IPv6, f.Loopback)
+	return s
+}
+
+// routes shows where one family goes.
+func (s *section) routes(name string, f platform.Family, loopback platform.Known[[]platform.Interface]) {
+	tell(s, name+" local table", f.Local, func(list []platform.Route) {
+		if len(list) == 0 {
+			s.say("the local table has no route for %s", f.Target)
+		}
+		each(s, "routes", list, func(r platform.Route) { s.say("%s", localText(r)) })
+	})
+	tell(s, name+" lookup", f.Lookup, func(l platform.Lookup) {
+		s.say("a packet to %s %s", f.Target, lookupText(l, loopback))
+	})
+	tell(s, name+" rules", f.Rules, func(list []platform.Rule) { s.policy(name, list) })
+}
+
+// localText is a route of the local table, in words.
+func localText(r platform.Route) string {
+	way := prefixed(", ", strings.Join(hops(r), ", "))
+	if r.Type == "local" {
+		return prefixText(r.Destination) + " stays on this machine: local table" + way
+	}
+	return prefixText(r.Destination) + " has a route of type " + r.Type + ": local table" + way
+}
+
+// lookupText is the kernel's answer to where a packet goes, in words.
+func lookupText(l platform.Lookup, loopback platform.Known[[]platform.Interface]) string {
+	if l.Errno != "" {
+		return "has no way to go: the kernel answers " + l.Errno
+	}
+	r := l.Route
+	details := hops(r)
+	if r.Source.IsValid() {
+		details = append(details, "from "+r.Source.String())
+	}
+	way := prefixed(": ", strings.Join(details, ", "))
+	switch {
+	case r.Type == "local":
+		return "stays on this machine" + way
+	case r.Type == "unicast" && elsewhere(r.Interface, loopback):
+		return "leaves this machine" + way
+	}
+	return "takes a route of type " + r.Type + way
+}
+
+// elsewhere says that an interface is known to be no loopback one.
+func elsewhere(name string, loopback platform.Known[[]platform.Interface]) bool {
+	list, ok := loopback.Get()
+	return ok && name != "" && !slices.ContainsFunc(list, func(i platform.Interface) bool { return i.Name == name })
+}
+
+// hops are the interface and the gateway of a route, as far as it has them.
+func hops(r platform.Route) []string {
+	var list []string
+	if r.Interface != "" {
+		list = append(list, "dev "+r.Interface)
+	}
+	if r.Gateway.IsValid() {
+		list = append(list, "via "+r.Gateway.String())
+	}
+	return list
+}
+
+// prefixText is a prefix, or the address where it is one alone.
+func prefixText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+// policy shows the rules that come before the local table is asked.
+func (s *section) policy(name string, list []platform.Rule) {
+	at := slices.IndexFunc(list, asksLocal)
+	switch {
+	case at == 0:
+		s.say("%s: the local table is asked before any other rule", name)
+		return
+	case at < 0:
+		s.say("%s: no rule asks the local table for every packet; the rules are:", name)
+		at = len(list)
+	default:
+		s.say("%s: the local table is asked after these rules:", name)
+	}
+	each(s, "rules", list[:at], func(r platform.Rule) { s.sub("%s", ruleText(r)) })
+}
+
+// asksLocal says that a rule sends every packet to the local table.
+func asksLocal(r platform.Rule) bool {
+	everything := !r.From.IsValid() && !r.To.IsValid() && r.In == "" && r.Out == "" && r.Users == nil
+	return everything && !r.Not && !r.Narrow && r.Action == "lookup" && r.Table == "local"
+}
+
+// ruleText is a rule as ip rule shows it.
+func ruleText(r platform.Rule) string {
+	list := []string{strconv.FormatUint(uint64(r.Priority), 10) + ":"}
+	if r.Not {
+		list = append(list, "not")
+	}
+	from := "all"
+	if r.From.IsValid() {
+		from = prefixText(r.From)
+	}
+	list = append(list, "from", from)
+	if r.To.IsValid() {
+		list = append(list, "to", prefixText(r.To))
+	}
+	if r.In != "" {
+		list = append(list, "iif", r.In)
+	}
+	if r.Out != "" {
+		list = append(list, "oif", r.Out)
+	}
+	if u := r.Users; u != nil {
+		list = append(list, "uidrange", strconv.FormatInt(u.Low, 10)+"-"+strconv.FormatInt(u.High, 10))
+	}
+	list = append(list, r.Action)
+	if r.Table != "" {
+		list = append(list, r.Table)
+	}
+	if r.Narrow {
+		list = append(list, "(with selectors that no probe of lping meets)")
+	}
+	return strings.Join(list, " ")
+}

@@ -1,0 +1,402 @@
+package report
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+
+	"lping/platform"
+	"lping/platform/diagnose"
+	"lping/stats"
+)
+
+// doctorCase is a host as WriteDoctor sees it; each has a golden file.
+type doctorCase struct {
+	name   string
+	doctor Doctor
+	// json says that the JSON form has a golden file too.
+	json bool
+}
+
+func doctorCases() []doctorCase {
+	return []doctorCase{
+		{name: "root", doctor: rootDoctor()},
+		{name: "docker", doctor: dockerDoctor(), json: true},
+		{name: "lo-down", doctor: downDoctor(), json: true},
+		{name: "lo-missing", doctor: missingDoctor()},
+		{name: "no-address", doctor: noAddressDoctor()},
+		{name: "range-closed", doctor: closedDoctor()},
+		{name: "policy", doctor: policyDoctor()},
+		{name: "unknown", doctor: unknownDoctor(), json: true},
+		{name: "hostile", doctor: hostileDoctor(
+			strings.Repeat("wide ", 30), "a\nb\x1b[31m\u202e", strings.Repeat("x", 200), 1<<31-1,
+		)},
+		{name: "empty", doctor: Doctor{}},
+	}
+}
+
+// rootFacts are those of a plain machine, read by root.
+func rootFacts() platform.Facts {
+	rules := platform.Know([]platform.Rule{
+		{Action: "lookup", Table: "local"},
+		{Priority: 32766, Action: "lookup", Table: "main"},
+	})
+	return platform.Facts{
+		System: "linux", Kernel: platform.Know("6.18.0"),
+		Loopback: platform.Know([]platform.Interface{loopback()}),
+		IPv4: platform.Family{
+			Target: v4, Lookup: stays(v4), Rules: rules, EchoIgnored: platform.Know(false),
+			Counters: platform.Know(platform.Counters{InReceives: 100, InDelivers: 100}),
+			Local: platform.Know([]platform.Route{
+				{Type: "local", Destination: netip.MustParsePrefix("127.0.0.0/8"), Table: "local", Interface: "lo", Source: v4},
+				{Type: "local", Destination: netip.PrefixFrom(v4, 32), Table: "local", Interface: "lo", Source: v4},
+			}),
+		},
+		IPv6: platform.Family{
+			Target: v6, Lookup: stays(v6), Rules: rules, EchoIgnored: platform.Know(false),
+			Counters: platform.Know(platform.Counters{}),
+			Local: platform.Know([]platform.Route{
+				{Type: "local", Destination: netip.PrefixFrom(v6, 128), Table: "local", Interface: "lo"},
+			}),
+		},
+		IPv6Off:    platform.Know(platform.IPv6Off{}),
+		PingGroups: platform.Know(platform.Range{Low: 0, High: 2147483647}),
+		Ports:      platform.Know(platform.Range{Low: 32768, High: 60999}),
+		Conntrack:  platform.Know(platform.Conntrack{Count: 22, Max: 262144}),
+		Queues:     platform.Know([]platform.Queue{}),
+		Firewall: platform.Know([]platform.Chain{
+			{Family: "ip", Table: "filter"}, {Family: "ip", Table: "nat"}, {Family: "ip6", Table: "filter"},
+			{Family: "inet", Table: "filter", Name: "input", Hook: "input", Policy: "drop"},
+			{Family: "inet", Table: "filter", Name: "forward", Hook: "forward", Policy: "drop"},
+			{Family: "netdev", Table: "early", Name: "lo", Hook: "ingress", Policy: "accept"},
+		}),
+		Process: platform.Know(platform.Process{
+			Groups: []int64{}, Seccomp: "disabled", UserNamespace: platform.Know(false),
+			Effective: platform.Capabilities{NetRaw: true, NetAdmin: true},
+			Bounding:  platform.Capabilities{NetRaw: true, NetAdmin: true},
+		}),
+		CPU: platform.Know(platform.CPU{Version: 2}),
+		Localhost: platform.Know([]platform.HostsLine{
+			{Address: v4, Names: []string{"localhost"}}, {Address: v6, Names: []string{"localhost", "ip6-localhost"}},
+		}),
+		Container: platform.Know(platform.Container{}),
+	}
+}
+
+func loopback() platform.Interface {
+	return platform.Interface{
+		Name: "lo", Index: 1, Flags: []string{"LOOPBACK", "UP", "LOWER_UP"}, MTU: 65536, Hardware: "00:00:00:00:00:00",
+		State: "UNKNOWN", Qdisc: "noqueue", QueueLength: 1000,
+		Addresses: []platform.Address{
+			{Prefix: netip.PrefixFrom(v4, 8), Scope: "host"},
+			{Prefix: netip.PrefixFrom(v6, 128), Scope: "host", Flags: []string{"noprefixroute"}},
+		},
+		Stats: platform.Know(platform.LinkStats{Received: 90561, Sent: 90561}),
+	}
+}
+
+// stays is the lookup of an address on loopback.
+func stays(a netip.Addr) platform.Known[platform.Lookup] {
+	return platform.Know(platform.Lookup{Route: platform.Route{
+		Type: "local", Destination: netip.PrefixFrom(a, a.BitLen()), Interface: "lo", Source: a,
+	}})
+}
+
+// trials are the sockets of both families, each with what it said.
+func trials(datagram, raw error) []SocketTrial {
+	var list []SocketTrial
+	for _, family := range []int{4, 6} {
+		list = append(list, SocketTrial{"ICMP datagram", family, datagram}, SocketTrial{"ICMP raw", family, raw},
+			SocketTrial{"UDP", family, nil})
+	}
+	return list
+}
+
+// probed is a healthy short run with all stamps.
+func probed(t Target, method string) Result {
+	r := healthy(t)
+	r.Target.Method, r.Target.Stamps = method, true
+	r.Summary.RTT = stats.Distribution{
+		Count: 5, Min: 30_000, Mean: 33_400, Max: 45_000, StdDev: 5_834,
+		P50: 31_000, P90: 45_000, P99: 45_000, P999: 45_000, Jitter: 4_000,
+	}
+	r.Summary.Send = stats.Distribution{Count: 5, P50: 2_000, P99: 12_000}
+	r.Summary.Kernel = stats.Distribution{Count: 5, P50: 5_600, P99: 9_400}
+	r.Summary.Wakeup = stats.Distribution{Count: 5, P50: 7_000, P99: 31_000}
+	return r
+}
+
+func evidence(r Result) diagnose.Evidence {
+	s := r.Summary
+	return diagnose.Evidence{
+		Family: map[bool]int{true: 4, false: 6}[r.Target.Address.Is4()], Target: r.Target.Address,
+		Asked: true, Method: r.Target.Method,
+		Sent: s.Sent, Received: s.Received, Lost: s.Lost, SendErrors: s.SendErrors,
+		QueueDrops: platform.Unknown[uint64]("the socket does not tell"),
+	}
+}
+
+func evidences(results []Result) []diagnose.Evidence {
+	var list []diagnose.Evidence
+	for _, r := range results {
+		list = append(list, evidence(r))
+	}
+	return list
+}
+
+func rootDoctor() Doctor {
+	results := []Result{probed(target4(), "icmp-dgram"), probed(target6(), "icmp-dgram")}
+	return Doctor{
+		Facts: rootFacts(), Sockets: trials(nil, nil), Results: results, Evidence: evidences(results),
+		Verdict: stats.Healthy,
+	}
+}
+
+// dockerDoctor is an ordinary user in an ordinary container.
+func dockerDoctor() Doctor {
+	d := rootDoctor()
+	d.Sockets = trials(nil, os.NewSyscallError("socket", syscall.EPERM))
+	f := &d.Facts
+	f.Firewall = platform.Unknown[[]platform.Chain]("only a process with CAP_NET_ADMIN may list firewall chains")
+	f.Conntrack = platform.Unknown[platform.Conntrack]("connections are not tracked")
+	f.Process = platform.Know(platform.Process{
+		UID: 1000, GID: 1000, Groups: []int64{4, 27}, Seccomp: "filter", NoNewPrivileges: true,
+		Bounding: platform.Capabilities{NetRaw: true}, UserNamespace: platform.Know(false),
+	})
+	f.CPU = platform.Know(platform.CPU{Version: 2, Limit: 0.5, Periods: 3000, Throttled: 12, ThrottledTime: 345.678})
+	f.Container = platform.Know(platform.Container{Runtime: "docker", Sign: "/.dockerenv"})
+	return d
+}
+
+// downDoctor is a host on which someone set lo down. Both families find the same.
+func downDoctor() Doctor {
+	d := dockerDoctor()
+	i := loopback()
+	i.Flags, i.State, i.Addresses = []string{"LOOPBACK"}, "DOWN", i.Addresses[:1]
+	f := &d.Facts
+	f.Loopback = platform.Know([]platform.Interface{i})
+	f.IPv6.Local = platform.Know([]platform.Route{})
+	f.IPv6.Lookup = platform.Know(platform.Lookup{Errno: "ENETUNREACH"})
+	again := loDown()
+	again.Evidence = "flags of lo: LOOPBACK; 1 sends got EADDRNOTAVAIL"
+	refused := silent(target6(), again)
+	refused.Cause = "1 of 1 probes refused"
+	refused.Summary = stats.Summary{Sent: 1, SendErrors: 1, LossPercent: 100, LongestLoss: 1, Duration: 20_000}
+	d.Results = []Result{silent(target4(), loDown()), refused}
+	d.Evidence = evidences(d.Results)
+	d.Verdict, d.ExitCode = stats.Unhealthy, 1
+	return d
+}
+
+// missingDoctor is a sandbox without a loopback interface, in a user namespace.
+func missingDoctor() Doctor {
+	d := dockerDoctor()
+	f := &d.Facts
+	f.Loopback = platform.Know([]platform.Interface{})
+	f.Queues = platform.Unknown[[]platform.Queue]("no loopback interface was found")
+	for _, family := range []*platform.Family{&f.IPv4, &f.IPv6} {
+		family.Local = platform.Know([]platform.Route{})
+		family.Lookup = platform.Know(platform.Lookup{Errno: "ENETUNREACH"})
+	}
+	p := f.Process.Value
+	p.UserNamespace = platform.Know(true)
+	f.Process = platform.Know(p)
+	f.Localhost = platform.Know([]platform.HostsLine{{Address: v6, Names: []string{"localhost"}}})
+	f.Container = platform.Know(platform.Container{Runtime: "gvisor", Sign: "/proc/version"})
+	finding := diagnose.Finding{
+		Code: "lo_missing", Severity: diagnose.Error, Cause: "there is no loopback interface",
+		Evidence: "no interface with the flag LOOPBACK",
+	}
+	d.Results = []Result{silent(target4(), finding), silent(target6(), finding)}
+	d.Evidence = evidences(d.Results)
+	d.Verdict, d.ExitCode = stats.Unhealthy, 1
+	return d
+}
+
+// noAddressDoctor lacks ::1, which its hosts file gives to localhost.
+func noAddressDoctor() Doctor {
+	d := rootDoctor()
+	i := loopback()
+	i.Addresses = i.Addresses[:1]
+	d.Facts.Loopback = platform.Know([]platform.Interface{i})
+	d.Facts.IPv6.Local = platform.Know([]platform.Route{})
+	d.Facts.IPv6.Lookup = platform.Know(platform.Lookup{Route: platform.Route{
+		Type: "unicast", Interface: "eth0", Gateway: netip.MustParseAddr("fe80::1"),
+		Source: netip.MustParseAddr("2001:db8::2"),
+	}})
+	d.Results[1] = missing6()
+	d.Findings = []diagnose.Finding{{
+		Code: "hosts_localhost", Severity: diagnose.Warning,
+		Cause:    "the hosts file says that localhost is ::1, which is not on loopback",
+		Evidence: "/etc/hosts: 127.0.0.1 localhost, ::1 localhost ip6-localhost",
+		Fix:      "in /etc/hosts, take localhost off the line ::1",
+	}}
+	d.Evidence = evidences(d.Results)
+	d.Verdict, d.ExitCode = stats.Unhealthy, 1
+	return d
+}
+
+// closedDoctor may open no ICMP socket, and runs out of processor time.
+func closedDoctor() Doctor {
+	d := dockerDoctor()
+	d.Sockets = trials(os.NewSyscallError("socket", syscall.EACCES), os.NewSyscallError("socket", syscall.EPERM))
+	d.Sockets[5].Err = syscall.EAFNOSUPPORT
+	f := &d.Facts
+	f.PingGroups = platform.Know(platform.Range{Low: 1, High: 0})
+	f.IPv6Off = platform.Know(platform.IPv6Off{Absent: true})
+	f.IPv4.EchoIgnored = platform.Know(true)
+	f.Localhost = platform.Know([]platform.HostsLine{})
+	f.CPU = platform.Know(platform.CPU{Version: 1, Limit: 1.0 / 3, Periods: 3000, Throttled: 1500, ThrottledTime: 45678})
+	f.Container = platform.Know(platform.Container{Runtime: "podman", Sign: "/run/.containerenv", Rootless: true})
+	info := diagnose.Finding{
+		Code: "icmp_not_permitted", Severity: diagnose.Info, Cause: "ICMP sockets are not permitted here",
+		Evidence: "datagram socket: EACCES, raw socket: EPERM, ping_group_range is 1 0, our groups are 1000 4 27",
+		Fix: `podman run --sysctl net.ipv4.ping_group_range="0 2147483647" --sysctl a.second.setting=1 image` +
+			` lping --health`,
+	}
+	throttled := diagnose.Finding{
+		Code: "cpu_throttled", Severity: diagnose.Warning, Cause: "the cgroup lets this process run too little",
+		Evidence: "throttled in 1500 of 3000 periods", Fix: "podman update --cpus 1 CONTAINER",
+	}
+	d.Results = []Result{probed(target4(), "udp"), probed(target6(), "")}
+	d.Results[0].Findings = []diagnose.Finding{info, throttled}
+	d.Results[0].Verdict, d.Results[0].Cause = stats.Degraded, "cpu_throttled"
+	d.Results[1].Findings = []diagnose.Finding{info}
+	d.Results[1].Verdict, d.Results[1].Cause = stats.Unknown, "nothing was decided"
+	d.Results[1].Summary = stats.Summary{}
+	d.Verdict = stats.Unknown
+	return d
+}
+
+// policyDoctor has a routing policy, many addresses, queues and drops.
+func policyDoctor() Doctor {
+	d := rootDoctor()
+	f := &d.Facts
+	i := loopback()
+	i.XDP, i.Qdisc = true, "pfifo_fast"
+	for n := range byte(20) {
+		a := platform.Address{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 32), Scope: "global"}
+		i.Addresses = append(i.Addresses, a)
+	}
+	i.Stats = platform.Know(platform.LinkStats{Received: 7, Sent: 9, SendDropped: 2, ReceiveErrors: 1})
+	dummy := platform.Interface{Name: "lo2", Index: 9, Flags: []string{"LOOPBACK"}, MTU: 1500,
+		Stats: platform.Unknown[platform.LinkStats]("the kernel sent none")}
+	f.Loopback = platform.Know([]platform.Interface{i, dummy})
+	f.Queues = platform.Know([]platform.Queue{{Kind: "pfifo_fast", Drops: 2}, {Kind: "clsact", Ingress: true}})
+	f.IPv4.Counters = platform.Know(platform.Counters{XfrmBlocks: 3, SocketDrops: 4})
+	f.IPv4.Local = platform.Know([]platform.Route{
+		{Type: "blackhole", Destination: netip.MustParsePrefix("127.0.0.0/8")},
+	})
+	f.IPv4.Lookup = platform.Know(platform.Lookup{Route: platform.Route{
+		Type: "unicast", Interface: "lo2", Gateway: netip.MustParseAddr("10.0.0.1"),
+	}})
+	f.IPv4.Rules = platform.Know([]platform.Rule{
+		{Action: "blackhole", To: netip.MustParsePrefix("127.0.0.0/8"), In: "lo"},
+		{Priority: 10, Action: "lookup", Table: "100", Not: true, From: netip.PrefixFrom(v4, 32), Out: "eth0",
+			Users: &platform.Range{Low: 0, High: 99}, Narrow: true},
+		{Priority: 100, Action: "lookup", Table: "local"},
+	})
+	f.IPv6.Rules = platform.Know([]platform.Rule{
+		{Action: "lookup", Table: "local", From: netip.PrefixFrom(v6, 128)}, {Priority: 1, Action: "goto"},
+	})
+	f.Firewall = platform.Know([]platform.Chain{{Family: "ip", Table: "filter", Name: "FORWARD", Hook: "forward"}})
+	f.Localhost = platform.Know([]platform.HostsLine{{Address: v4, Names: []string{"host", "localhost"}}})
+	d.Results[0] = silent(target4(), diagnose.Finding{
+		Code: "rule_blocks", Severity: diagnose.Error, Cause: "a routing rule forbids 127.0.0.1",
+		Evidence: "rule 0: from all to 127.0.0.0/8 iif lo blackhole", Fix: "ip rule del pref 0",
+	})
+	d.Verdict, d.ExitCode = stats.Unhealthy, 1
+	return d
+}
+
+// unknownDoctor is a system of which platform reads nothing but the interface.
+func unknownDoctor() Doctor {
+	const why = "not read on this system"
+	family := func(a netip.Addr) platform.Family {
+		return platform.Family{
+			Target: a, Lookup: platform.Unknown[platform.Lookup](why), Local: platform.Unknown[[]platform.Route](why),
+			Rules: platform.Unknown[[]platform.Rule](why), EchoIgnored: platform.Unknown[bool](why),
+			Counters: platform.Unknown[platform.Counters](why),
+		}
+	}
+	results := []Result{probed(target4(), "icmp-dgram"), healthy(target6())}
+	return Doctor{
+		Facts: platform.Facts{
+			System: "darwin", Kernel: platform.Unknown[string](why), IPv4: family(v4), IPv6: family(v6),
+			Loopback: platform.Know([]platform.Interface{{
+				Name: "lo0", Index: 1, Flags: []string{"UP", "LOOPBACK", "MULTICAST", "RUNNING"}, MTU: 16384,
+				Addresses: []platform.Address{
+					{Prefix: netip.PrefixFrom(v4, 8)}, {Prefix: netip.PrefixFrom(v6, 128)},
+					{Prefix: netip.MustParsePrefix("fe80::1/64")},
+				},
+				Stats: platform.Unknown[platform.LinkStats](why),
+			}}),
+			IPv6Off: platform.Unknown[platform.IPv6Off](why), PingGroups: platform.Unknown[platform.Range](why),
+			Ports: platform.Unknown[platform.Range](why), Conntrack: platform.Unknown[platform.Conntrack](why),
+			Queues: platform.Unknown[[]platform.Queue](why), Firewall: platform.Unknown[[]platform.Chain](why),
+			Process: platform.Unknown[platform.Process](why), CPU: platform.Unknown[platform.CPU](why),
+			Localhost: platform.Unknown[[]platform.HostsLine](why), Container: platform.Unknown[platform.Container](why),
+		},
+		Sockets: trials(nil, os.NewSyscallError("socket", syscall.EPERM)), Results: results,
+		Evidence: evidences(results), Verdict: stats.Healthy,
+	}
+}
+
+// hostileDoctor has these strings wherever a string can be, and the number wherever a number can be.
+func hostileDoctor(a, b, c string, n uint64) Doctor {
+	long := strings.Repeat(b, 30)
+	zoned := v6.WithZone(a + b + c)
+	known, unknown := hostileFacts(a, b, c, n), platform.Unknown[platform.Lookup](long)
+	known.IPv6.Lookup = unknown
+	f := diagnose.Finding{
+		Code: b, Severity: diagnose.Severity(n % 5), Cause: a, Evidence: b + c, Fix: a + `"` + b + `" ` + c,
+	}
+	g := diagnose.Finding{Code: c, Severity: diagnose.Error, Cause: c, Evidence: a, Fix: c}
+	t := target6()
+	t.Address, t.Method = zoned, b+a
+	r := silent(t, f, g)
+	r.Cause, r.Verdict = a+b+c, stats.Verdict(n%5)
+	r.Summary.Sent, r.Summary.Received = n, n/2
+	return Doctor{
+		Facts:    known,
+		Sockets:  []SocketTrial{{a, int(n), errors.New(b)}, {b, 4, errors.New(a)}, {c, 6, syscall.Errno(n)}},
+		Results:  []Result{r, healthy(target4())},
+		Findings: []diagnose.Finding{g, f, {Code: a}},
+		Evidence: []diagnose.Evidence{{Target: zoned, Method: a, Refused: []diagnose.Refusal{{Errno: b}}}},
+		Verdict:  stats.Verdict(n % 4),
+		ExitCode: int(n),
+	}
+}
+
+func hostileFacts(a, b, c string, n uint64) platform.Facts {
+	f := rootFacts()
+	f.System, f.Kernel = a, platform.Know(b)
+	i := platform.Interface{
+		Name: b, Index: int(n), Flags: []string{a, b, c}, MTU: int(n), Hardware: a, State: b, Qdisc: c,
+		Addresses: []platform.Address{{Scope: a, Flags: []string{b, c}}},
+	}
+	list := make([]platform.Interface, atMost+1)
+	list[0], list[1].Name = i, c
+	f.Loopback = platform.Know(list)
+	route := platform.Route{Type: c, Interface: a, Table: b}
+	f.IPv4 = platform.Family{
+		Lookup: platform.Know(platform.Lookup{Route: route}), Local: platform.Know([]platform.Route{route}),
+		Rules: platform.Know([]platform.Rule{{Action: a, Table: b, In: c, Out: a, Users: &platform.Range{Low: int64(n)}}}),
+	}
+	f.Ports = platform.Know(platform.Range{Low: int64(n), High: -1})
+	f.Conntrack = platform.Know(platform.Conntrack{Count: n})
+	f.Queues = platform.Know([]platform.Queue{{Kind: a, Drops: n}})
+	chains := make([]platform.Chain, atMost+2)
+	chains[0] = platform.Chain{Family: "ip", Table: b}
+	chains[1] = platform.Chain{Family: a, Table: b, Name: c, Hook: a, Policy: b}
+	f.Firewall = platform.Know(chains)
+	f.Process = platform.Know(platform.Process{UID: int64(n), Groups: make([]int64, atMost+3), Seccomp: c})
+	f.CPU = platform.Know(platform.CPU{
+		Version: int(n), Limit: float64(n) + 1e-9, Periods: 1, Throttled: n, ThrottledTime: 1e300,
+	})
+	f.Localhost = platform.Know([]platform.HostsLine{{Address: v6.WithZone(c + "z"), Names: []string{a, b}}})
+	f.Container = platform.Know(platform.Container{Runtime: b, Sign: a, Rootless: n%2 == 0})
+	return f
+}

@@ -1,0 +1,183 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lping/platform"
+)
+
+// atMost is how many entries of a list are shown. JSON has all of them.
+const atMost = 12
+
+// section shows one part of loopback. What it says is read, not judged: its mark is that of the findings about it.
+type section struct {
+	title, about string
+	mark         mark
+	rows         []sectionRow
+	unknowns     []unknownFacts
+	// codes are those of the findings about this part.
+	codes []string
+}
+
+// sectionRow is a line, and how much deeper than the first ones it stands.
+type sectionRow struct {
+	column int
+	text   string
+}
+
+// unknownFacts are those that could not be read for the same reason.
+type unknownFacts struct {
+	reason string
+	facts  []string
+}
+
+func (s *section) say(format string, args ...any) {
+	s.rows = append(s.rows, sectionRow{text: fmt.Sprintf(format, args...)})
+}
+
+// sub says something that belongs to the line before.
+func (s *section) sub(format string, args ...any) {
+	s.rows = append(s.rows, sectionRow{column: hang, text: fmt.Sprintf(format, args...)})
+}
+
+func (s *section) unknown(fact, reason string) {
+	s.mark = max(s.mark, markUnknown)
+	for i := range s.unknowns {
+		if s.unknowns[i].reason == reason {
+			s.unknowns[i].facts = append(s.unknowns[i].facts, fact)
+			return
+		}
+	}
+	s.unknowns = append(s.unknowns, unknownFacts{reason, []string{fact}})
+}
+
+// tell says a fact that is known, and keeps the name of one that is not.
+func tell[T any](s *section, name string, k platform.Known[T], say func(T)) {
+	if v, ok := k.Get(); ok {
+		say(v)
+		return
+	}
+	s.unknown(name, k.Reason())
+}
+
+// each says the first entries of a list, and how many there are beyond them.
+func each[T any](s *section, what string, list []T, say func(T)) {
+	for _, v := range list[:min(len(list), atMost)] {
+		say(v)
+	}
+	if more := len(list) - atMost; more > 0 {
+		s.say("%s beyond these: %d (-j shows all)", what, more)
+	}
+}
+
+// joined are the first entries of a list on one line.
+func joined(list []string) string {
+	if more := len(list) - atMost; more > 0 {
+		return strings.Join(list[:atMost], " ") + " and " + strconv.Itoa(more) + " more"
+	}
+	return strings.Join(list, " ")
+}
+
+// table says rows of cells in columns, those from the fourth on flush right: they hold numbers.
+func (s *section) table(cells [][]string) {
+	const right = 3
+	widths := make([]int, len(cells[0]))
+	for _, line := range cells {
+		for i := range line {
+			line[i] = clean(line[i])
+			widths[i] = max(widths[i], textWidth(line[i]))
+		}
+	}
+	for _, line := range cells {
+		var b []byte
+		for i, cell := range line {
+			blanks := widths[i] - textWidth(cell)
+			if i >= right {
+				b = append(appendBlanks(b, blanks), cell...)
+			} else {
+				b = appendBlanks(append(b, cell...), blanks)
+			}
+			b = append(b, "  "...)
+		}
+		s.say("%s", b)
+	}
+}
+
+// part is a part of loopback. They are in the order of the output.
+type part uint8
+
+const (
+	partInterface part = iota
+	partRoutes
+	partSockets
+	partSwitches
+	partFirewall
+	partTracking
+	partQueues
+	partNames
+	partCPU
+	partProcess
+	partProbe
+)
+
+// partsOf are the parts in which a finding shows; the probe, where no part explains what it saw.
+func partsOf(code string) []part {
+	switch code {
+	case "lo_missing", "lo_down", "addr_missing", "ipv6_mtu":
+		return []part{partInterface, partRoutes}
+	case "ipv6_disabled":
+		return []part{partInterface, partRoutes, partSwitches}
+	case "route_missing", "rule_blocks":
+		return []part{partRoutes}
+	case "icmp_not_permitted", "ports_exhausted":
+		return []part{partSockets}
+	case "echo_ignored":
+		return []part{partSwitches}
+	case "fw_output", "fw_input_request", "fw_input_reply", "fw_reject", "fw_icmp_only", "socket_filter", "xfrm_blocks":
+		return []part{partFirewall}
+	case "conntrack_full":
+		return []part{partTracking}
+	case "qdisc_drop", "ingress_drop", "queue_overflow":
+		return []part{partQueues}
+	case "hosts_localhost":
+		return []part{partNames}
+	case "cpu_throttled":
+		return []part{partCPU}
+	}
+	return []part{partProbe}
+}
+
+// sections are all parts, each with the findings about it.
+func sections(d Doctor, list []found) []section {
+	f := d.Facts
+	out := []section{
+		partInterface: interfaceSection(f),
+		partRoutes:    routeSection(f),
+		partSockets:   socketSection(f, d.Sockets),
+		partSwitches:  switchSection(f),
+		partFirewall:  firewallSection(f),
+		partTracking:  trackingSection(f),
+		partQueues:    queueSection(f),
+		partNames:     nameSection(f),
+		partCPU:       cpuSection(f),
+		partProcess:   processSection(f),
+		partProbe:     probeSection(d.Results),
+	}
+	for _, finding := range list {
+		for _, p := range partsOf(finding.Code) {
+			out[p].flag(finding)
+		}
+	}
+	return out
+}
+
+// flag marks the section for a finding.
+func (s *section) flag(f found) {
+	s.mark = max(s.mark, markOf(f.Severity))
+	if !slices.Contains(s.codes, f.Code) {
+		s.codes = append(s.codes, f.Code)
+	}
+}

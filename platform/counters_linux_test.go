@@ -1,0 +1,129 @@
+package platform
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+const snmp = `Ip: Forwarding DefaultTTL InReceives InHdrErrors InAddrErrors ForwDatagrams InUnknownProtos InDiscards InDelivers OutRequests OutDiscards OutNoRoutes ReasmTimeout ReasmReqds ReasmOKs ReasmFails FragOKs FragFails FragCreates OutTransmits
+Ip: 1 64 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18
+Icmp: InMsgs InErrors InCsumErrors InDestUnreachs InTimeExcds InParmProbs InSrcQuenchs InRedirects InEchos InEchoReps InTimestamps InTimestampReps InAddrMasks InAddrMaskReps OutMsgs OutErrors OutRateLimitGlobal OutRateLimitHost OutDestUnreachs OutTimeExcds OutParmProbs OutSrcQuenchs OutRedirects OutEchos OutEchoReps OutTimestamps OutTimestampReps OutAddrMasks OutAddrMaskReps
+Icmp: 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49
+IcmpMsg: InType0 InType3
+IcmpMsg: 1 1
+Tcp: RtoAlgorithm RtoMin RtoMax MaxConn
+Tcp: 1 200 120000 -1
+`
+
+const snmp6 = `Ip6InReceives                   	1
+Ip6InHdrErrors                  	2
+Ip6InAddrErrors                 	3
+Ip6InUnknownProtos              	5
+Ip6InDiscards                   	6
+Ip6InDelivers                   	7
+Ip6OutForwDatagrams             	4
+Ip6OutRequests                  	8
+Ip6OutDiscards                  	9
+Ip6OutNoRoutes                  	10
+Ip6ReasmReqds                   	12
+Ip6ReasmOKs                     	13
+Icmp6InErrors                   	22
+Icmp6InDestUnreachs             	24
+Icmp6InEchos                    	29
+Icmp6InEchoReplies              	30
+Icmp6OutEchos                   	44
+Icmp6OutEchoReplies             	45
+Icmp6OutDestUnreachs            	39
+`
+
+// counted is what both samples hold.
+func counted() Counters {
+	return Counters{InReceives: 1, InErrors: 2 + 3 + 5, Forwarded: 4, InDiscards: 6, InDelivers: 7, OutRequests: 8,
+		OutDiscards: 9, OutNoRoutes: 10, Fragments: 12, Reassembled: 13, InMsgErrors: 22, InDestUnreachs: 24,
+		InEchos: 29, InEchoReps: 30, OutDestUnreachs: 39, OutEchos: 44, OutEchoReps: 45}
+}
+
+func TestParseSNMP(t *testing.T) {
+	if got, err := parseSNMP([]byte(snmp)); err != nil || got != counted() {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, counted())
+	}
+	if got, err := parseSNMP6([]byte(snmp6)); err != nil || got != counted() {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, counted())
+	}
+}
+
+// TestSNMPLacking holds that a counter that is not there does not read as 0.
+func TestSNMPLacking(t *testing.T) {
+	for _, name := range []string{"InEchos", "OutDiscards", "OutEchoReps", "InReceives"} {
+		if got, err := parseSNMP([]byte(strings.ReplaceAll(snmp, name, "Other"))); !errors.Is(err, errNoCounters) {
+			t.Errorf("without %s: got %+v, %v", name, got, err)
+		}
+	}
+	for _, s := range []string{"", "Ip:\nIp:\n", "Ip: InReceives\nIp: x\n", "Icmp: InEchos\n", strings.Repeat("Ip: a\n", 3)} {
+		if got, err := parseSNMP([]byte(s)); !errors.Is(err, errNoCounters) {
+			t.Errorf("%q: got %+v, %v", s, got, err)
+		}
+		if got, err := parseSNMP6([]byte(s)); !errors.Is(err, errNoCounters) {
+			t.Errorf("%q: got %+v, %v", s, got, err)
+		}
+	}
+}
+
+func TestParseSocketDrops(t *testing.T) {
+	const header = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n"
+	tests := []struct {
+		name, in string
+		want     uint64
+		err      error
+	}{
+		{"none", header, 0, nil},
+		{"two sockets", header + "    1: 0100007F:0001 0 07 0 0 0 0 2 0000 3\n    2: 0100007F:0002 0 07 0 0 0 0 2 0000 4\n\n", 7, nil},
+		{"absurd number", header + "    1: x 99999999999999999999\n", 0, nil},
+		{"no column", "  sl  local_address\n 1: 3\n", 0, errNoColumn},
+		{"empty", "\n", 0, errEmpty},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got, err := parseSocketDrops([]byte(tt.in)); got != tt.want || !errors.Is(err, tt.err) {
+				t.Errorf("got %d, %v, want %d, %v", got, err, tt.want, tt.err)
+			}
+		})
+	}
+}
+
+func TestReadCounters(t *testing.T) {
+	h := tree(t, map[string]string{
+		"proc/net/snmp": snmp, "proc/net/snmp6": snmp6, "proc/net/icmp6": "sl drops\n1: 5\n",
+		"proc/net/xfrm_stat": "XfrmInError 1\nXfrmOutPolBlock         \t2\n",
+	})
+	for family, drops := range map[int]uint64{4: 0, 6: 5} {
+		want := counted()
+		want.SocketDrops, want.XfrmBlocks = drops, 2
+		got, ok := ReadCounters(h.root, family).Get()
+		got.QueueDrops = 0 // those of this host
+		if !ok || got != want {
+			t.Errorf("IPv%d: got %+v, want %+v", family, got, want)
+		}
+	}
+}
+
+func FuzzCounters(f *testing.F) {
+	f.Add([]byte(snmp))
+	f.Add([]byte(snmp6))
+	f.Add([]byte("sl drops\n1: 5\n2: 7\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, parse := range []func([]byte) (Counters, error){parseSNMP, parseSNMP6} {
+			c, err := parse(b)
+			if err != nil && c != (Counters{}) {
+				t.Errorf("got %+v with %v", c, err)
+			}
+			if d := c.Sub(c); d != (Counters{}) {
+				t.Errorf("a snapshot less itself is %+v", d)
+			}
+		}
+		if n, err := parseSocketDrops(b); err != nil && n != 0 {
+			t.Errorf("got %d with %v", n, err)
+		}
+	})
+}

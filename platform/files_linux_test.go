@@ -1,0 +1,370 @@
+package platform
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// tree makes a root with these files; a name that ends with / is a directory.
+func tree(t *testing.T, files map[string]string) host {
+	t.Helper()
+	root := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, "/") {
+			if err := os.MkdirAll(path, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return host{root}
+}
+
+// TestReadAnything holds that a file may be whatever it likes: the fact is unknown, says why, and nothing waits.
+func TestReadAnything(t *testing.T) {
+	const name = "/proc/sys/net/ipv4/icmp_echo_ignore_all"
+	pipe := tree(t, map[string]string{"proc/sys/net/ipv4/": ""})
+	if err := unix.Mkfifo(filepath.Join(pipe.root, name), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		h    host
+		want string
+	}{
+		{"missing", tree(t, nil), "no such file or directory"},
+		{"empty", tree(t, map[string]string{name: ""}), "is empty"},
+		{"blank", tree(t, map[string]string{name: " \n"}), "is empty"},
+		{"word", tree(t, map[string]string{name: "on\n"}), `"on" is no number`},
+		{"negative", tree(t, map[string]string{name: "-1\n"}), `"-1" is no number`},
+		{"huge number", tree(t, map[string]string{name: "99999999999999999999"}), `"99999999999999999999" is no number`},
+		{"two numbers", tree(t, map[string]string{name: "1 0\n"}), "holds 2 numbers, not 1"},
+		{"binary", tree(t, map[string]string{name: "\x00\x1b[31m"}), `"\x00\x1b[31m" is no number`},
+		{"directory", tree(t, map[string]string{name + "/": ""}), "is no regular file"},
+		{"pipe", pipe, "is no regular file"},
+		{"large", tree(t, map[string]string{name: strings.Repeat("1", maxFile+1)}), "is too large"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := known(tt.h.readSwitch(name))
+			if want := name + ": " + tt.want; got.OK || got.Reason() != want {
+				t.Errorf("got %+v, want unknown: %s", got, want)
+			}
+		})
+	}
+}
+
+// TestReadEmptyRoot holds that every fact that is a file is unknown without files, and says why.
+func TestReadEmptyRoot(t *testing.T) {
+	f := Read(t.TempDir(), netip.Addr{})
+	for name, why := range map[string]string{
+		"kernel": f.Kernel.Reason(), "process": f.Process.Reason(), "ports": f.Ports.Reason(),
+		"ping groups": f.PingGroups.Reason(), "IPv6 off": f.IPv6Off.Reason(), "CPU": f.CPU.Reason(),
+		"conntrack": f.Conntrack.Reason(), "localhost": f.Localhost.Reason(), "firewall": f.Firewall.Reason(),
+		"echo ignored": f.IPv4.EchoIgnored.Reason(), "echo ignored 6": f.IPv6.EchoIgnored.Reason(),
+		"counters": f.IPv4.Counters.Reason(), "counters 6": f.IPv6.Counters.Reason(),
+	} {
+		if why == "" || why == notRead {
+			t.Errorf("%s: known or without a reason (%q), want unknown and why", name, why)
+		}
+	}
+	if c, ok := f.Container.Get(); !ok || c.Runtime != "" {
+		t.Errorf("container %+v, known %v, want none", c, ok)
+	}
+}
+
+func TestReadSwitches(t *testing.T) {
+	h := tree(t, map[string]string{
+		"proc/sys/kernel/osrelease":                      "6.18.0\n",
+		"proc/sys/net/ipv4/icmp_echo_ignore_all":         "1\n",
+		"proc/sys/net/ipv6/icmp/echo_ignore_all":         "0\n",
+		"proc/sys/net/ipv4/ping_group_range":             "0\t2147483647\n",
+		"proc/sys/net/ipv4/ip_local_port_range":          "32768\t60999\n",
+		"proc/sys/net/ipv6/conf/lo/disable_ipv6":         "0\n",
+		"proc/sys/net/ipv6/conf/all/disable_ipv6":        "1\n",
+		"proc/sys/net/ipv6/conf/default/disable_ipv6":    "1\n",
+		"proc/sys/net/netfilter/nf_conntrack_count":      "12\n",
+		"proc/sys/net/netfilter/nf_conntrack_max":        "262144\n",
+		"proc/sys/net/ipv4/ip_unrelated_and_unreadable/": "",
+	})
+	var f Facts
+	h.readSwitches(&f)
+	f.Kernel, f.Conntrack = known(h.readKernel()), known(h.readConntrack())
+	want := Facts{Kernel: Know("6.18.0"), PingGroups: Know(Range{0, 2147483647}), Ports: Know(Range{32768, 60999}),
+		IPv6Off: Know(IPv6Off{All: true, Default: true}), Conntrack: Know(Conntrack{12, 262144})}
+	want.IPv4.EchoIgnored, want.IPv6.EchoIgnored = Know(true), Know(false)
+	if !reflect.DeepEqual(f, want) {
+		t.Errorf("got %+v\nwant %+v", f, want)
+	}
+}
+
+// TestIPv6Absent tells a kernel without IPv6 from a sandbox without its files.
+func TestIPv6Absent(t *testing.T) {
+	without := tree(t, map[string]string{"proc/net/snmp": "Ip: x"})
+	if off, err := without.readIPv6Off(Known[[]Interface]{}); err != nil || !off.Absent {
+		t.Errorf("got %+v, %v, want absent", off, err)
+	}
+	sandbox := tree(t, map[string]string{"proc/net/snmp": "Ip: x", "proc/net/if_inet6": ""})
+	if off, err := sandbox.readIPv6Off(Known[[]Interface]{}); err == nil {
+		t.Errorf("got %+v, want an error", off)
+	}
+	if off, err := tree(t, nil).readIPv6Off(Known[[]Interface]{}); err == nil {
+		t.Errorf("no /proc: got %+v, want an error", off)
+	}
+}
+
+func TestConntrackAbsent(t *testing.T) {
+	_, err := tree(t, nil).readConntrack()
+	if err == nil || err.Error() != "connections are not tracked" {
+		t.Errorf("got %v", err)
+	}
+}
+
+const status = `Name:	lping
+Uid:	1000	65534	1000	1000
+Gid:	1000	65533	1000	1000
+Groups:	4 24 1000
+CapInh:	0000000000000000
+CapPrm:	0000000000003000
+CapEff:	0000000000002000
+CapBnd:	0000000000003000
+CapAmb:	0000000000000000
+NoNewPrivs:	1
+Seccomp:	2
+`
+
+func TestParseStatus(t *testing.T) {
+	got, err := parseStatus([]byte(status))
+	want := Process{UID: 65534, GID: 65533, Groups: []int64{4, 24, 1000}, NoNewPrivileges: true, Seccomp: "filter",
+		Effective: Capabilities{NetRaw: true}, Bounding: Capabilities{NetRaw: true, NetAdmin: true}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+	}
+	for _, drop := range []string{"Uid", "Gid", "CapEff", "CapBnd"} {
+		if got, err := parseStatus([]byte(strings.ReplaceAll(status, drop, "Other"))); !errors.Is(err, errNoStatus) {
+			t.Errorf("without %s: got %+v, %v, want %v", drop, got, err, errNoStatus)
+		}
+	}
+	for _, bad := range []string{"", "Uid:\t1\nGid:\t1\nCapEff:\tz\n", "Uid:\t-1 -1 -1 -1\n", "\x00\xff:::\n"} {
+		if got, err := parseStatus([]byte(bad)); err == nil {
+			t.Errorf("%q: got %+v, want an error", bad, got)
+		}
+	}
+}
+
+func TestUserNamespace(t *testing.T) {
+	tests := []struct {
+		name, content string
+		want, ok      bool
+	}{
+		{"the first one", "         0          0 4294967295\n", false, true},
+		{"rootless", "         0       1000          1\n", true, true},
+		{"keep-id", "0 1 1000\n1000 0 1\n1001 1001 64536\n", true, true},
+		{"nobody mapped", "", false, false},
+		{"absurd", "a b c\nd e f\n", false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := tree(t, map[string]string{"proc/self/uid_map": tt.content}).readUserNamespace()
+			if got != tt.want || (err == nil) != tt.ok {
+				t.Errorf("got %v, %v, want %v, known %v", got, err, tt.want, tt.ok)
+			}
+		})
+	}
+}
+
+func TestReadCPU(t *testing.T) {
+	stat := "nr_periods 420\nnr_throttled 371\nthrottled_time 36211500000\n"
+	limited1 := CPU{Version: 1, Limit: 0.5, Periods: 420, Throttled: 371, ThrottledTime: 36211.5}
+	limited2 := limited1
+	limited2.Version = 2
+	tests := []struct {
+		name  string
+		files map[string]string
+		want  CPU
+	}{
+		{"version 2, in a container", map[string]string{
+			"proc/self/cgroup":       "0::/\n",
+			"sys/fs/cgroup/cpu.max":  "50000 100000\n",
+			"sys/fs/cgroup/cpu.stat": "usage_usec 1\nnr_periods 420\nnr_throttled 371\nthrottled_usec 36211500\n",
+		}, limited2},
+		{"version 2, limit above", map[string]string{
+			"proc/self/cgroup":                  "0::/a.slice/b.service\n",
+			"sys/fs/cgroup/a.slice/cpu.max":     "50000 100000\n",
+			"sys/fs/cgroup/a.slice/cpu.stat":    "nr_periods 420\nnr_throttled 371\nthrottled_usec 36211500\n",
+			"sys/fs/cgroup/a.slice/b.service/x": "",
+		}, limited2},
+		{"version 2, no limit", map[string]string{
+			"proc/self/cgroup":        "0::/a\n",
+			"sys/fs/cgroup/a/cpu.max": "max 100000\n",
+		}, CPU{Version: 2}},
+		{"version 1", map[string]string{
+			"proc/self/cgroup":                           "4:memory:/m\n3:cpu,cpuacct:/docker/x\n",
+			"sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "50000\n", "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+			"sys/fs/cgroup/cpu,cpuacct/cpu.stat": stat,
+		}, limited1},
+		{"version 1 beside 2, no limit", map[string]string{
+			"proc/self/cgroup":                   "1:cpu:/\n0::/\n",
+			"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1\n", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n",
+		}, CPU{Version: 2}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := tree(t, tt.files).readCPU()
+			if err != nil || got != tt.want {
+				t.Errorf("got %+v, %v, want %+v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestReadCPUAbsurd(t *testing.T) {
+	const file = "sys/fs/cgroup/cpu.max"
+	for name, files := range map[string]map[string]string{
+		"no group":      {"proc/self/cgroup": "7:memory:/\nx\n::\n0::relative\n"},
+		"empty limit":   {"proc/self/cgroup": "0::/\n", file: ""},
+		"no period":     {"proc/self/cgroup": "0::/\n", file: "50000 0\n"},
+		"negative":      {"proc/self/cgroup": "0::/\n", file: "-5 100000\n"},
+		"no stat":       {"proc/self/cgroup": "0::/\n", file: "5 100000\n"},
+		"stat is empty": {"proc/self/cgroup": "0::/\n", file: "5 100000\n", "sys/fs/cgroup/cpu.stat": "usage_usec 3\nx\n"},
+	} {
+		if got, err := tree(t, files).readCPU(); err == nil {
+			t.Errorf("%s: got %+v, want an error", name, got)
+		}
+	}
+}
+
+func TestParseHosts(t *testing.T) {
+	got := parseHosts([]byte("# 1.2.3.4 localhost\n127.0.0.1\tLocalhost. lo # home\r\n::1 ip6-localhost localhost\n" +
+		"10.0.0.1 localhost.example\nnonsense localhost\nfe80::1%lo0 localhost\n\n127.0.0.1"))
+	want := []HostsLine{
+		{netip.MustParseAddr("127.0.0.1"), []string{"Localhost.", "lo"}},
+		{netip.MustParseAddr("::1"), []string{"ip6-localhost", "localhost"}},
+		{netip.MustParseAddr("fe80::1%lo0"), []string{"localhost"}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestReadContainer(t *testing.T) {
+	tests := []struct {
+		name  string
+		files map[string]string
+		want  Container
+	}{
+		{"none", map[string]string{"proc/version": "Linux version 6.18.0", "proc/self/cgroup": "0::/user.slice\n"}, Container{}},
+		{"docker", map[string]string{".dockerenv": ""}, Container{Runtime: "docker", Sign: "/.dockerenv"}},
+		{"podman", map[string]string{"run/.containerenv": "engine=\"podman-4.9\"\nrootless=1\n"},
+			Container{Runtime: "podman", Sign: "/run/.containerenv", Rootless: true}},
+		{"kubernetes over docker", map[string]string{".dockerenv": "", "var/run/secrets/kubernetes.io/serviceaccount/": ""},
+			Container{Runtime: "kubernetes", Sign: "/var/run/secrets/kubernetes.io/serviceaccount"}},
+		{"kubernetes", map[string]string{"proc/self/environ": "A=b\x00KUBERNETES_SERVICE_HOST=10.0.0.1\x00"},
+			Container{Runtime: "kubernetes", Sign: "KUBERNETES_SERVICE_HOST"}},
+		{"lxc", map[string]string{"proc/self/environ": "container=lxc\x00"}, Container{Runtime: "lxc", Sign: "container=lxc"}},
+		{"nspawn", map[string]string{"run/systemd/container": "systemd-nspawn\n"},
+			Container{Runtime: "systemd-nspawn", Sign: "/run/systemd/container"}},
+		{"containerd", map[string]string{"proc/self/cgroup": "0::/system.slice/cri-containerd-1.scope\n"},
+			Container{Runtime: "containerd", Sign: "/proc/self/cgroup"}},
+		{"gvisor", map[string]string{"proc/version": "Linux version 4.4.0 " + gvisorVersion + "\n"},
+			Container{Runtime: "gvisor", Sign: "/proc/version"}},
+		{"wsl", map[string]string{"proc/version": "Linux version 5.15-microsoft-standard-WSL2"},
+			Container{Runtime: "wsl", Sign: "/proc/version"}},
+		{"control characters", map[string]string{"run/systemd/container": "\x1b[31m"}, Container{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tree(t, tt.files).readContainer(); got != tt.want {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestNetfilterLoaded(t *testing.T) {
+	const sockets = "sk               Eth Pid        Groups\n0000 0   0 0\n0000 12  0          00000000\n"
+	tests := []struct {
+		name  string
+		files map[string]string
+		want  error
+	}{
+		{"built in", map[string]string{"proc/net/netlink": sockets}, nil},
+		{"loaded", map[string]string{"proc/net/netlink": sockets, "proc/modules": "nf_tables 1 0 - Live 0x0\n"}, nil},
+		{"other modules", map[string]string{"proc/net/netlink": sockets, "proc/modules": "x_tables 1 0\n"}, errNoChains},
+		{"a user's socket", map[string]string{"proc/net/netlink": "sk Eth Pid\n0000 12 4711 0\n"}, errNoNetfilter},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tree(t, tt.files).netfilterLoaded(); !errors.Is(got, tt.want) || (got == nil) != (tt.want == nil) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestReadIPTables(t *testing.T) {
+	h := tree(t, map[string]string{"proc/net/ip_tables_names": "nat\nfilter\n", "proc/net/ip6_tables_names": ""})
+	got, err := h.readIPTables()
+	if want := []Chain{{Family: "ip", Table: "nat"}, {Family: "ip", Table: "filter"}}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func TestFirewallNeedsPrivilege(t *testing.T) {
+	h := tree(t, nil)
+	if _, err := h.readFirewall(Know(Process{})); !errors.Is(err, errNotAdmin) {
+		t.Errorf("got %v, want %v", err, errNotAdmin)
+	}
+}
+
+func FuzzText(f *testing.F) {
+	f.Add([]byte(status))
+	f.Add([]byte("0::/\n3:cpu,cpuacct:/docker/x\n"))
+	f.Add([]byte("nr_periods 420\nnr_throttled 371\nthrottled_usec 9\n50000 100000\nmax 1"))
+	f.Add([]byte("127.0.0.1 localhost # x\n::1 localhost\n"))
+	f.Add([]byte("container=lxc\x00KUBERNETES_SERVICE_HOST=1\x00"))
+	f.Add([]byte("sk Eth Pid\n0 12 0\nnf_tables 1\nXfrmOutPolBlock 3\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if p, err := parseStatus(b); err == nil && (p.UID < 0 || p.GID < 0) {
+			t.Errorf("negative id in %+v", p)
+		}
+		for _, g := range parseCgroups(b) {
+			if !filepath.IsAbs(g.path) || slices.Contains(strings.Split(g.path, "/"), "..") || len(g.mounts) == 0 {
+				t.Errorf("group %+v leads elsewhere", g)
+			}
+		}
+		if limit, err := parseQuota(string(b)); err == nil && (limit < 0 || limit != limit) {
+			t.Errorf("limit %v", limit)
+		}
+		for _, l := range parseHosts(b) {
+			if !l.Address.IsValid() || len(l.Names) == 0 {
+				t.Errorf("hosts line %+v", l)
+			}
+		}
+		if n, err := parseNumbers(b, 2); err == nil && (len(n) != 2 || n[0] < 0 || n[1] < 0) {
+			t.Errorf("numbers %v", n)
+		}
+		parseCPUStat(b, &CPU{})
+		parseEnvironment(b, "container")
+		parseXfrmBlocks(b)
+		runtimeOfCgroup(string(b))
+		if s := runtimeName(string(b)); strings.ContainsAny(s, "\x00\n\x1b ") {
+			t.Errorf("runtime %q", s)
+		}
+		hasNetfilter(b)
+		hasModule(b, "nf_tables")
+	})
+}
