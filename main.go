@@ -213,29 +213,38 @@ func readInput(args []string, lookup func(string) (string, bool)) input {
 	table := flags()
 	// What images call LPING_VERSION is the version of their lping.
 	unset := map[string]string{"version": "", "help": ""}
-	var envErr, formatErr error
-	in.environment, envErr = cmdline.Environ(table, "LPING", unset, lookup)
 	in.typed, in.operands, in.err = cmdline.Normalize(table, args)
+	table = slices.DeleteFunc(table, func(f cmdline.Flag) bool { return in.decided(f.Long) })
+	var envErr error
+	in.environment, envErr = cmdline.Environ(table, "LPING", unset, lookup)
 	if address, ok := lookup("LPING_ADDRESS"); ok && address != "" && len(in.operands) == 0 {
 		in.operands = []string{address}
 	}
-	if slices.ContainsFunc(in.typed, isFamily) {
-		in.environment = slices.DeleteFunc(in.environment, isFamily)
-	}
-	formatErr = in.findFormat()
-	in.err = firstOf(in.err, envErr, formatErr)
+	formatErr := in.findFormat()
+	in.err = cmp.Or(in.err, envErr, formatErr)
 	return in
 }
 
-func isFamily(o string) bool { return o == "--ipv4=true" || o == "--ipv6=true" }
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
+// decided says that the command line leaves nothing of an option to the environment.
+func (in *input) decided(long string) bool {
+	rivals := []string{long}
+	switch long {
+	case "ipv4", "ipv6":
+		rivals = []string{"ipv4", "ipv6"}
+		if len(in.operands) == 1 {
+			if _, err := netip.ParseAddr(in.operands[0]); err == nil {
+				return true
+			}
 		}
+	case "format", "json", "health":
+		rivals = []string{"format", "json", "health"}
+	case "exit":
+		rivals = []string{"exit", "health"}
 	}
-	return nil
+	return slices.ContainsFunc(in.typed, func(o string) bool {
+		name, _, _ := strings.Cut(strings.TrimPrefix(o, "--"), "=")
+		return slices.Contains(rivals, name)
+	})
 }
 
 var formats = []string{"text", "line", "json"}
@@ -355,7 +364,7 @@ func read[T any](r *reader, long string, into *T, parse func(string) (T, error))
 	if !r.cli.IsSet(long) || r.err != nil {
 		return
 	}
-	v, err := parse(r.cli.String(long))
+	v, err := parse(strings.TrimLeft(r.cli.String(long), " \t")) // as strtol does: munin calls ping with '-c 2'
 	if err != nil {
 		r.err = cmdline.Wrap(r.in.label(long), err)
 		return

@@ -72,11 +72,22 @@ func (lc *linuxConn) setUp(c Config) error {
 	if e == 0 {
 		lc.dst, lc.dstLen = nil, 0
 	}
+	lc.discard()
 	if !c.UserTime {
 		lc.stamped = unix.SetsockoptInt(lc.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags) == nil
 		lc.sock.Stamps = lc.stamped
 	}
 	return nil
+}
+
+// discard empties the queue of what came before the filter was there: a raw socket takes everything at first, and
+// the flood of another program could leave no room for our first reply.
+func (lc *linuxConn) discard() {
+	for range maxDrain {
+		if _, err := lc.read(lc.reportBuf[:], 0); err == unix.EAGAIN {
+			return
+		}
+	}
 }
 
 // setDestination makes the socket address that every send uses.

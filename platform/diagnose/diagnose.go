@@ -19,7 +19,6 @@ type rule struct {
 // rules are all rules, the most basic cause first.
 func rules() []rule {
 	plus := func(list []string, more ...string) []string { return slices.Concat(list, more) }
-	missing := []string{"lo_missing"}
 	// Without these no address is there, without those after them no packet comes to its own host, and the last ones
 	// keep it from the socket.
 	absent := []string{"lo_missing", "lo_down", "ipv6_disabled", "ipv6_mtu"}
@@ -29,24 +28,24 @@ func rules() []rule {
 	explained := plus(blocked, "socket_filter", "fw_icmp_only", "cpu_throttled")
 	return []rule{
 		{code: "lo_missing", find: loMissing},
-		{code: "lo_down", find: loDown, unless: missing},
+		{code: "lo_down", find: loDown},
 		{code: "ipv6_disabled", find: ipv6Disabled},
-		{code: "ipv6_mtu", find: ipv6MTU, unless: []string{"lo_missing", "ipv6_disabled"}},
+		{code: "ipv6_mtu", find: ipv6MTU},
 		{code: "addr_missing", find: addrMissing, unless: absent},
-		{code: "rule_blocks", find: ruleBlocks, unless: missing},
+		{code: "rule_blocks", find: ruleBlocks},
 		{code: "route_missing", find: routeMissing, unless: plus(absent, "addr_missing", "rule_blocks")},
-		{code: "icmp_not_permitted", find: icmpNotPermitted, always: true, unless: []string{"ipv6_disabled"}},
+		{code: "icmp_not_permitted", find: icmpNotPermitted, always: true},
 		{code: "echo_ignored", find: echoIgnored},
 		{code: "conntrack_full", find: conntrackFull},
-		{code: "xfrm_blocks", find: xfrmBlocks, unless: []string{"conntrack_full"}},
-		{code: "qdisc_drop", find: qdiscDrop, unless: plus(away, "conntrack_full")},
+		{code: "xfrm_blocks", find: xfrmBlocks},
+		{code: "qdisc_drop", find: qdiscDrop},
 		{code: "fw_reject", find: fwReject},
 		{code: "fw_output", find: fwOutput, unless: []string{"conntrack_full", "xfrm_blocks", "qdisc_drop", "fw_reject"}},
 		{code: "ingress_drop", find: ingressDrop, unless: away},
 		{code: "fw_input_request", find: fwInputRequest, unless: plus(away, "fw_reject")},
 		{code: "fw_input_reply", find: fwInputReply, unless: plus(away, "fw_reject")},
 		{code: "queue_overflow", find: queueOverflow},
-		{code: "socket_filter", find: socketFilter, unless: blocked},
+		{code: "socket_filter", find: socketFilter, unless: []string{"queue_overflow"}},
 		{code: "fw_icmp_only", find: fwICMPOnly, unless: plus(blocked, "socket_filter")},
 		{code: "payload_corrupted", find: payloadCorrupted, always: true},
 		{code: "duplicate_replies", find: duplicateReplies, always: true},

@@ -10,7 +10,8 @@ import (
 )
 
 // hostsLocalhost: localhost means another address than ours, or none (RFC 6761, section 6.3). That is a warning, for
-// lping itself does not ask the hosts file. Where the target that was asked for is missing, other rules tell.
+// lping itself does not ask the hosts file. Where the target that was asked for is missing, other rules
+// tell, and 127.0.0.1 belongs into the file whether lo is up or not.
 func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 	lines, ok := f.Localhost.Get()
 	if !ok {
@@ -29,7 +30,7 @@ func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 		case !here(f, a):
 			out.Cause = fmt.Sprintf("the hosts file says that localhost is %s, which is not on loopback", a)
 			out.Fix = fmt.Sprintf("in /etc/hosts, take localhost off the line %s", a)
-			return out, a != e.Target || e.troubled() && !e.Asked
+			return out, a != e.Target || a.Is6() && e.troubled() && !e.Asked
 		}
 	}
 	return Finding{}, false

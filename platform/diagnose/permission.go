@@ -15,7 +15,7 @@ const groupRange = "net.ipv4.ping_group_range"
 // The fix is never CAP_NET_RAW: a user who is not root does not get it by adding it to the container.
 func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 	denied := []string{"EACCES", "EPERM"}
-	if e.icmp() || !slices.Contains(denied, e.Datagram) && !slices.Contains(denied, e.Raw) {
+	if e.icmp() || !slices.Contains(denied, e.Datagram) && !slices.Contains(denied, e.Raw) || e.allowed() {
 		return Finding{}, false
 	}
 	out := Finding{Severity: Error, Cause: "ICMP sockets are not permitted here", Evidence: join(opened(e), rights(f))}
@@ -35,6 +35,12 @@ func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Fix = setting(f, groupRange, `"`+groups(f)+`"`)
 	}
 	return out, true
+}
+
+// allowed says that a kind of socket was to be had, and something else was wrong with it.
+func (e Evidence) allowed() bool {
+	refusals := []string{"", "EACCES", "EPERM", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT"}
+	return !slices.Contains(refusals, e.Datagram) || !slices.Contains(refusals, e.Raw)
 }
 
 // opened tells which sockets could not be opened.
