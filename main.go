@@ -586,7 +586,7 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 	defer stop(nil)
 	var k *check.Check
 	k = check.New(check.Config{
-		Ping: s.config, Targets: s.targets, Limits: s.limits, Renderer: renderer, Asked: true, Exit: in.scheme.status,
+		Ping: s.config, Targets: s.targets, Limits: s.limits, Renderer: renderer, Quiet: s.output.Quiet, Asked: true, Exit: in.scheme.status,
 		Lasting: func() (done func()) { return handleSignals(k, stop, stderr) },
 	})
 	r, err := k.Run(ctx)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -21,6 +23,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/net/icmp"
@@ -126,6 +130,26 @@ func TestScript(t *testing.T) {
 	})
 }
 
+// TestFaults makes real faults in network namespaces, with the scripts of ping/testdata/fault. The one line of --health
+// must say of each what is wrong and what mends it, to root and to a user without privileges.
+func TestFaults(t *testing.T) {
+	bin := buildCommand(t)
+	cache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		t.Fatalf("go env: %v", err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "ping/testdata/fault",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("PATH", bin+string(filepath.ListSeparator)+e.Getenv("PATH"))
+			e.Setenv("GOCACHE", strings.TrimSpace(string(cache)))
+			return os.Chmod(e.WorkDir, 0o755)
+		},
+		Condition: scriptCondition,
+		Cmds:      faultCommands,
+	})
+}
+
 // TestMain makes the test binary the command "forge" too.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"forge": func() { os.Exit(forge(os.Args[1:])) }})
@@ -208,12 +232,26 @@ func buildCommand(t *testing.T) string {
 	return dir
 }
 
-// scriptCondition knows [root]: the tests run as root on Linux and may make network namespaces.
+// scriptCondition knows [root]: the tests run as root on Linux and may make network namespaces; and [echo]: whoever
+// runs them may send an echo request from here.
 func scriptCondition(name string) (bool, error) {
-	if name == "root" {
+	switch name {
+	case "root":
 		return runtime.GOOS == "linux" && os.Geteuid() == 0, nil
+	case "echo":
+		return runtime.GOOS == "windows" || canOpen("udp4") || canOpen("ip4:1"), nil
 	}
 	return false, fmt.Errorf("unknown condition %q", name)
+}
+
+// canOpen tries an ICMP socket.
+func canOpen(network string) bool {
+	c, err := icmp.ListenPacket(network, "127.0.0.1")
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
 }
 
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
@@ -365,6 +403,166 @@ func forgeReplies(c *icmp.PacketConn, kind string) {
 		c.WriteTo(out, from)
 		if kind == "twice" {
 			c.WriteTo(out, from)
+		}
+	}
+}
+
+// Helpers of the faults.
+
+var faultCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"netns":     makeNamespace,
+	"exits":     checkExit,
+	"firewall":  makeFirewall,
+	"healthy":   checkVerdict("healthy", 0),
+	"degraded":  checkVerdict("degraded", 0),
+	"unhealthy": checkVerdict("unhealthy", 1),
+	"steady":    checkSteady,
+	"mend":      checkFix,
+}
+
+// makeFirewall is "firewall HOOK RULE …": the namespace has one chain with these rules. "firewall" leaves none.
+func makeFirewall(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(ts.Exec("inns", "nft", "flush", "ruleset"))
+	if len(args) == 0 {
+		return
+	}
+	family, device := "inet", ""
+	if args[0] == "ingress" || args[0] == "egress" {
+		family, device = "netdev", "device lo "
+	}
+	script := fmt.Sprintf("add table %s t; add chain %[1]s t c { type filter hook %s %spriority 0; }", family, args[0], device)
+	for _, rule := range args[1:] {
+		script += fmt.Sprintf("; add rule %s t c %s", family, rule)
+	}
+	ts.Check(ts.Exec("inns", "nft", script))
+}
+
+// probers look at a fault. "all" are all of them.
+var probers = map[string][]string{
+	"dgram":  {"lping", "--socket", "dgram"},
+	"raw":    {"lping", "--socket", "raw"},
+	"nobody": {"nobody", "lping"},
+}
+
+// checkVerdict is "unhealthy PROBER,… CODE,… [OPTION …]", and the same for degraded; "healthy" has no codes. Each
+// prober gives this verdict and these codes in this order, and no others. $THROUGH is a command to go through.
+func checkVerdict(verdict string, status int) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		var codes []string
+		if verdict != "healthy" && len(args) > 1 {
+			codes = strings.Split(args[1], ",")
+			args = slices.Delete(slices.Clone(args), 1, 2)
+		}
+		if neg || len(args) == 0 || verdict != "healthy" && codes == nil {
+			ts.Fatalf("usage: %s PROBER,... [CODE,...] [OPTION ...]; no codes if healthy", verdict)
+		}
+		for _, command := range named(ts, args[0]) {
+			out := health(ts, status, slices.Concat(command, args[1:]))
+			if err := checkAnswer(out, verdict, codes); err != nil {
+				ts.Fatalf("%v: %v", command, err)
+			}
+		}
+	}
+}
+
+// named are the commands of these probers.
+func named(ts *testscript.TestScript, names string) (list [][]string) {
+	if names == "all" {
+		names = "dgram,raw,nobody"
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		if probers[name] == nil {
+			ts.Fatalf("no prober %q", name)
+		}
+		list = append(list, probers[name])
+	}
+	return list
+}
+
+// maxAnswerTime is for a busy machine. An idle one needs less than 0.8 s.
+const maxAnswerTime = 3 * time.Second
+
+// health runs the command with --health in the namespace and returns what it says.
+func health(ts *testscript.TestScript, status int, command []string) string {
+	through := strings.Fields(ts.Getenv("THROUGH"))
+	limit := []string{maxAnswerTime.String(), strconv.Itoa(status), "inns"}
+	checkTime(ts, false, slices.Concat(limit, through, command, []string{"--health"}))
+	if text := ts.ReadFile("stderr"); text != "" {
+		ts.Fatalf("standard error is not empty: %q", text)
+	}
+	return ts.ReadFile("stdout")
+}
+
+// codeLine is where --health names a finding: after verdict, address and ratio, or on a line of its own.
+var codeLine = regexp.MustCompile(`(?m)^(?:[a-z]+ \S+ \d+/\d+| ) ([a-z0-9_]+): (.*)$`)
+
+// checkAnswer holds an answer to what --health promises: the verdict first, each code with cause and fix, in few bytes.
+func checkAnswer(out, verdict string, codes []string) error {
+	control := strings.ContainsFunc(strings.ReplaceAll(out, "\n", ""), unicode.IsControl)
+	switch {
+	case !strings.HasPrefix(out, verdict+" ") || !strings.HasSuffix(out, "\n"):
+		return fmt.Errorf("want %s first and whole lines: %q", verdict, out)
+	case len(out) >= 500 || control || !utf8.ValidString(out):
+		return fmt.Errorf("want less than 500 bytes and no control characters: %d of %q", len(out), out)
+	}
+	for line := range strings.Lines(out) {
+		if len(line) > 200 {
+			return fmt.Errorf("want lines of at most 200 bytes: %d of %q", len(line), line)
+		}
+	}
+	var got []string
+	for _, m := range codeLine.FindAllStringSubmatch(out, -1) {
+		got = append(got, m[1])
+		if !strings.Contains(m[2], "; fix: ") {
+			return fmt.Errorf("want a fix: %q", m[0])
+		}
+	}
+	if !slices.Equal(got, codes) {
+		return fmt.Errorf("want codes %q: %q", codes, out)
+	}
+	return nil
+}
+
+// checkSteady is "steady N [OPTION …]": all is well N times, to one prober after the other.
+func checkSteady(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: steady N [OPTION ...]")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	all := []string{"dgram", "raw", "nobody"}
+	for i := range n {
+		checkVerdict("healthy", 0)(ts, false, slices.Concat(all[i%len(all):i%len(all)+1], args[1:]))
+	}
+}
+
+// containerSetting is a sysctl in the words of a container runtime.
+var containerSetting = regexp.MustCompile(`(net[.\w]+)(?:=|, value: )("[^"]*"|\d+)`)
+
+// checkFix is "mend CODE [OPTION …]": the fix of this finding is done as it is written, and all is well then.
+func checkFix(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: mend CODE [OPTION ...]")
+	}
+	_ = ts.Exec("inns", slices.Concat([]string{"lping", "-j"}, args[1:])...) // its status is that of the fault
+	fix := fixOf(ts, args[0])
+	if m := containerSetting.FindStringSubmatch(fix); m != nil {
+		fix = "sysctl -qw " + m[1] + "=" + m[2] // the tests may run in a container, and this is a namespace in it
+	}
+	ts.Check(ts.Exec("inns", "sh", "-c", fix))
+	checkVerdict("healthy", 0)(ts, false, slices.Concat([]string{"all"}, args[1:]))
+}
+
+// fixOf finds the fix of a finding in the JSON that was just written.
+func fixOf(ts *testscript.TestScript, code string) string {
+	d := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout")))
+	for {
+		var e struct{ Type, Code, Fix string }
+		if err := d.Decode(&e); err != nil {
+			ts.Fatalf("finding %s: %v", code, err)
+		}
+		if e.Type == "finding" && e.Code == code {
+			return e.Fix
 		}
 	}
 }

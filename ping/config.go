@@ -70,6 +70,8 @@ type Config struct {
 	Preload int
 	// UserTime makes every RTT end with the return of the read, even where the kernel has time stamps.
 	UserTime bool
+	// NoTTL leaves Event.TTL out, which saves the kernel a control message a reply.
+	NoTTL bool
 	// TTL is the time to live or hop limit, 1 to 255; 0 means the system's default.
 	TTL int
 	// TOS is the type of service or traffic class, 0 to 255.

@@ -20,17 +20,18 @@ func TestOpenError(t *testing.T) {
 		err          OpenError
 		want         string
 		notPermitted bool
+		noAddress    bool
 	}{
 		{"both refused", OpenError{loopback4, denied, notPermitted},
-			"no ICMP socket on 127.0.0.1: datagram: " + denied.Error() + "; raw: " + notPermitted.Error(), true},
-		{"datagram alone", OpenError{v6, denied, nil}, "no ICMP socket on ::1: datagram: " + denied.Error(), true},
-		{"raw alone", OpenError{v6, nil, notPermitted}, "no ICMP socket on ::1: raw: " + notPermitted.Error(), true},
+			"no ICMP socket on 127.0.0.1: datagram: " + denied.Error() + "; raw: " + notPermitted.Error(), true, false},
+		{"datagram alone", OpenError{v6, denied, nil}, "no ICMP socket on ::1: datagram: " + denied.Error(), true, false},
+		{"raw alone", OpenError{v6, nil, notPermitted}, "no ICMP socket on ::1: raw: " + notPermitted.Error(), true, false},
 		{"no such socket here", OpenError{loopback4, unknown, notPermitted},
-			"no ICMP socket on 127.0.0.1: datagram: " + unknown.Error() + "; raw: " + notPermitted.Error(), true},
+			"no ICMP socket on 127.0.0.1: datagram: " + unknown.Error() + "; raw: " + notPermitted.Error(), true, false},
 		{"address gone", OpenError{loopback4, gone, gone},
-			"no ICMP socket on 127.0.0.1: datagram: " + gone.Error() + "; raw: " + gone.Error(), false},
+			"no ICMP socket on 127.0.0.1: datagram: " + gone.Error() + "; raw: " + gone.Error(), false, true},
 		{"refused, and address gone", OpenError{loopback4, denied, gone},
-			"no ICMP socket on 127.0.0.1: datagram: " + denied.Error() + "; raw: " + gone.Error(), false},
+			"no ICMP socket on 127.0.0.1: datagram: " + denied.Error() + "; raw: " + gone.Error(), false, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -39,6 +40,9 @@ func TestOpenError(t *testing.T) {
 			}
 			if got := tt.err.NotPermitted(); got != tt.notPermitted {
 				t.Errorf("NotPermitted is %v, want %v", got, tt.notPermitted)
+			}
+			if got := tt.err.NoAddress(); got != tt.noAddress {
+				t.Errorf("NoAddress is %v, want %v", got, tt.noAddress)
 			}
 			for _, kind := range []error{tt.err.Dgram, tt.err.Raw} {
 				if kind != nil && !errors.Is(&tt.err, kind) {

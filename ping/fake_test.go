@@ -281,6 +281,7 @@ type ledger struct {
 	inFlight                                                               int // what the latest event says
 	class                                                                  map[uint64]Kind
 	latest                                                                 time.Time
+	lasting                                                                bool
 	wrong                                                                  []string
 }
 
@@ -288,11 +289,10 @@ func newLedger() *ledger { return &ledger{class: map[uint64]Kind{}} }
 
 // take enters an event and notes what is wrong with it.
 func (l *ledger) take(e Event) {
-	if e.Kind == Lasting {
-		return
-	}
 	was := l.class[e.Seq]
 	switch {
+	case e.Kind == Lasting && e.Seq == 0 && l.sent == 1 && !l.lasting:
+		l.lasting = true
 	case e.Kind == Sent && e.Seq == uint64(l.sent)+1 && was == 0:
 		l.sent++
 		l.class[e.Seq] = Sent

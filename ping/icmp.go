@@ -114,7 +114,7 @@ func (ic *icmpConn) setUp(c Config, method string) error {
 
 func (ic *icmpConn) setV4(c Config, method string) error {
 	ic.inner = ic.v4.PacketConn
-	_ = ic.v4.SetControlMessage(ipv4.FlagTTL, true) // a run can do without the TTL of replies
+	_ = ic.v4.SetControlMessage(ipv4.FlagTTL, !c.NoTTL) // a run can do without the TTL of replies
 	return errors.Join(
 		when(c.TTL != 0, "TTL", func() error { return ic.v4.SetTTL(c.TTL) }),
 		when(c.TOS != 0, "TOS", func() error { return ic.v4.SetTOS(c.TOS) }),
@@ -124,7 +124,7 @@ func (ic *icmpConn) setV4(c Config, method string) error {
 
 func (ic *icmpConn) setV6(c Config, method string) error {
 	ic.inner = ic.v6.PacketConn
-	_ = ic.v6.SetControlMessage(ipv6.FlagHopLimit, true) // a run can do without the hop limit of replies
+	_ = ic.v6.SetControlMessage(ipv6.FlagHopLimit, !c.NoTTL) // a run can do without the hop limit of replies
 	return errors.Join(
 		when(c.TTL != 0, "hop limit", func() error { return ic.v6.SetHopLimit(c.TTL) }),
 		when(c.TOS != 0, "traffic class", func() error { return ic.v6.SetTrafficClass(c.TOS) }),

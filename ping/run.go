@@ -140,7 +140,7 @@ func (r *run) step() (bool, error) {
 	}
 	if !r.lasting && r.window.next > 1 {
 		r.lasting = true
-		r.tell(Event{Kind: Lasting, Time: r.start.Add(now)})
+		r.tell(&Event{Kind: Lasting, Time: r.start.Add(now)})
 	}
 	if r.maySend() && now >= r.pacer.due(r.unanswered()) {
 		if err := r.send(now); err != nil {
@@ -190,10 +190,10 @@ func (r *run) wakeAt() time.Duration {
 // send sends the next probe. It is told before it leaves, so that nothing stands between the send and the read.
 func (r *run) send(now time.Duration) error {
 	if last := r.window.next - 1; last > 0 && r.window.of(last) == inFlight {
-		r.tell(Event{Kind: NoAnswer, Seq: last, Time: r.start.Add(now)})
+		r.tell(&Event{Kind: NoAnswer, Seq: last, Time: r.start.Add(now)})
 	}
 	seq := r.window.add()
-	r.tell(Event{Kind: Sent, Seq: seq, Time: r.start.Add(now)})
+	r.tell(&Event{Kind: Sent, Seq: seq, Time: r.start.Add(now)})
 	err := r.transmit(seq)
 	r.pacer.left(r.window.sentAt(seq))
 	if err != nil {
@@ -301,7 +301,7 @@ func (r *run) expire(now time.Duration) error {
 
 func (r *run) lose(seq uint64, at time.Time) {
 	r.window.settle(seq, lost)
-	r.tell(Event{Kind: Timeout, Seq: seq, Time: at})
+	r.tell(&Event{Kind: Timeout, Seq: seq, Time: at})
 }
 
 // receive reads and handles one packet, waiting until the given time. It reports whether there was one.
@@ -342,12 +342,12 @@ func (r *run) handle(p packet) {
 	e := Event{Time: p.at, From: p.from, TTL: max(p.ttl, m.ttl), Bytes: headerLen + len(m.data), Ident: m.ident}
 	seq, ok := r.window.find(m.seq)
 	if !ok || m.ident != r.ident || !sameHost(p.from, r.config.Address) {
-		r.foreign(e)
+		r.foreign(&e)
 		return
 	}
 	e.Seq = seq
 	r.measure(&e, m.seq, p)
-	r.judge(e, m.data)
+	r.judge(&e, m.data)
 }
 
 // measure sets the RTT of an answer. It ends with the kernel's receive stamp where there is one and the wall clock
@@ -362,7 +362,7 @@ func (r *run) measure(e *Event, wire uint16, p packet) {
 	}
 	steady, step := r.clock.steady(p.at, time.Now)
 	if step != 0 {
-		r.tell(Event{Kind: ClockStep, Time: p.at, Step: step})
+		r.tell(&Event{Kind: ClockStep, Time: p.at, Step: step})
 	}
 	sent, read := r.window.wallOf(e.Seq), p.at.UnixNano()
 	if !steady || p.kernel < sent || p.kernel > read {
@@ -376,7 +376,7 @@ func (r *run) measure(e *Event, wire uint16, p packet) {
 }
 
 // judge gives a reply to probe e.Seq its class.
-func (r *run) judge(e Event, data []byte) {
+func (r *run) judge(e *Event, data []byte) {
 	like, was := r.probe.compare(data, e.Seq), r.window.of(e.Seq)
 	if like == same && was == inFlight && e.Stamped && e.RTT > r.config.Timeout {
 		r.lose(e.Seq, e.Time) // it came too late, but we were later still
@@ -405,7 +405,7 @@ func (r *run) judge(e Event, data []byte) {
 }
 
 // foreign tells of a reply that is no right answer to an open probe.
-func (r *run) foreign(e Event) {
+func (r *run) foreign(e *Event) {
 	e.Kind, e.Seq, e.RTT = Foreign, 0, 0
 	r.tell(e)
 }
@@ -430,11 +430,11 @@ func (r *run) handleFault(p packet) {
 // fail settles a probe that could not be delivered.
 func (r *run) fail(seq uint64, from netip.Addr, f Fault, at time.Time) {
 	r.window.settle(seq, failed)
-	r.tell(Event{Kind: SendError, Seq: seq, Time: at, From: from, Fault: f})
+	r.tell(&Event{Kind: SendError, Seq: seq, Time: at, From: from, Fault: f})
 }
 
 // tell completes an event and hands it over.
-func (r *run) tell(e Event) {
+func (r *run) tell(e *Event) {
 	if !e.From.IsValid() {
 		e.From = r.config.Address
 	}
@@ -442,7 +442,7 @@ func (r *run) tell(e Event) {
 		e.Ident = r.ident
 	}
 	e.InFlight = r.window.inFlight
-	r.emit(e)
+	r.emit(*e)
 }
 
 // sameHost compares addresses; a system may leave the zone out.

@@ -863,29 +863,39 @@ func TestFullWindow(t *testing.T) {
 	})
 }
 
-// TestLasting: a run says once that it goes on, unless it is over with its first probe.
+// TestLasting: a run says once, before it waits, that it goes on, unless it is over with its first probe.
 func TestLasting(t *testing.T) {
-	for name, want := range map[string]int{"one": 0, "two": 1, "silent": 1, "flood": 1} {
-		t.Run(name, func(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		config Config
+		script script
+		want   int
+	}{
+		{"one", Config{Count: 1}, replies(0), 0},
+		{"one, not at once", Config{Count: 1}, replies(ms), 1},
+		{"silent", Config{Count: 1}, silence, 1},
+		{"hopeless", Config{Count: 2}, refuses(syscall.ENETUNREACH), 0},
+		{"refused", Config{Count: 2}, refuses(syscall.EPERM), 1},
+		{"two", Config{Count: 2}, replies(0), 1},
+		{"flood", Config{Count: 100, Flood: true}, replies(0), 1},
+		{"preload", Config{Count: 9, Preload: 9}, silence, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, s := Config{Count: 2}, replies(0)
-				switch name {
-				case "one":
-					c.Count = 1
-				case "silent":
-					c.Count, s = 1, silence
-				case "flood":
-					c.Count, c.Flood = 100, true
-				}
-				got := 0
-				p := &Pinger{config: c.withDefaults(), conn: newFake(loopback4, s)}
+				got, start, l := 0, time.Now(), newLedger()
+				p := &Pinger{config: tt.config.withDefaults(), conn: newFake(loopback4, tt.script)}
 				err := p.Run(t.Context(), func(e Event) {
+					l.take(e)
 					if e.Kind == Lasting {
 						got++
+						if at := time.Since(start); at != 0 || l.sent != 1 {
+							t.Errorf("told after %v and %d probes", at, l.sent)
+						}
 					}
 				})
-				if err != nil || got != want {
-					t.Errorf("told %d times, want %d, %v", got, want, err)
+				l.check(t)
+				if err != nil || got != tt.want {
+					t.Errorf("told %d times, want %d, %v", got, tt.want, err)
 				}
 			})
 		})

@@ -199,11 +199,16 @@ func TestSocketCancel(t *testing.T) {
 	onEachSocket(t, func(t *testing.T, k socketKind) {
 		ignoreEcho(t)
 		p := k.open(t, Config{Size: 56, Interval: time.Hour, Timeout: time.Hour})
-		ctx, cancel := context.WithTimeout(t.Context(), 10*ms)
+		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		start, l := time.Now(), newLedger()
-		if err := p.Run(ctx, l.take); err != context.DeadlineExceeded {
-			t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
+		err := p.Run(ctx, func(e Event) {
+			if l.take(e); e.Kind == Sent {
+				time.AfterFunc(10*ms, cancel)
+			}
+		})
+		if err != context.Canceled {
+			t.Errorf("got %v, want %v", err, context.Canceled)
 		}
 		if took := time.Since(start); took > patience || l.sent != 1 || l.inFlight != 1 {
 			t.Errorf("after %v: %d sent, %d in flight", took, l.sent, l.inFlight)
@@ -333,6 +338,26 @@ func TestSocketAllocs(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestSocketDrops: what finds the queue full is counted, where the conn can tell.
+func TestSocketDrops(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		p := k.open(t, Config{Size: 56})
+		if n, ok := p.QueueDrops(); n != 0 || ok == k.portable {
+			t.Fatalf("before the first send: %d, %v", n, ok)
+		}
+		// With nobody reading, the default buffer holds a few hundred. A full raw socket counts our own requests too.
+		r := newRun(p, func(Event) {})
+		for seq := range uint64(5000) {
+			if err := p.conn.send(r.probe.request(seq + 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, ok := p.QueueDrops(); ok == k.portable || ok && (n == 0 || n > 10000) {
+			t.Errorf("after 5000 sends without a read: %d, %v", n, ok)
+		}
+	})
 }
 
 // getOption asks the socket itself.

@@ -24,6 +24,8 @@ type linuxConn struct {
 	dst    *unix.RawSockaddrAny
 	dstLen uintptr
 
+	// plain says that there is nothing to read but data: no stamps, no TTL, no sender but the target.
+	plain   bool
 	stamped bool
 	left    transmissions
 	// report is one that turned up while stamps were read; recv returns it next.
@@ -77,6 +79,7 @@ func (lc *linuxConn) setUp(c Config) error {
 		lc.stamped = unix.SetsockoptInt(lc.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags) == nil
 		lc.sock.Stamps = lc.stamped
 	}
+	lc.plain = c.NoTTL && !lc.stamped && lc.dst == nil
 	return nil
 }
 
@@ -134,7 +137,7 @@ func (lc *linuxConn) recv(b []byte, until time.Time) (packet, error) {
 			lc.report = packet{}
 			return p, nil
 		}
-		p, err := lc.read(b, 0)
+		p, err := lc.readMessage(b)
 		if err == nil {
 			return p, nil
 		}
@@ -206,6 +209,19 @@ func (lc *linuxConn) wait(until time.Time) (reported bool, err error) {
 		return false, errWoken
 	}
 	return fds[0].Revents&unix.POLLERR != 0, nil
+}
+
+// readMessage reads a message without waiting.
+func (lc *linuxConn) readMessage(b []byte) (packet, error) {
+	if !lc.plain {
+		return lc.read(b, 0)
+	}
+	n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(lc.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
+		uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+	if e != 0 {
+		return packet{}, e
+	}
+	return packet{msg: b[:n], from: lc.target}, nil
 }
 
 // read is one recvmsg that does not wait.

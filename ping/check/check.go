@@ -33,6 +33,8 @@ type Config struct {
 	Limits  stats.Limits
 	// Renderer is told of the start and of every event, not of the end; nil shows nothing.
 	Renderer report.Renderer
+	// Quiet keeps events from the renderer.
+	Quiet bool
 	// Asked says that the user wants each target to be there. Where it is not set, a family that is switched off is a
 	// fact and no fault.
 	Asked bool
@@ -90,7 +92,7 @@ func New(c Config) *Check {
 	k := &Check{config: c}
 	for _, t := range c.Targets {
 		config := c.Ping
-		config.Address = t.Address
+		config.Address, config.NoTTL = t.Address, c.Quiet
 		t.Size, t.Pattern = config.Size, config.Pattern
 		t.Source, t.Interface = config.Source, config.Interface
 		k.jobs = append(k.jobs, &job{target: t, config: config, recorder: stats.NewRecorder()})
@@ -185,7 +187,7 @@ func (k *Check) run(ctx context.Context, j *job) {
 	j.runErr = j.pinger.Run(ctx, func(e ping.Event) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.event(ctx, j, e)
+		k.event(ctx, j, &e)
 	})
 	if j.impatience != nil {
 		j.impatience.Stop()
@@ -202,7 +204,7 @@ func (k *Check) lookIfSilent(ctx context.Context, j *job) {
 }
 
 // event passes an event on to those who want it.
-func (k *Check) event(ctx context.Context, j *job, e ping.Event) {
+func (k *Check) event(ctx context.Context, j *job, e *ping.Event) {
 	record(j.recorder, e)
 	switch e.Kind {
 	case ping.SendError, ping.Timeout, ping.Corrupt:
@@ -213,10 +215,10 @@ func (k *Check) event(ctx context.Context, j *job, e ping.Event) {
 	case ping.Lasting:
 		k.last(ctx, j)
 	}
-	if k.writeErr != nil || k.config.Renderer == nil {
+	if k.writeErr != nil || k.config.Quiet || k.config.Renderer == nil {
 		return
 	}
-	if err := k.config.Renderer.Event(j.target, e); err != nil {
+	if err := k.config.Renderer.Event(j.target, *e); err != nil {
 		k.writeErr = err
 		k.stop(err)
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // record enters an event into the statistics.
-func record(r *stats.Recorder, e ping.Event) {
+func record(r *stats.Recorder, e *ping.Event) {
 	switch e.Kind {
 	case ping.Sent:
 		r.Sent(e.Time, e.InFlight)
@@ -32,7 +32,7 @@ func record(r *stats.Recorder, e ping.Event) {
 }
 
 // recordStamps enters what the kernel's stamps say of a round trip. A duplicate comes by another path than its split.
-func recordStamps(r *stats.Recorder, e ping.Event) {
+func recordStamps(r *stats.Recorder, e *ping.Event) {
 	if e.Stamped {
 		r.Stamped()
 	}

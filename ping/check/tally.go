@@ -19,7 +19,7 @@ type tally struct {
 }
 
 // event enters what evidence needs of an event.
-func (t *tally) event(e ping.Event) {
+func (t *tally) event(e *ping.Event) {
 	switch {
 	case e.Kind == ping.ClockStep:
 		t.step += float64(e.Step.Nanoseconds()) / 1e6
