@@ -47,9 +47,6 @@ type packet struct {
 	kernel int64
 	// fault is set (Errno is not 0) where this is a report about a message of ours.
 	fault Fault
-	// stamp is set where this says no more than when send stampID left.
-	stamp   bool
-	stampID uint32
 }
 
 // Socket is what Open found.

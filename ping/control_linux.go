@@ -22,9 +22,17 @@ const (
 	offenderEndOfV6 = offenderAddrV6 + 16
 )
 
+// received is what one recvmsg brought: a packet, or the news when an earlier one left.
+type received struct {
+	packet
+	// stamp is set where this says no more than when send stampID left.
+	stamp   bool
+	stampID uint32
+}
+
 // parseControl reads the control messages of one recvmsg (cmsg(3)) into p: the TTL or hop limit, the stamp, and
 // what the kernel reports about a message sent earlier. What does not fit is passed over.
-func parseControl(b []byte, p *packet) {
+func parseControl(b []byte, p *received) {
 	for len(b) >= unix.SizeofCmsghdr {
 		// cmsg_len is a size_t, the two ints after it are the level and the type.
 		length := uint64(binary.NativeEndian.Uint32(b))
@@ -42,7 +50,7 @@ func parseControl(b []byte, p *packet) {
 }
 
 // applyControl takes one control message into p.
-func applyControl(level, typ int32, data []byte, p *packet) {
+func applyControl(level, typ int32, data []byte, p *received) {
 	switch {
 	case level == unix.IPPROTO_IP && typ == unix.IP_TTL && len(data) >= 4,
 		level == unix.IPPROTO_IPV6 && typ == unix.IPV6_HOPLIMIT && len(data) >= 4:
@@ -56,7 +64,7 @@ func applyControl(level, typ int32, data []byte, p *packet) {
 }
 
 // applyReport takes a struct sock_extended_err into p.
-func applyReport(data []byte, p *packet) {
+func applyReport(data []byte, p *received) {
 	if data[4] == originStamp {
 		p.stamp, p.stampID = true, binary.NativeEndian.Uint32(data[extErrData:])
 		return

@@ -1,6 +1,7 @@
 package ping
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -427,6 +428,7 @@ func TestSocketSource(t *testing.T) {
 		if k.address.Is6() {
 			source, away = netip.MustParseAddr("fd00::2"), netip.MustParseAddr("2001:db8::1")
 			ip(t, "addr", "add", "fd00::2/128", "dev", "lo", "nodad")
+			waitForRoute(t, source)
 		}
 		p := k.open(t, Config{Source: source, Count: 3, Size: 56, Interval: ms, Timeout: patience})
 		wantAll(t, runAll(t, p), 3)
@@ -440,6 +442,17 @@ func TestSocketSource(t *testing.T) {
 			}
 		}
 	})
+}
+
+// waitForRoute waits until the kernel, which does this beside the call that adds an IPv6 address, takes it for its own.
+func waitForRoute(t testing.TB, a netip.Addr) {
+	t.Helper()
+	for start := time.Now(); time.Since(start) < patience; time.Sleep(5 * ms) {
+		if out, err := exec.Command("ip", "route", "get", a.String()).Output(); err == nil && bytes.HasPrefix(out, []byte("local ")) {
+			return
+		}
+	}
+	t.Fatalf("%v never became an address of this host", a)
 }
 
 // ip runs ip(8) in this goroutine's namespace.

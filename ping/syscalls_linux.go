@@ -172,7 +172,7 @@ func (lc *linuxConn) readReport() bool {
 	case p.stamp:
 		lc.left.stamp(p.stampID, p.kernel)
 	case p.fault.Errno != 0:
-		lc.report = p
+		lc.report = p.packet
 	}
 	return true
 }
@@ -214,7 +214,8 @@ func (lc *linuxConn) wait(until time.Time) (reported bool, err error) {
 // readMessage reads a message without waiting.
 func (lc *linuxConn) readMessage(b []byte) (packet, error) {
 	if !lc.plain {
-		return lc.read(b, 0)
+		p, err := lc.read(b, 0)
+		return p.packet, err
 	}
 	n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(lc.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
 		uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
@@ -225,7 +226,7 @@ func (lc *linuxConn) readMessage(b []byte) (packet, error) {
 }
 
 // read is one recvmsg that does not wait.
-func (lc *linuxConn) read(b []byte, flags uintptr) (packet, error) {
+func (lc *linuxConn) read(b []byte, flags uintptr) (received, error) {
 	lc.iov.Base = unsafe.SliceData(b)
 	lc.iov.SetLen(len(b))
 	lc.header = unix.Msghdr{Iov: &lc.iov, Control: &lc.control[0]}
@@ -236,9 +237,9 @@ func (lc *linuxConn) read(b []byte, flags uintptr) (packet, error) {
 	lc.header.SetControllen(len(lc.control))
 	n, _, e := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(lc.fd), uintptr(unsafe.Pointer(&lc.header)), unix.MSG_DONTWAIT|flags)
 	if e != 0 {
-		return packet{}, e
+		return received{}, e
 	}
-	p := packet{msg: b[:n], from: lc.sender()}
+	p := received{packet: packet{msg: b[:n], from: lc.sender()}}
 	if lc.stamped {
 		p.at = time.Now()
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -314,18 +315,27 @@ func excused(list []diagnose.Finding) bool {
 	return len(list) > 0
 }
 
-// diagnose says why a run was not well. A healthy one has no findings, and nobody looks unless asked to be thorough.
+// diagnose says why a run was not well. Of a healthy one nobody looks for more than what its name may hide, unless asked
+// to be thorough.
 func (j *job) diagnose(ctx context.Context, c Config, v stats.Verdict) []diagnose.Finding {
 	j.evidence = j.ownEvidence()
 	j.evidence.Asked = c.Asked
 	j.evidence.LossAllowed = v == stats.Healthy
 	if v == stats.Healthy && !j.evidence.Suspicious() && !c.Thorough {
-		return nil
+		return j.diagnoseName()
 	}
 	j.startLook(ctx)
 	found := j.look()
 	found.addTo(&j.evidence)
 	return diagnose.Diagnose(found.facts, j.evidence)
+}
+
+// diagnoseName finds out whether other programs would have come to the same address by the name that was asked for.
+func (j *job) diagnoseName() []diagnose.Finding {
+	if _, err := netip.ParseAddr(j.target.Name); err == nil {
+		return nil
+	}
+	return diagnose.Diagnose(platform.Read("/", j.config.Address), j.evidence)
 }
 
 // ownEvidence is what the run itself showed.

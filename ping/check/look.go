@@ -22,9 +22,9 @@ const patience = 25 * time.Millisecond
 // findings is what look found.
 type findings struct {
 	facts platform.Facts
-	// probe is nil where none could be sent.
+	// probe and udp are nil where none could be sent, or would have left this host.
 	probe *diagnose.Probe
-	udp   diagnose.Datagram
+	udp   *diagnose.Datagram
 	// bind is why a socket cannot have the target's address; empty where it can.
 	bind string
 }
@@ -34,15 +34,16 @@ type findings struct {
 // probe is sent as c and method say; without a method there is none.
 func look(ctx context.Context, c ping.Config, method string) findings {
 	f := findings{facts: platform.Read("/", c.Address)}
-	if method != "" {
+	leaves := diagnose.Leaves(f.facts, report.Family(c.Address))
+	if method != "" && !leaves {
 		f.probe = probe(ctx, c, method)
 	}
-	f.udp, f.bind = datagram(c.Address)
+	f.udp, f.bind = datagram(c.Address, !leaves)
 	return f
 }
 
 // addTo completes the evidence of a run.
-func (f findings) addTo(e *diagnose.Evidence) { e.Probe, e.UDP, e.Bind = f.probe, &f.udp, f.bind }
+func (f findings) addTo(e *diagnose.Evidence) { e.Probe, e.UDP, e.Bind = f.probe, f.udp, f.bind }
 
 // probe sends one echo request between two readings of the counters.
 func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
@@ -86,20 +87,23 @@ func since(before, after platform.Known[platform.Counters]) platform.Known[platf
 	return after
 }
 
-// datagram sends a UDP datagram from a socket on the address to itself. bind is why there is no such socket.
-func datagram(to netip.Addr) (d diagnose.Datagram, bind string) {
+// datagram sends a UDP datagram, if it may, from a socket on the address to itself. bind is why there is no such socket.
+func datagram(to netip.Addr, may bool) (d *diagnose.Datagram, bind string) {
 	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 0)))
 	if err != nil {
-		return diagnose.Datagram{Errno: errnoName(err)}, errnoName(err)
+		return &diagnose.Datagram{Errno: errnoName(err)}, errnoName(err)
 	}
 	defer udp.Close()
+	if !may {
+		return nil, ""
+	}
 	sent, got := []byte("lping to itself"), make([]byte, 64)
 	if _, err := udp.WriteTo(sent, udp.LocalAddr()); err != nil {
-		return diagnose.Datagram{Errno: errnoName(err)}, ""
+		return &diagnose.Datagram{Errno: errnoName(err)}, ""
 	}
 	udp.SetReadDeadline(time.Now().Add(patience))
 	n, err := udp.Read(got)
-	return diagnose.Datagram{Errno: errnoName(err), Answered: err == nil && bytes.Equal(got[:n], sent)}, ""
+	return &diagnose.Datagram{Errno: errnoName(err), Answered: err == nil && bytes.Equal(got[:n], sent)}, ""
 }
 
 // errnoName is the symbol of the error number in err, such as EPERM; empty where there is none.

@@ -38,16 +38,20 @@ func unreachableReport(family int, r Report) bool {
 	return r.Type == 3
 }
 
-// fwOutput: netfilter OUTPUT and cgroup programs on egress look the same, an EPERM from send. Datagram sockets of IPv6
-// keep it to themselves (ping_v6_sendmsg), so there the counters must tell.
+// fwOutput: netfilter and cgroup programs on egress look the same, an EPERM from send. Datagram sockets of IPv6 keep it
+// to themselves (ping_v6_sendmsg), so there the counters must tell.
 func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
+	hook := "output"
+	if len(seen(f, e, []string{hook})) == 0 && len(seen(f, e, []string{"postrouting"})) > 0 {
+		hook = "postrouting"
+	}
 	out := Finding{
 		Severity: Error,
-		Cause:    "a firewall drops the probes at OUTPUT",
-		Evidence: join(e.sends(), e.moved(), chains(f, e, "output"), e.udp()),
-		Fix:      accept(f, e, "output"),
+		Cause:    "a firewall drops the probes at " + strings.ToUpper(hook),
+		Evidence: join(e.sends(), e.moved(), chains(f, e, hook), e.udp()),
+		Fix:      accept(f, e, hook),
 	}
-	if list, ok := f.Firewall.Get(); ok && len(list) == 0 {
+	if f.Firewall.OK && len(seen(f, e, []string{hook})) == 0 {
 		out.Cause = "a cgroup program drops the probes on egress"
 		out.Fix = "detach it: bpftool cgroup tree"
 	}
@@ -101,7 +105,7 @@ func accept(f platform.Facts, e Evidence, hooks ...string) string {
 	if len(list) == 1 && list[0].Hook != "" {
 		c := list[0]
 		direction := "iifname"
-		if c.Hook == "output" {
+		if c.Hook == "output" || c.Hook == "postrouting" {
 			direction = "oifname"
 		}
 		return fmt.Sprintf("nft insert rule %s %s %s %s lo accept", c.Family, c.Table, c.Name, direction)

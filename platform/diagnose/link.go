@@ -9,8 +9,9 @@ import (
 )
 
 // qdiscDrop: a queueing discipline, a tc filter or a netdev chain drops what leaves by the interface. That is an
-// ENOBUFS of send; datagram sockets of IPv6 keep it to themselves. There a counter of the discipline tells, or a UDP
-// datagram that is lost: at OUTPUT it would have got EPERM.
+// ENOBUFS of send; datagram sockets of IPv6 keep it to themselves, and so does the kernel of its replies. There a
+// counter of the discipline tells, a UDP datagram that is lost (at OUTPUT it would have got EPERM), or that there is
+// nothing else on the way.
 func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	name := "lo"
 	if i, ok := loopback(f, e); ok {
@@ -29,8 +30,20 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	case e.stage() != atOutput && e.stage() != replyAtOutput:
 		return out, false
 	}
-	out.Cause = "a queueing discipline or egress filter of " + name + " likely drops the probes"
-	return out, c.QueueDrops > 0 || e.UDP != nil && !e.UDP.Answered && e.UDP.Errno != "EPERM"
+	out.Cause = likely(out.Cause)
+	if e.stage() == replyAtOutput {
+		out.Cause = strings.Replace(out.Cause, "the probes", "the echo reply", 1)
+	}
+	silent := e.UDP != nil && !e.UDP.Answered && e.UDP.Errno != "EPERM"
+	return out, c.QueueDrops > 0 || silent || onlyOnLink(f, e, name)
+}
+
+// onlyOnLink says that filters of the interface itself are all that a packet meets on its way out.
+func onlyOnLink(f platform.Facts, e Evidence, name string) bool {
+	_, found := linkChain(f, "egress", name)
+	list, _ := f.Queues.Get()
+	found = found || slices.ContainsFunc(list, func(q platform.Queue) bool { return q.Kind == "clsact" })
+	return found && f.Firewall.OK && len(seen(f, e, []string{"output", "postrouting"})) == 0
 }
 
 // egressFix passes by what is known to be there: a discipline beside the usual one, or a chain.

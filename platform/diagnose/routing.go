@@ -113,6 +113,12 @@ func routeRefused(f platform.Facts, e Evidence) (Finding, bool) {
 	return out, e.refused("ENETUNREACH", "EHOSTUNREACH")
 }
 
+// Leaves says that a packet to the target of a family would leave this host.
+func Leaves(f platform.Facts, family int) bool {
+	l, ok := f.Of(family).Lookup.Get()
+	return ok && l.Errno == "" && !staysHere(f, l.Route)
+}
+
 // staysHere says whether a route delivers to this host itself, or at least to the loopback interface: in IPv6 table
 // main has ::1 too.
 func staysHere(f platform.Facts, r platform.Route) bool {
