@@ -326,6 +326,7 @@ func execute(ctx context.Context, in input, stdout, stderr io.Writer) (status in
 	given := slices.Concat(in.environment, in.typed)
 	app := &cli.App{
 		Name: "lping", Flags: cliFlags(given), HideHelp: true, HideVersion: true, Writer: stdout, ErrWriter: stderr,
+		Compiled:       time.Unix(1, 0), // nobody asks, and cli would look at the file
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return err },
 		Action: func(c *cli.Context) (err error) {

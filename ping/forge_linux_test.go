@@ -276,7 +276,7 @@ func TestSocketStranger(t *testing.T) {
 		stranger := netip.MustParseAddr("127.0.0.9")
 		if k.address.Is6() {
 			stranger = netip.MustParseAddr("fd00::9")
-			ip(t, "addr", "add", "fd00::9/128", "dev", "lo", "nodad")
+			addAddress(t, "fd00::9")
 		}
 		f := startForger(t, k.address)
 		other := listenRaw(t, stranger)

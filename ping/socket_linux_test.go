@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -427,7 +428,7 @@ func TestSocketSource(t *testing.T) {
 		source, away := netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("192.0.2.1")
 		if k.address.Is6() {
 			source, away = netip.MustParseAddr("fd00::2"), netip.MustParseAddr("2001:db8::1")
-			ip(t, "addr", "add", "fd00::2/128", "dev", "lo", "nodad")
+			addAddress(t, "fd00::2")
 			waitForRoute(t, source)
 		}
 		p := k.open(t, Config{Source: source, Count: 3, Size: 56, Interval: ms, Timeout: patience})
@@ -455,15 +456,29 @@ func waitForRoute(t testing.TB, a netip.Addr) {
 	t.Fatalf("%v never became an address of this host", a)
 }
 
-// ip runs ip(8) in this goroutine's namespace.
-func ip(t testing.TB, args ...string) {
+// ip runs ip(8) in this goroutine's namespace and returns what it prints.
+func ip(t testing.TB, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skipf("no ip(8) (Debian: apt install iproute2): %v", err)
 	}
-	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+	out, err := exec.Command("ip", args...).CombinedOutput()
+	if err != nil {
 		t.Fatalf("ip %v: %v: %s", args, err, out)
 	}
+	return string(out)
+}
+
+// addAddress gives lo an IPv6 address. The kernel adds the route by which it is reached a little later.
+func addAddress(t testing.TB, address string) {
+	t.Helper()
+	ip(t, "addr", "add", address+"/128", "dev", "lo", "nodad")
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(ms) {
+		if strings.Contains(ip(t, "-6", "route", "show", "table", "local"), "local "+address+" ") {
+			return
+		}
+	}
+	t.Fatalf("no local route to %s after %v", address, patience)
 }
 
 // TestOpenRefused: a closed range and no capability are two errnos in one error, and not permitted.
