@@ -340,7 +340,7 @@ func (j *job) diagnoseName() []diagnose.Finding {
 
 // ownEvidence is what the run itself showed.
 func (j *job) ownEvidence() diagnose.Evidence {
-	e := j.tally.evidence(j.target, j.recorder.Summary())
+	e := j.tally.evidence(j.target, j.config, j.recorder.Summary())
 	var open *ping.OpenError
 	if errors.As(j.openErr, &open) {
 		e.Datagram, e.Raw = errnoName(open.Dgram), errnoName(open.Raw)

@@ -1,6 +1,9 @@
 package check
 
 import (
+	"cmp"
+	"time"
+
 	"lping/ping"
 	"lping/ping/report"
 	"lping/platform"
@@ -55,13 +58,22 @@ func (t *tally) report(f ping.Fault) {
 }
 
 // evidence is what the run itself shows, without what look adds.
-func (t *tally) evidence(target report.Target, s stats.Summary) diagnose.Evidence {
+func (t *tally) evidence(target report.Target, c ping.Config, s stats.Summary) diagnose.Evidence {
 	return diagnose.Evidence{
 		Family: report.Family(target.Address), Target: target.Address, Method: target.Method,
 		Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, Corrupted: s.Corrupted,
 		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Refused: t.refused, Reports: t.reports,
-		Kernel: latency(s.Kernel), Wakeup: latency(s.Wakeup), ClockStep: t.step,
+		Kernel: latency(s.Kernel), Wakeup: latency(s.Wakeup), ClockStep: t.step, Lag: lag(c, s),
 	}
+}
+
+// lag is by how much the last probe left too late, in ms.
+func lag(c ping.Config, s stats.Summary) float64 {
+	if c.Flood || c.Adaptive || c.Preload > 1 || c.Deadline > 0 || s.Sent == 0 {
+		return 0
+	}
+	due := time.Duration(s.Sent-1) * cmp.Or(c.Interval, ping.DefaultInterval)
+	return max(0, float64((s.SendSpan-due).Microseconds())/1000)
 }
 
 func latency(d stats.Distribution) *diagnose.Latency {

@@ -54,7 +54,7 @@ func rules() []rule {
 		{code: "clock_stepped", find: clockStepped, always: true},
 		{code: "hosts_localhost", find: hostsLocalhost, always: true},
 		{code: "packet_loss", find: packetLoss, unless: explained},
-		{code: "unknown", find: unexplained, unless: plus(explained, "packet_loss")},
+		{code: "unknown", find: unexplained, unless: plus(explained, "payload_corrupted", "packet_loss")},
 	}
 }
 

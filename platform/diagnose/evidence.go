@@ -53,6 +53,8 @@ type Evidence struct {
 	// the read; nil where there were no stamps.
 	Kernel *Latency `json:"kernel,omitempty"`
 	Wakeup *Latency `json:"wakeup,omitempty"`
+	// Lag is how much later than it was due the last probe left, in ms; 0 where the pace was not a steady one.
+	Lag float64 `json:"send_lag_ms,omitempty"`
 	// ClockStep is by how much the wall clock was moved against the monotonic one during the run, in ms.
 	ClockStep float64 `json:"clock_step_ms,omitempty"`
 }

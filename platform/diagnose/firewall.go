@@ -96,7 +96,7 @@ func fwICMPOnly(f platform.Facts, e Evidence) (Finding, bool) {
 		Cause:    "only ICMP is blocked, likely by a firewall",
 		Evidence: join(e.udp(), e.moved(), chains(f, e, "prerouting", "input", "output")),
 		Fix:      accept(f, e, "prerouting", "input", "output"),
-	}, silent && e.UDP != nil && e.UDP.Answered
+	}, silent && e.UDP != nil && e.UDP.Answered && e.stage() != damaged
 }
 
 // accept lets loopback through before any other rule. Where one chain alone can be meant it is a command.

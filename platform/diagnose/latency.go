@@ -14,6 +14,8 @@ const (
 	slowKernel = 0.1
 	// slowWakeup is the p99 in ms from which on a reader was not merely busy: cgroup periods are 100 ms.
 	slowWakeup = 5
+	// slowLag is the lag in ms from which on sends were held up: a wait is exact to a tenth of that.
+	slowLag = 20
 	// oftenThrottled is the part of the cgroup's periods, in percent, in which it ran out of time.
 	oftenThrottled = 5
 )
@@ -21,19 +23,22 @@ const (
 // cpuThrottled: answers were there and lping was not let run. The cgroup's count is as old as the cgroup.
 func cpuThrottled(f platform.Facts, e Evidence) (Finding, bool) {
 	c, ok := f.CPU.Get()
-	slow := e.Late > 0 || e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup
+	slow := e.Late > 0 || e.Lag >= slowLag || e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup
 	often := ok && c.Periods > 0 && float64(c.Throttled)*100 >= float64(c.Periods)*oftenThrottled
 	if !often || !slow {
 		return Finding{}, false
 	}
-	wakeup := ""
+	wakeup, lag := "", ""
+	if e.Lag >= slowLag {
+		lag = fmt.Sprintf("the last probe left %.0f ms late", e.Lag)
+	}
 	if e.Wakeup != nil {
 		wakeup = fmt.Sprintf("wake-up p99 %.3f ms", e.Wakeup.P99)
 	}
 	return Finding{
 		Severity: Warning,
 		Cause:    fmt.Sprintf("the CPU limit of %g likely delays lping", c.Limit),
-		Evidence: join(fmt.Sprintf("throttled in %d of %d periods, %.0f ms", c.Throttled, c.Periods, c.ThrottledTime), wakeup),
+		Evidence: join(fmt.Sprintf("throttled in %d of %d periods, %.0f ms", c.Throttled, c.Periods, c.ThrottledTime), wakeup, lag),
 		Fix:      cpuFix(f),
 	}, true
 }
@@ -74,5 +79,5 @@ func clockStepped(_ platform.Facts, e Evidence) (Finding, bool) {
 // there is no need to read facts.
 func (e Evidence) Suspicious() bool {
 	slow := e.Kernel != nil && e.Kernel.P50 >= slowKernel || e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup
-	return slow || e.Duplicates > 0 || e.Corrupted > 0 || e.ClockStep != 0
+	return slow || e.Lag >= slowLag || e.Duplicates > 0 || e.Corrupted > 0 || e.ClockStep != 0
 }

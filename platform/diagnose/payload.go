@@ -6,13 +6,21 @@ import (
 	"lping/platform"
 )
 
+// payloadCorrupted sees what raw sockets of IPv4 get as it is. For the others the kernel compares checksums, and what
+// was changed on the way is lost.
 func payloadCorrupted(_ platform.Facts, e Evidence) (Finding, bool) {
-	return Finding{
+	out := Finding{
 		Severity: Error,
 		Cause:    fmt.Sprintf("%d of %d answers carry other data than was sent", e.Corrupted, e.Corrupted+e.Received+e.Late),
 		Evidence: fmt.Sprintf("%d of %d probes came back changed", e.Corrupted, e.Sent),
 		Fix:      "remove what rewrites packets (nft list ruleset, tc filter show dev lo), then test the memory",
-	}, e.Corrupted > 0
+	}
+	if e.Corrupted > 0 {
+		return out, true
+	}
+	out.Cause = "packets are likely changed on the way, and dropped for their checksum"
+	out.Evidence = join(e.moved(), e.udp())
+	return out, e.stage() == damaged
 }
 
 // duplicateReplies are a warning: every probe was answered.

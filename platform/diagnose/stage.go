@@ -29,6 +29,8 @@ const (
 	replyAtInput
 	// atSocket: the reply reached ICMP, and the socket did not get it.
 	atSocket
+	// damaged: the request or the reply was delivered, and ICMP refused it for its checksum.
+	damaged
 )
 
 // stage finds out where the extra probe ended.
@@ -42,11 +44,11 @@ func (e Evidence) stage() stage {
 	}
 	switch {
 	case c.OutEchos > c.InEchos:
-		return pathStage(c, atOutput, onLink, atInput)
+		return echoStage(c, atOutput, onLink, atInput)
 	case c.InEchos > c.OutEchoReps:
 		return atEcho
 	case c.OutEchoReps > c.InEchoReps:
-		return pathStage(c, replyAtOutput, replyOnLink, replyAtInput)
+		return echoStage(c, replyAtOutput, replyOnLink, replyAtInput)
 	case c.InEchoReps > 0:
 		return atSocket
 	}
@@ -64,7 +66,16 @@ func pathStage(c platform.Counters, output, link, input stage) stage {
 	return link
 }
 
-// datagramStage is the same for a probe over UDP or TCP, which has no counters of its own.
+// echoStage knows what ICMP itself refused, too.
+func echoStage(c platform.Counters, output, link, input stage) stage {
+	s := pathStage(c, output, link, input)
+	if s == link && c.InMsgErrors > 0 {
+		return damaged
+	}
+	return s
+}
+
+// datagramStage is the same as pathStage for a probe over UDP or TCP, which has no counters of its own.
 func datagramStage(c platform.Counters) stage {
 	if s := pathStage(c, atOutput, onLink, atInput); s != onLink || c.OutRequests > c.InReceives {
 		return s
@@ -95,7 +106,8 @@ func (e Evidence) moved() string {
 	}{
 		{"OutEchos", c.OutEchos}, {"OutDiscards", c.OutDiscards}, {"InReceives", c.InReceives},
 		{"InDelivers", c.InDelivers}, {"InEchos", c.InEchos}, {"OutEchoReps", c.OutEchoReps},
-		{"InEchoReps", c.InEchoReps}, {"OutDestUnreachs", c.OutDestUnreachs}, {"qdisc drops", c.QueueDrops},
+		{"InEchoReps", c.InEchoReps}, {"InErrors", c.InMsgErrors}, {"OutDestUnreachs", c.OutDestUnreachs},
+		{"qdisc drops", c.QueueDrops},
 		{"XfrmOutPolBlock", c.XfrmBlocks}, {"socket drops", c.SocketDrops},
 	} {
 		if m.n > 0 {

@@ -1,0 +1,107 @@
+package check
+
+import (
+	"net/netip"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lping/ping"
+	"lping/ping/report"
+	"lping/platform/diagnose"
+	"lping/stats"
+)
+
+func TestTally(t *testing.T) {
+	var got tally
+	refused := func(e syscall.Errno) ping.Event {
+		return ping.Event{Kind: ping.SendError, Fault: ping.Fault{Errno: e}}
+	}
+	rejected := ping.Event{Kind: ping.SendError, Fault: ping.Fault{Errno: syscall.ECONNREFUSED, ICMP: true, Type: 3, Code: 3}}
+	for _, e := range []ping.Event{
+		refused(syscall.EPERM), rejected, refused(syscall.EPERM), refused(syscall.ENOBUFS), rejected,
+		{Kind: ping.ClockStep, Step: -1500 * time.Microsecond}, {Kind: ping.ClockStep, Step: 3 * time.Second},
+		{Kind: ping.Timeout}, {Kind: ping.Reply},
+	} {
+		got.event(&e)
+	}
+	e := got.evidence(report.Target{Address: netip.IPv6Loopback(), Method: "icmp-raw"}, ping.Config{}, stats.Summary{Sent: 9, Lost: 2})
+	want := diagnose.Evidence{
+		Family: 6, Target: netip.IPv6Loopback(), Method: "icmp-raw", Sent: 9, Lost: 2, ClockStep: 2998.5,
+		Refused: []diagnose.Refusal{{Errno: "EPERM", Count: 2}, {Errno: "ENOBUFS", Count: 1}},
+		Reports: []diagnose.Report{{Type: 3, Code: 3, Count: 2}},
+	}
+	if !reflect.DeepEqual(e, want) {
+		t.Errorf("got  %+v\nwant %+v", e, want)
+	}
+}
+
+// TestTallyBound: whatever comes, the memory is bounded.
+func TestTallyBound(t *testing.T) {
+	var got tally
+	for i := range 1000 {
+		got.event(&ping.Event{Kind: ping.SendError, Fault: ping.Fault{Errno: syscall.Errno(i + 1)}})
+		got.event(&ping.Event{Kind: ping.SendError, Fault: ping.Fault{Errno: 1, ICMP: true, Type: uint8(i), Code: uint8(i / 256)}})
+	}
+	if len(got.refused) != maxKinds || len(got.reports) != maxKinds {
+		t.Errorf("%d errnos and %d ICMP errors are kept apart, want %d", len(got.refused), len(got.reports), maxKinds)
+	}
+}
+
+func TestLag(t *testing.T) {
+	steady := ping.Config{Interval: 10 * time.Millisecond}
+	for _, tt := range []struct {
+		name string
+		c    ping.Config
+		s    stats.Summary
+		want float64
+	}{
+		{"nothing sent", steady, stats.Summary{}, 0},
+		{"one", steady, stats.Summary{Sent: 1}, 0},
+		{"in time", steady, stats.Summary{Sent: 11, SendSpan: 100 * time.Millisecond}, 0},
+		{"early", steady, stats.Summary{Sent: 11, SendSpan: 99 * time.Millisecond}, 0},
+		{"late", steady, stats.Summary{Sent: 11, SendSpan: 150 * time.Millisecond}, 50},
+		{"default interval", ping.Config{}, stats.Summary{Sent: 5, SendSpan: 230500 * time.Microsecond}, 30.5},
+		{"flood", ping.Config{Flood: true}, stats.Summary{Sent: 5, SendSpan: time.Hour}, 0},
+		{"adaptive", ping.Config{Adaptive: true}, stats.Summary{Sent: 5, SendSpan: time.Hour}, 0},
+		{"preload", ping.Config{Preload: 3}, stats.Summary{Sent: 5, SendSpan: time.Hour}, 0},
+		{"deadline", ping.Config{Deadline: time.Hour}, stats.Summary{Sent: 5, SendSpan: time.Hour}, 0},
+	} {
+		if got := lag(tt.c, tt.s); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestWeigh(t *testing.T) {
+	info := diagnose.Finding{Severity: diagnose.Info, Cause: "info"}
+	warning := diagnose.Finding{Severity: diagnose.Warning, Cause: "warning"}
+	failure := diagnose.Finding{Severity: diagnose.Error, Cause: "error"}
+	for _, tt := range []struct {
+		v    stats.Verdict
+		list []diagnose.Finding
+		want string
+	}{
+		{stats.Healthy, nil, "healthy was"},
+		{stats.Healthy, []diagnose.Finding{info}, "healthy was"},
+		{stats.Healthy, []diagnose.Finding{info, warning}, "degraded warning"},
+		{stats.Healthy, []diagnose.Finding{warning, failure}, "unhealthy error"},
+		{stats.Unhealthy, []diagnose.Finding{failure, warning}, "unhealthy was"},
+		{stats.Unknown, []diagnose.Finding{warning}, "unknown was"},
+		{stats.Unknown, []diagnose.Finding{failure}, "unhealthy error"},
+	} {
+		v, cause := weigh(tt.v, "was", tt.list)
+		if got := strings.Join([]string{v.String(), cause}, " "); got != tt.want {
+			t.Errorf("%v with %v: got %q, want %q", tt.v, tt.list, got, tt.want)
+		}
+	}
+}
+
+func TestExcused(t *testing.T) {
+	info, warning := diagnose.Finding{Severity: diagnose.Info}, diagnose.Finding{Severity: diagnose.Warning}
+	if excused(nil) || !excused([]diagnose.Finding{info}) || excused([]diagnose.Finding{info, warning}) {
+		t.Error("only findings, and none but info, excuse a family")
+	}
+}
