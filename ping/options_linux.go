@@ -43,13 +43,7 @@ func filterV4(p *ipv4.PacketConn, ident uint16) error {
 	if err := p.SetICMPFilter(&types); err != nil {
 		return err
 	}
-	filter, err := bpf.Assemble([]bpf.Instruction{
-		bpf.LoadMemShift{Off: 0}, // X = length of the IPv4 header
-		bpf.LoadIndirect{Off: 4, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(ident), SkipFalse: 1},
-		bpf.RetConstant{Val: 1 << 18},
-		bpf.RetConstant{Val: 0},
-	})
+	filter, err := identFilter(ident, bpf.LoadMemShift{Off: 0}, bpf.LoadIndirect{Off: 4, Size: 2}) // behind the IPv4 header
 	if err != nil {
 		return err
 	}
@@ -64,14 +58,18 @@ func filterV6(p *ipv6.PacketConn, ident uint16) error {
 	if err := p.SetICMPFilter(&types); err != nil {
 		return err
 	}
-	filter, err := bpf.Assemble([]bpf.Instruction{
-		bpf.LoadAbsolute{Off: 4, Size: 2},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(ident), SkipFalse: 1},
-		bpf.RetConstant{Val: 1 << 18},
-		bpf.RetConstant{Val: 0},
-	})
+	filter, err := identFilter(ident, bpf.LoadAbsolute{Off: 4, Size: 2})
 	if err != nil {
 		return err
 	}
 	return p.SetBPF(filter)
+}
+
+// identFilter accepts a message whose identifier, as load finds it, is ours.
+func identFilter(ident uint16, load ...bpf.Instruction) ([]bpf.RawInstruction, error) {
+	return bpf.Assemble(append(load,
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(ident), SkipFalse: 1},
+		bpf.RetConstant{Val: 1 << 18},
+		bpf.RetConstant{Val: 0},
+	))
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"lping/ping"
+	"lping/platform"
 	"lping/platform/diagnose"
 	"lping/stats"
 )
@@ -157,7 +158,7 @@ func appendMismatch(b []byte, m ping.Mismatch) []byte {
 // appendFault appends the error number, where there is one, and for an ICMP error its type and code.
 func appendFault(b []byte, t Target, f ping.Fault) []byte {
 	if f.Errno != 0 {
-		b = appendQuoted(append(b, `,"errno":`...), errnoName(f.Errno))
+		b = appendQuoted(append(b, `,"errno":`...), platform.ErrnoName(f.Errno))
 		b = appendQuoted(append(b, `,"message":`...), f.Errno.Error())
 	} else if f.ICMP {
 		b = append(icmpWords(append(b, `,"message":"`...), t.Address, f.Type, f.Code), '"')

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lping/ping"
+	"lping/platform"
 	"lping/platform/diagnose"
 	"lping/stats"
 )
@@ -201,7 +202,7 @@ func (t *text) sendError(target Target, e ping.Event) error {
 	}
 	b = append(appendSeq(b, e.Seq), " send: "...)
 	b = append(append(b, f.Errno.Error()...), " ("...)
-	return t.put(append(append(b, errnoName(f.Errno)...), ')'))
+	return t.put(append(append(b, platform.ErrnoName(f.Errno)...), ')'))
 }
 
 func (t *text) noAnswer(e ping.Event) error {
