@@ -171,9 +171,10 @@ printf '%s\n' "$out"
 printf '%s\n' "$out" | jq -es --argjson status $status '. as $all |
 	def told($a; $t): [$all[] | select(.address == $a and .type == $t)] | length;
 	def near($a; $b): ($a - $b) * ($a - $b) < 1e-6;
+	def decided: .sent - .in_flight;
 	def whole: .sent == .received + .late + .lost + .corrupted + .send_errors + .in_flight
-		and (.sent - .in_flight) as $decided | if $decided == 0 then .loss_percent == null else
-			near(.loss_percent; 100 * (.late + .lost + .corrupted + .send_errors) / $decided) end
+		and (if decided == 0 then .loss_percent == null else
+			near(.loss_percent; 100 * (.late + .lost + .corrupted + .send_errors) / decided) end)
 		and (.rtt.p50_ms == null) == (.received + .duplicates == 0)
 		and .received == told(.address; "reply") and .late == told(.address; "late")
 		and .lost + .late == told(.address; "timeout") and .duplicates == told(.address; "duplicate")
@@ -181,7 +182,7 @@ printf '%s\n' "$out" | jq -es --argjson status $status '. as $all |
 		and (.findings | length) <= told(null; "finding");
 	[.[] | select(.type == "summary")] as $s | ($s | length) > 0 and ($s | all(whole)) and ($s | all('"$condition"'))
 	and .[0].schema == 1 and ([.[] | select(.schema)] | length) == 1 and $status == ([.[] | .exit_code // 0] | max)
-	and .[-1].type == if ($s | length) > 1 then "overall" else "summary" end' >/dev/null || {
+	and .[-1].type == (if ($s | length) > 1 then "overall" else "summary" end)' >/dev/null || {
 	echo "counts: not so: $condition" >&2
 	exit 99
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -327,12 +328,22 @@ func (j *job) diagnose(ctx context.Context, c Config, v stats.Verdict) []diagnos
 	j.startLook(ctx)
 	found := j.look()
 	found.addTo(&j.evidence)
-	return diagnose.Diagnose(found.facts, j.evidence)
+	list := diagnose.Diagnose(found.facts, j.evidence)
+	if v == stats.Healthy && !c.Thorough && j.literal() {
+		list = slices.DeleteFunc(list, func(f diagnose.Finding) bool { return f.Code == "hosts_localhost" })
+	}
+	return list
+}
+
+// literal says that the target was asked for by its address, so that no name is to blame.
+func (j *job) literal() bool {
+	_, err := netip.ParseAddr(j.target.Name)
+	return err == nil
 }
 
 // diagnoseName finds out whether other programs would have come to the same address by the name that was asked for.
 func (j *job) diagnoseName() []diagnose.Finding {
-	if _, err := netip.ParseAddr(j.target.Name); err == nil {
+	if j.literal() {
 		return nil
 	}
 	return diagnose.Diagnose(platform.Read("/", j.config.Address), j.evidence)
