@@ -579,9 +579,7 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	if f, ok := stdout.(*os.File); ok && s.output.Flood {
-		s.output.Terminal = term.IsTerminal(int(f.Fd()))
-	}
+	s.output.Terminal = s.output.Flood && terminal(stdout)
 	renderer := newRenderer(in.format, stdout, s.output)
 	ctx, stop := context.WithCancelCause(c.Context)
 	defer stop(nil)
@@ -598,10 +596,18 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 	case err != nil && unchecked == nil:
 		return 0, writeError(err)
 	}
+	if errors.Is(context.Cause(ctx), check.ErrInterrupted) && in.format == "text" && terminal(stdout) {
+		fmt.Fprintln(stdout) // the terminal echoed ^C
+	}
 	if err := renderer.Finish(r); err != nil {
 		return 0, writeError(err)
 	}
 	return r.ExitCode, nil
+}
+
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // doctorOptions are the options that doctor takes; the environment may set others.
@@ -651,8 +657,7 @@ func doctor(c *cli.Context, in input, stdout io.Writer) (int, error) {
 
 // colorful says whether colour is wanted: on a terminal that has some, unless NO_COLOR is set (no-color.org).
 func colorful(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && terminal(w)
 }
 
 func newRenderer(format string, w io.Writer, o report.Options) report.Renderer {
