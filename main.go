@@ -197,6 +197,8 @@ type input struct {
 	// environment and typed are canonical options (--count=5); the latter win.
 	environment, typed []string
 	operands           []string
+	// doctor says that the first operand is the command of that name.
+	doctor bool
 	// err is the first thing that is wrong.
 	err    error
 	format string
@@ -214,10 +216,13 @@ func readInput(args []string, lookup func(string) (string, bool)) input {
 	// What images call LPING_VERSION is the version of their lping.
 	unset := map[string]string{"version": "", "help": ""}
 	in.typed, in.operands, in.err = cmdline.Normalize(table, args)
+	if len(in.operands) > 0 && in.operands[0] == "doctor" {
+		in.doctor, in.operands = true, in.operands[1:]
+	}
 	table = slices.DeleteFunc(table, func(f cmdline.Flag) bool { return in.decided(f.Long) })
 	var envErr error
 	in.environment, envErr = cmdline.Environ(table, "LPING", unset, lookup)
-	if address, ok := lookup("LPING_ADDRESS"); ok && address != "" && len(in.operands) == 0 {
+	if address, ok := lookup("LPING_ADDRESS"); ok && address != "" && len(in.operands) == 0 && !in.doctor {
 		in.operands = []string{address}
 	}
 	formatErr := in.findFormat()
@@ -317,11 +322,9 @@ func execute(ctx context.Context, in input, stdout, stderr io.Writer) (status in
 	case in.err != nil:
 		return 0, in.err
 	case slices.Contains(in.typed, "--help=true"):
-		_, err := io.WriteString(stdout, help())
-		return 0, err
+		return 0, show(stdout, help())
 	case slices.Contains(in.typed, "--version=true"):
-		_, err := io.WriteString(stdout, version())
-		return 0, err
+		return 0, show(stdout, version())
 	}
 	given := slices.Concat(in.environment, in.typed)
 	app := &cli.App{
@@ -330,7 +333,7 @@ func execute(ctx context.Context, in input, stdout, stderr io.Writer) (status in
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return err },
 		Action: func(c *cli.Context) (err error) {
-			if slices.Equal(in.operands, []string{"doctor"}) {
+			if in.doctor {
 				status, err = doctor(c, in, stdout)
 			} else {
 				status, err = checkAsAsked(c, in, stdout, stderr)
@@ -394,7 +397,7 @@ func readSettings(c *cli.Context, in *input) (settings, error) {
 	s := settings{output: report.Options{
 		Quiet: c.Bool("quiet"), Verbose: c.Bool("verbose"), Timestamp: c.Bool("timestamp"),
 		Outstanding: c.Bool("outstanding"), Audible: c.Bool("audible"), Precise: c.Bool("precision"),
-		Flood: c.Bool("flood"), PingOnly: strings.HasPrefix(in.program, "ping"),
+		Flood: c.Bool("flood"), PingOnly: slices.Contains([]string{"ping", "ping4", "ping6"}, in.program),
 	}}
 	s.readPace(r)
 	s.readPacket(r)
@@ -415,10 +418,10 @@ func (s *settings) readPace(r *reader) {
 	}
 	read(r, "count", &c.Count, integer[uint64](0, 1<<63-1))
 	read(r, "interval", &c.Interval, cmdline.Seconds)
-	if r.cli.IsSet("interval") && c.Interval == 0 {
-		c.Flood = true // with lines for each probe
+	s.output.PacingShown = c.Flood || c.Adaptive || c.Interval == 0 && r.cli.IsSet("interval")
+	if r.cli.IsSet("interval") {
+		c.Flood = c.Interval == 0 // -f with an interval keeps to it, and -i 0 prints a line for each probe
 	}
-	s.output.PacingShown = c.Flood || c.Adaptive
 	read(r, "timeout", &c.Timeout, cmdline.Seconds)
 	if r.cli.IsSet("timeout") && c.Timeout == 0 || c.Timeout > forever {
 		c.Timeout = forever
@@ -458,6 +461,10 @@ func (s *settings) readTargets(r *reader) {
 			Message: "more than one address: " + cmdline.Quote(strings.Join(r.in.operands, " ")),
 			Hint:    "one address a run; -4 -6 checks 127.0.0.1 and ::1",
 		}
+		return
+	}
+	if slices.Equal(r.in.operands, []string{""}) {
+		r.err = notAnAddress("")
 		return
 	}
 	if s.targets, r.err = targets(strings.Join(r.in.operands, ""), v4, v6); r.err != nil {
@@ -518,10 +525,7 @@ func targets(name string, v4, v6 bool) ([]report.Target, error) {
 	}
 	address, err := netip.ParseAddr(name)
 	if err != nil {
-		return nil, &cmdline.Error{
-			Message: cmdline.Quote(name) + " is no address of loopback",
-			Hint:    "127.0.0.1, ::1 or localhost; lping looks up no names",
-		}
+		return nil, notAnAddress(name)
 	}
 	address = address.Unmap()
 	switch {
@@ -538,9 +542,26 @@ func targets(name string, v4, v6 bool) ([]report.Target, error) {
 	return []report.Target{{Name: name, Address: address}}, permit(address)
 }
 
+// notAnAddress is the error of what is no address, with what may have been meant.
+func notAnAddress(name string) error {
+	hint := "127.0.0.1, ::1 or localhost; lping looks up no names"
+	bare := strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
+	if a, err := netip.ParseAddr(bare); err == nil && a.IsLoopback() {
+		hint = "write " + a.String()
+	} else if name == "0" || strings.HasPrefix(name, "127.") && strings.Trim(name, "0123456789.") == "" {
+		hint = "write 127.0.0.1"
+	}
+	return &cmdline.Error{Message: cmdline.Quote(name) + " is no address of loopback", Hint: hint}
+}
+
 // permit refuses every address that is not this host's loopback, so that lping cannot be used to reach out. Only an
 // address that is not loopback by its number makes it look at the interfaces.
 func permit(a netip.Addr) error {
+	if a == netip.AddrFrom4([4]byte{127, 255, 255, 255}) || a == netip.AddrFrom4([4]byte{127, 0, 0, 0}) {
+		return &cmdline.Error{
+			Message: fmt.Sprintf("%v is for broadcasts, which nobody answers", a), Hint: "127.0.0.1, or another address of 127.0.0.0/8",
+		}
+	}
 	if a.IsLoopback() && a.Zone() == "" {
 		return nil
 	}
@@ -596,7 +617,7 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 	case err != nil && unchecked == nil:
 		return 0, writeError(err)
 	}
-	if errors.Is(context.Cause(ctx), check.ErrInterrupted) && in.format == "text" && terminal(stdout) {
+	if errors.Is(context.Cause(ctx), errFromTerminal) && in.format == "text" && !s.output.PingOnly && terminal(stdout) {
 		fmt.Fprintln(stdout) // the terminal echoed ^C
 	}
 	if err := renderer.Finish(r); err != nil {
@@ -622,6 +643,14 @@ func doctor(c *cli.Context, in input, stdout io.Writer) (int, error) {
 				Message: "doctor takes no --" + name, Hint: "lping doctor [-4] [-6] [-j] [--exit SCHEME]",
 			}
 		}
+	}
+	if len(in.operands) > 0 {
+		return 0, &cmdline.Error{
+			Message: "doctor takes no address: it looks at 127.0.0.1 and ::1", Hint: "lping doctor [-4] [-6] [-j] [--exit SCHEME]",
+		}
+	}
+	if status := platform.StatusSignals(); len(status) > 0 {
+		signal.Ignore(status...) // it is over at once
 	}
 	asked := c.Bool("ipv4") || c.Bool("ipv6")
 	list, err := targets("", c.Bool("ipv4") || !asked, c.Bool("ipv6") || !asked)
@@ -670,6 +699,8 @@ func newRenderer(format string, w io.Writer, o report.Options) report.Renderer {
 	return report.NewText(w, o)
 }
 
+var errFromTerminal = fmt.Errorf("%w by the terminal", check.ErrInterrupted)
+
 // handleSignals ends the run on an interrupt and prints its state where that is asked for. The result undoes it.
 func handleSignals(k *check.Check, stop context.CancelCauseFunc, stderr io.Writer) func() {
 	signals := make(chan os.Signal, 1)
@@ -678,11 +709,14 @@ func handleSignals(k *check.Check, stop context.CancelCauseFunc, stderr io.Write
 	go func() {
 		defer close(done)
 		for s := range signals {
-			if s == os.Interrupt || s == syscall.SIGTERM {
+			switch s {
+			case os.Interrupt:
+				stop(errFromTerminal)
+			case syscall.SIGTERM:
 				stop(check.ErrInterrupted)
-				continue
+			default:
+				k.Status(stderr)
 			}
-			k.Status(stderr)
 		}
 	}()
 	return func() {
@@ -690,6 +724,13 @@ func handleSignals(k *check.Check, stop context.CancelCauseFunc, stderr io.Write
 		close(signals)
 		<-done
 	}
+}
+
+func show(w io.Writer, text string) error {
+	if _, err := io.WriteString(w, text); err != nil {
+		return writeError(err)
+	}
+	return nil
 }
 
 func writeError(err error) error {

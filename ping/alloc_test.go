@@ -10,6 +10,7 @@ type echoConn struct {
 	sock    Socket
 	msg     [headerLen + 1500]byte
 	n       int // length of the answer that waits; 0: none
+	reads   int
 	stamped bool
 	left    int64
 }
@@ -23,6 +24,7 @@ func (c *echoConn) send(msg []byte) error {
 
 // recv never waits: it lets the engine ask again.
 func (c *echoConn) recv(b []byte, _ time.Time) (packet, error) {
+	c.reads++
 	if c.n == 0 {
 		return packet{}, errTimeout
 	}
@@ -60,6 +62,16 @@ func TestAllocs(t *testing.T) {
 			conn := &echoConn{sock: Socket{Local: loopback4, Ident: fakeIdent, Sum: true, Stamps: tt.stamped}, stamped: tt.stamped}
 			checkAllocs(t, &Pinger{config: tt.config.withDefaults(), conn: conn})
 		})
+	}
+}
+
+// TestReads: where the answer is there when the send returns, a flood reads once a probe.
+func TestReads(t *testing.T) {
+	conn := &echoConn{sock: Socket{Local: loopback4, Ident: fakeIdent}}
+	l := newLedger()
+	pinger := &Pinger{config: Config{Count: 1000, Size: 56, Flood: true}.withDefaults(), conn: conn}
+	if err := pinger.Run(t.Context(), l.take); err != nil || l.received != 1000 || conn.reads > 1001 {
+		t.Errorf("%v: %d received with %d reads, want 1000 with one more at the end", err, l.received, conn.reads)
 	}
 }
 

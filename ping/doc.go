@@ -16,8 +16,9 @@
 //
 // # Time
 //
-// Sequence numbers have 64 bits here and 16 on the wire. An RTT runs from just before the send to the return of the
-// read, on the monotonic clock.
+// Sequence numbers have 64 bits here and 16 on the wire. Elapsed time is monotonic. An RTT runs from just before the
+// send to the return of the read or, where the Linux kernel gives time stamps (Documentation/networking/timestamping.rst)
+// and the wall clock was not set meanwhile, to its receive stamp; a transmit stamp divides it.
 //
 // Who wants to reach another host, or needs a pinger for networks, should not use this package: it keeps no pace
 // for routers, judges nothing about distance and has no place for names.

@@ -21,10 +21,13 @@ func newPacer(c Config) pacer {
 	return pacer{interval: c.Interval, flood: c.Flood, adaptive: c.Adaptive, preload: uint64(c.Preload)}
 }
 
+// preloading says that probes of the preload are still to leave.
+func (p *pacer) preloading() bool { return p.sent < p.preload }
+
 // due is when the next probe may leave, with so many unanswered.
 func (p *pacer) due(unanswered uint64) time.Duration {
 	switch {
-	case p.sent < p.preload:
+	case p.preloading():
 		return 0
 	case p.flood && unanswered < p.preload:
 		return 0

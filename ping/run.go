@@ -23,6 +23,7 @@ const (
 type Pinger struct {
 	config Config
 	conn   conn
+	last   *run
 }
 
 // Open validates c and opens its socket: datagram, then raw, as c.Socket allows. The error of a socket that could
@@ -42,6 +43,21 @@ func Open(c Config) (*Pinger, error) {
 // Socket is what Open found.
 func (p *Pinger) Socket() Socket { return p.conn.socket() }
 
+// Waiting is how many probes of the last run had no outcome when it ended, and had left at least so long before.
+func (p *Pinger) Waiting(age time.Duration) uint64 {
+	r := p.last
+	if r == nil || r.window.inFlight == 0 {
+		return 0
+	}
+	n := uint64(0)
+	for seq := r.window.oldest; seq < r.window.next; seq++ {
+		if r.window.of(seq) == inFlight && r.ended-r.window.sentAt(seq) >= age {
+			n++
+		}
+	}
+	return n
+}
+
 // QueueDrops is how many messages found the queue of the socket full since Open; ok is false where the system does
 // not tell.
 func (p *Pinger) QueueDrops() (n uint64, ok bool) {
@@ -59,6 +75,8 @@ func (p *Pinger) Close() error { return p.conn.close() }
 // it returns the context's cause at once, and what is in flight stays undecided.
 func (p *Pinger) Run(ctx context.Context, emit func(Event)) error {
 	r := newRun(p, emit)
+	p.last = r
+	defer func() { r.ended = time.Since(r.start) }()
 	woken := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(woken)
@@ -90,6 +108,7 @@ type run struct {
 	v6     bool
 	buf    []byte
 	start  time.Time
+	ended  time.Duration
 	// stamps and clock are set where the kernel gives time stamps.
 	stamps stamper
 	clock  *stampClock
@@ -136,20 +155,38 @@ func (r *run) step() (bool, error) {
 		return true, r.expire(now)
 	}
 	if r.over(now) {
-		return false, r.drain() // a duplicate of the last reply may be waiting
+		return false, r.finish()
 	}
 	if !r.lasting && r.window.next > 1 {
 		r.lasting = true
 		r.tell(&Event{Kind: Lasting, Time: r.start.Add(now)})
 	}
 	if r.maySend() && now >= r.pacer.due(r.unanswered()) {
-		if err := r.send(now); err != nil {
-			return false, err
+		if err := r.send(now); err != nil || r.preloading() {
+			return true, err
 		}
 		return true, r.drainInFlight()
 	}
 	_, err := r.receive(r.start.Add(r.wakeAt()))
 	return true, err
+}
+
+// finish ends a run: a duplicate of the last reply may be waiting, and what a deadline leaves open is lost.
+func (r *run) finish() error {
+	if err := r.drain(); err != nil {
+		return err
+	}
+	for seq, ok := r.window.first(); ok; seq, ok = r.window.first() {
+		r.lose(seq, time.Now())
+	}
+	return nil
+}
+
+// preloading says that the next probe leaves before anything is read, as in ping, and as long as the socket's queue
+// is sure to hold the answers.
+func (r *run) preloading() bool {
+	const room = 128 << 10 // of the 208 KiB that a socket has; a small reply takes 768 bytes of it
+	return r.pacer.preloading() && r.maySend() && (r.window.inFlight+1)*(r.config.Size+1024) <= room
 }
 
 // over says that nothing is left to do, or no time to do it.

@@ -262,11 +262,12 @@ func TestDeadline(t *testing.T) {
 			20ms sent 2
 			30ms timeout 2
 			35ms end`},
-		{"what is younger than the timeout stays open", Config{Size: 56, Interval: 20 * ms, Timeout: 30 * ms, Deadline: 35 * ms}, silence, `
+		{"what is younger than the timeout is lost", Config{Size: 56, Interval: 20 * ms, Timeout: 30 * ms, Deadline: 35 * ms}, silence, `
 			0s sent 1
 			20ms no-answer 1
 			20ms sent 2
 			30ms timeout 1
+			35ms timeout 2
 			35ms end`},
 		{"at the timeout", Config{Size: 56, Timeout: 30 * ms, Deadline: 30 * ms}, silence, `
 			0s sent 1
@@ -416,8 +417,9 @@ func TestPace(t *testing.T) {
 			41ms end`},
 		{"preload beyond the count", Config{Count: 2, Size: 56, Preload: 9}, replies(0), `
 			0s sent 1
-			0s reply 1 rtt=0s
+			0s no-answer 1
 			0s sent 2
+			0s reply 1 rtt=0s
 			0s reply 2 rtt=0s
 			0s end`},
 	})

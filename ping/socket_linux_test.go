@@ -24,6 +24,7 @@ const patience = 30 * time.Second
 type socketKind struct {
 	address  netip.Addr
 	mode     SocketMode
+	quick    bool // without stamps and TTLs
 	portable bool // the conn of other systems, on this one
 }
 
@@ -31,7 +32,8 @@ func socketKinds() []socketKind {
 	var kinds []socketKind
 	for _, address := range []netip.Addr{loopback4, loopback6} {
 		for _, mode := range []SocketMode{SocketDgram, SocketRaw} {
-			kinds = append(kinds, socketKind{address, mode, false}, socketKind{address, mode, true})
+			kinds = append(kinds, socketKind{address, mode, false, false}, socketKind{address, mode, true, false},
+				socketKind{address, mode, false, true})
 		}
 	}
 	return kinds
@@ -46,7 +48,10 @@ func (k socketKind) method() string {
 
 func (k socketKind) String() string {
 	s := fmt.Sprintf("%v/%s", k.address, k.method())
-	if k.portable {
+	switch {
+	case k.quick:
+		s += "/quick"
+	case k.portable:
 		s += "/portable"
 	}
 	return s
@@ -55,7 +60,7 @@ func (k socketKind) String() string {
 // open is Open for this kind of socket.
 func (k socketKind) open(t testing.TB, c Config) *Pinger {
 	t.Helper()
-	c.Address, c.Socket = k.address, k.mode
+	c.Address, c.Socket, c.UserTime, c.NoTTL = k.address, k.mode, k.quick, k.quick
 	p, err := k.tryOpen(c)
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +130,7 @@ func TestSocketEcho(t *testing.T) {
 			t.Errorf("socket: %+v", s)
 		}
 		for _, e := range events {
-			answer := e.Kind == Reply && e.TTL == 64 && e.Bytes == 64 && e.RTT > 0
+			answer := e.Kind == Reply && (e.TTL == 64 || k.quick && e.TTL == 0) && e.Bytes == 64 && e.RTT > 0
 			if e.Kind != Sent && !answer || e.From != k.address || e.Ident != s.Ident {
 				t.Errorf("%+v", e)
 			}
@@ -144,7 +149,7 @@ func TestSocketFlood(t *testing.T) {
 func TestSocketOnHost(t *testing.T) {
 	for _, address := range []netip.Addr{loopback4, loopback6} {
 		for _, portable := range []bool{false, true} {
-			k := socketKind{address, SocketRaw, portable}
+			k := socketKind{address: address, mode: SocketRaw, portable: portable}
 			t.Run(k.String(), func(t *testing.T) {
 				p, err := k.tryOpen(Config{Address: address, Socket: SocketRaw, Count: 20, Size: 56, Interval: ms, Timeout: patience})
 				switch {
@@ -299,47 +304,40 @@ func TestSocketsAtOnce(t *testing.T) {
 	}
 }
 
-// TestSocketStamps: where the kernel stamps, replies carry its time, and its parts add up; UserTime does without.
+// TestSocketStamps: where the kernel stamps, replies carry its time, and its parts add up; who asks for none gets none.
 func TestSocketStamps(t *testing.T) {
 	onEachSocket(t, func(t *testing.T, k socketKind) {
-		for _, userTime := range []bool{false, true} {
-			p := k.open(t, Config{Count: 50, Size: 56, Interval: ms, Timeout: patience, UserTime: userTime})
-			events := runAll(t, p)
-			wantAll(t, events, 50)
-			stamps := p.Socket().Stamps
-			if stamps && (userTime || k.portable) {
-				t.Errorf("user time %v: %+v", userTime, p.Socket())
+		p := k.open(t, Config{Count: 50, Size: 56, Interval: ms, Timeout: patience})
+		events := runAll(t, p)
+		wantAll(t, events, 50)
+		stamps := p.Socket().Stamps
+		if stamps && (k.quick || k.portable) {
+			t.Errorf("%+v", p.Socket())
+		}
+		stamped := 0
+		for _, e := range events {
+			if e.Stamped {
+				stamped++
 			}
-			stamped := 0
-			for _, e := range events {
-				if e.Stamped {
-					stamped++
-				}
-				if e.Divided && (e.Split.Send+e.Split.Kernel != e.RTT || min(e.Split.Send, e.Split.Kernel, e.Split.Wakeup) < 0) {
-					t.Errorf("%v is not the sum of %+v", e.RTT, e.Split)
-				}
+			if e.Divided && (e.Split.Send+e.Split.Kernel != e.RTT || min(e.Split.Send, e.Split.Kernel, e.Split.Wakeup) < 0) {
+				t.Errorf("%v is not the sum of %+v", e.RTT, e.Split)
 			}
-			if stamps != (stamped > 0) {
-				t.Errorf("user time %v: %d replies are stamped, the socket says %v", userTime, stamped, stamps)
-			}
+		}
+		if stamps != (stamped > 0) {
+			t.Errorf("%d replies are stamped, the socket says %v", stamped, stamps)
 		}
 	})
 }
 
 // TestSocketAllocs: no probe costs an allocation on the sockets of this system.
 func TestSocketAllocs(t *testing.T) {
-	for _, k := range socketKinds() {
-		for _, c := range []Config{{Flood: true}, {Flood: true, UserTime: true}, {Interval: 10 * time.Microsecond}} {
-			if k.portable {
-				continue
-			}
-			t.Run(fmt.Sprintf("%v/flood=%v/user=%v", k, c.Flood, c.UserTime), func(t *testing.T) {
-				inNamespace(t)
-				c.Size, c.Timeout = 56, patience
-				checkAllocs(t, k.open(t, c))
-			})
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		if k.portable {
+			return // the netpoller's addresses are allocated
 		}
-	}
+		checkAllocs(t, k.open(t, Config{Size: 56, Timeout: patience, Flood: true}))
+		checkAllocs(t, k.open(t, Config{Size: 56, Timeout: patience, Interval: 10 * time.Microsecond}))
+	})
 }
 
 // TestSocketDrops: what finds the queue full is counted, where the conn can tell.
@@ -454,6 +452,24 @@ func waitForRoute(t testing.TB, a netip.Addr) {
 		}
 	}
 	t.Fatalf("%v never became an address of this host", a)
+}
+
+// TestSocketZone: a link-local address of lo needs its zone to be found, and replies come without one or with it.
+func TestSocketZone(t *testing.T) {
+	for _, k := range socketKinds() {
+		if k.address.Is4() {
+			continue
+		}
+		k.address = netip.MustParseAddr("fe80::1%lo")
+		t.Run(k.String(), func(t *testing.T) {
+			inNamespace(t)
+			addAddress(t, "fe80::1")
+			wantAll(t, runAll(t, k.open(t, Config{Count: 3, Size: 56, Interval: ms, Timeout: patience})), 3)
+			if p, err := k.tryOpen(Config{Address: k.address.WithZone("none"), Socket: k.mode}); err == nil {
+				t.Errorf("a zone that is not there: %+v", p.Socket())
+			}
+		})
+	}
 }
 
 // ip runs ip(8) in this goroutine's namespace and returns what it prints.

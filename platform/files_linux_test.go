@@ -2,6 +2,7 @@ package platform
 
 import (
 	"errors"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -127,9 +128,12 @@ func TestIPv6Absent(t *testing.T) {
 }
 
 func TestConntrackAbsent(t *testing.T) {
-	_, err := tree(t, nil).readConntrack()
+	_, err := tree(t, map[string]string{"proc/net/snmp": "Ip: x"}).readConntrack()
 	if err == nil || err.Error() != "connections are not tracked" {
 		t.Errorf("got %v", err)
+	}
+	if _, err := tree(t, nil).readConntrack(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no /proc: got %v, want %v", err, fs.ErrNotExist)
 	}
 }
 

@@ -28,6 +28,19 @@ func Read(root string, target netip.Addr) Facts {
 	return f
 }
 
+// ReadNames reads only what it takes to judge the name localhost: the hosts file and the addresses of loopback.
+func ReadNames(root string) Facts {
+	f := Facts{System: runtime.GOOS, Localhost: known(host{root}.readLocalhost())}
+	n, err := openNetlink(unix.NETLINK_ROUTE)
+	if err != nil {
+		f.Loopback = known([]Interface(nil), err)
+		return f
+	}
+	defer n.close()
+	f.Loopback = known(readLoopback(n))
+	return f
+}
+
 // readNetlink reads what only netlink tells. Each fact has its own answer.
 func readNetlink(f *Facts) {
 	n, err := openNetlink(unix.NETLINK_ROUTE)
@@ -114,7 +127,7 @@ func (h host) readIPv6Off(loopback Known[[]Interface]) (off IPv6Off, err error) 
 func (h host) readConntrack() (Conntrack, error) {
 	const directory = "/proc/sys/net/netfilter/nf_conntrack_"
 	count, err := h.number(directory + "count")
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && h.exists("/proc/net/snmp") {
 		return Conntrack{}, errors.New("connections are not tracked")
 	}
 	if err != nil {

@@ -22,20 +22,20 @@ type Recorder struct {
 // NewRecorder is a recorder without a probe.
 func NewRecorder() *Recorder { return &Recorder{streak: newStreak()} }
 
-// Sent enters the next probe. inFlight is how many are undecided after it.
-func (r *Recorder) Sent(at time.Time, inFlight int) {
+// Sent enters the next probe.
+func (r *Recorder) Sent(at time.Time) {
 	if r.counts.Sent == 0 {
 		r.first = at
 	}
 	r.last = at
 	r.counts.Sent++
-	r.counts.Pipe = max(r.counts.Pipe, inFlight)
 	r.streak.add()
 }
 
 // Reply decides a probe: the right answer came in time.
 func (r *Recorder) Reply(seq uint64, rtt time.Duration, at time.Time) {
 	if r.decide(seq, answered, at) {
+		r.acknowledge(seq)
 		r.counts.Received++
 		r.measure(rtt)
 	}
@@ -59,8 +59,10 @@ func (r *Recorder) Lost(seq uint64, at time.Time) {
 func (r *Recorder) Late(seq uint64, at time.Time) {
 	switch {
 	case r.decide(seq, missed, at):
+		r.acknowledge(seq)
 		r.counts.Late++
 	case r.counts.Lost > 0 && seq-1 < r.counts.Sent:
+		r.acknowledge(seq)
 		r.counts.Lost--
 		r.counts.Late++
 		r.decidedAt(at)
@@ -70,6 +72,7 @@ func (r *Recorder) Late(seq uint64, at time.Time) {
 // Corrupt decides a probe: an answer came with other data than was sent.
 func (r *Recorder) Corrupt(seq uint64, at time.Time) {
 	if r.decide(seq, missed, at) {
+		r.acknowledge(seq)
 		r.counts.Corrupted++
 	}
 }
@@ -96,6 +99,11 @@ func (r *Recorder) Split(send, kernel, wakeup time.Duration) {
 	r.send.record(send)
 	r.kernel.record(kernel)
 	r.wakeup.record(wakeup)
+}
+
+// acknowledge notes how far the sends are ahead of an answer, as acknowledge of iputils' ping_common.c does.
+func (r *Recorder) acknowledge(seq uint64) {
+	r.counts.Pipe = max(r.counts.Pipe, int(r.counts.Sent-seq+1))
 }
 
 func (r *Recorder) decide(seq uint64, o outcome, at time.Time) bool {

@@ -57,12 +57,11 @@ func (m *model) probe() {
 	m.outcomes = append(m.outcomes, undecided)
 	m.open = append(m.open, uint64(len(m.outcomes)))
 	m.want.Sent++
-	m.want.Pipe = max(m.want.Pipe, len(m.open))
 	m.want.SendSpan = m.now.Sub(m.start)
 	if m.want.Sent == 1 {
 		m.start, m.want.SendSpan = m.now, 0
 	}
-	m.recorder.Sent(m.now, len(m.open))
+	m.recorder.Sent(m.now)
 }
 
 func (m *model) decide(which int, o outcome, class *uint64, record func(uint64), rtts ...time.Duration) {
@@ -71,11 +70,16 @@ func (m *model) decide(which int, o outcome, class *uint64, record func(uint64),
 	}
 	seq := take(&m.open, which)
 	record(seq)
+	if class != &m.want.Lost && class != &m.want.SendErrors {
+		m.acknowledge(seq)
+	}
 	m.outcomes[seq-1] = o
 	m.rtts = append(m.rtts, rtts...)
 	m.want.Duration = m.now.Sub(m.start)
 	*class++
 }
+
+func (m *model) acknowledge(seq uint64) { m.want.Pipe = max(m.want.Pipe, len(m.outcomes)-int(seq)+1) }
 
 func (m *model) lose(which int) {
 	m.decide(which, missed, &m.want.Lost, func(seq uint64) {
@@ -90,7 +94,9 @@ func (m *model) late(which int, rtt time.Duration) {
 		m.decide(which, missed, &m.want.Late, func(seq uint64) { m.recorder.Late(seq, m.now) })
 		return
 	}
-	m.recorder.Late(take(&m.lost, which), m.now)
+	seq := take(&m.lost, which)
+	m.recorder.Late(seq, m.now)
+	m.acknowledge(seq)
 	m.want.Duration = m.now.Sub(m.start)
 	m.want.Lost--
 	m.want.Late++
@@ -201,7 +207,7 @@ func FuzzRecorder(f *testing.F) {
 
 func TestLateIsNoRTT(t *testing.T) {
 	r, now := NewRecorder(), time.Now()
-	r.Sent(now, 1)
+	r.Sent(now)
 	r.Lost(1, now.Add(time.Second))
 	r.Late(1, now.Add(2*time.Second))
 	s := r.Summary()
@@ -215,7 +221,7 @@ func TestLateIsNoRTT(t *testing.T) {
 
 func TestLateNeedsALoss(t *testing.T) {
 	r, now := NewRecorder(), time.Now()
-	r.Sent(now, 1)
+	r.Sent(now)
 	r.Reply(1, 1, now)
 	r.Late(1, now)
 	if s := r.Summary(); s.Received != 1 || s.Late != 0 || s.Lost != 0 || s.InFlight != 0 {
@@ -225,8 +231,8 @@ func TestLateNeedsALoss(t *testing.T) {
 
 func TestDurationEndsWithTheLastDecision(t *testing.T) {
 	r, now := NewRecorder(), time.Now()
-	r.Sent(now, 1)
-	r.Sent(now.Add(time.Second), 2)
+	r.Sent(now)
+	r.Sent(now.Add(time.Second))
 	if s := r.Summary(); s.Duration != 0 || s.SendSpan != time.Second {
 		t.Errorf("nothing decided: duration %v, send span %v; want 0s, 1s", s.Duration, s.SendSpan)
 	}
@@ -253,8 +259,8 @@ func TestSplit(t *testing.T) {
 func TestStaysInFlightBeyondTheWindow(t *testing.T) {
 	const extra = 1000
 	r, now := NewRecorder(), time.Now()
-	for i := range maxWindow + extra {
-		r.Sent(now, i+1)
+	for range maxWindow + extra {
+		r.Sent(now)
 	}
 	for seq := uint64(1); seq <= maxWindow+extra; seq++ {
 		r.Lost(seq, now)
@@ -268,8 +274,8 @@ func TestStaysInFlightBeyondTheWindow(t *testing.T) {
 func TestRecordingAllocatesNothing(t *testing.T) {
 	r, now, seq := NewRecorder(), time.Now(), uint64(0)
 	probe := func() {
-		for i := range 4 {
-			r.Sent(now, i+1)
+		for range 4 {
+			r.Sent(now)
 		}
 		r.Reply(seq+4, 31_000, now)
 		r.Duplicate(32_000)
@@ -296,7 +302,7 @@ func BenchmarkRecord(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			seq++
-			r.Sent(now, 1)
+			r.Sent(now)
 			r.Reply(seq, time.Duration(30_000+seq%1024), now)
 		}
 	})
@@ -305,7 +311,7 @@ func BenchmarkRecord(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			seq++
-			r.Sent(now, 1)
+			r.Sent(now)
 			r.Reply(seq, time.Duration(30_000+seq%1024), now)
 			r.Split(1000, 1500, time.Duration(2000+seq%1024))
 		}
@@ -319,7 +325,7 @@ func BenchmarkShortRun(b *testing.B) {
 	for b.Loop() {
 		r := NewRecorder()
 		for seq := range uint64(5) {
-			r.Sent(now, 1)
+			r.Sent(now)
 			r.Reply(seq+1, 31_000, now)
 		}
 		if r.Summary().Received != 5 {

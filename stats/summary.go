@@ -39,7 +39,7 @@ type Summary struct {
 	Send, Kernel, Wakeup Distribution
 	// EWMA is the smoothed RTT as ping keeps it (weight 1/8).
 	EWMA time.Duration
-	// Pipe is the most probes that were ever in flight.
+	// Pipe is how many probes were under way at most when an answer came, from the one answered to the latest.
 	Pipe int
 }
 

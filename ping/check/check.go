@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"slices"
@@ -42,7 +43,8 @@ type Config struct {
 	Asked bool
 	// Thorough looks at this host however well the run goes.
 	Thorough bool
-	// Lasting, where set, is called once if the check is not over at once; the result is called when it is.
+	// Lasting, where set, is called once, before anything is shown, if the check is not sure to be over at once; the
+	// result is called when it is over. It is for what a check of one probe can do without, such as catching signals.
 	Lasting func() (done func())
 	// Exit is the exit status of a verdict; checked is false where the target could not be checked at all.
 	Exit func(v stats.Verdict, checked bool) int
@@ -117,6 +119,14 @@ func (k *Check) Run(ctx context.Context) (report.Report, error) {
 	ctx, k.stop = context.WithCancelCause(ctx)
 	defer k.stop(nil)
 	defer k.close()
+	defer func() {
+		if k.done != nil {
+			k.done()
+		}
+	}()
+	if c := k.config.Ping; c.Count != 1 || c.Deadline > 0 {
+		k.prepare()
+	}
 	if err := k.open(ctx); err != nil {
 		return report.Report{}, err
 	}
@@ -126,9 +136,6 @@ func (k *Check) Run(ctx context.Context) (report.Report, error) {
 	}
 	k.run(ctx, k.jobs[0])
 	others.Wait()
-	if k.done != nil {
-		k.done()
-	}
 	if k.writeErr != nil {
 		return report.Report{}, k.writeErr
 	}
@@ -216,6 +223,12 @@ func (k *Check) event(ctx context.Context, j *job, e *ping.Event) {
 		j.tally.event(e)
 	case ping.Lasting:
 		k.last(ctx, j)
+	case ping.NoAnswer:
+		if e.Time.Sub(j.tally.sent) >= silence {
+			j.startLook(ctx)
+		}
+	case ping.Sent:
+		j.tally.event(e)
 	}
 	if k.writeErr != nil || k.config.Quiet || k.config.Renderer == nil {
 		return
@@ -228,10 +241,14 @@ func (k *Check) event(ctx context.Context, j *job, e *ping.Event) {
 
 // last prepares for a run that is not over at once.
 func (k *Check) last(ctx context.Context, j *job) {
+	k.prepare()
+	j.impatience = time.AfterFunc(silence, func() { k.lookIfSilent(ctx, j) })
+}
+
+func (k *Check) prepare() {
 	if k.done == nil && k.config.Lasting != nil {
 		k.done = k.config.Lasting()
 	}
-	j.impatience = time.AfterFunc(silence, func() { k.lookIfSilent(ctx, j) })
 }
 
 // startLook starts to look for causes beside the run, unless that was done before. An interrupt does not stop it: it
@@ -250,12 +267,14 @@ func (k *Check) report(ctx context.Context) (report.Report, error) {
 	r := report.Report{Verdict: stats.Healthy}
 	checked := false
 	for _, j := range k.jobs {
-		result, counts := j.judge(ctx, k.config)
+		result, failure, counts := j.judge(ctx, k.config)
 		r.Results = append(r.Results, result)
 		if counts {
 			r.Verdict = stats.Worse(r.Verdict, result.Verdict)
 		}
-		checked = checked || j.failure() == nil
+		if failure == nil {
+			checked = true
+		}
 	}
 	r.ExitCode = k.config.Exit(r.Verdict, checked)
 	if checked {
@@ -288,22 +307,43 @@ func (j *job) failure() error {
 	return j.runErr
 }
 
-// judge gives the result of one target, and whether it counts: a family that nobody asked for may be switched off.
-func (j *job) judge(ctx context.Context, c Config) (r report.Result, counts bool) {
+// judge gives the result of one target, why it could not be checked, and whether it counts: a family that nobody asked
+// for may be switched off.
+func (j *job) judge(ctx context.Context, c Config) (r report.Result, failure error, counts bool) {
 	r = report.Result{Target: j.target, Summary: j.recorder.Summary()}
 	r.Verdict, r.Cause = c.Limits.Judge(r.Summary)
-	failure := j.failure()
+	failure = j.failure()
 	if err := cmp.Or(failure, j.openErr); err != nil {
 		r.Verdict, r.Cause = stats.Unhealthy, err.Error()
+	}
+	if r.Verdict == stats.Healthy && j.unfinished(r.Summary) {
+		r.Verdict = stats.Unhealthy
+		r.Cause = fmt.Sprintf("%d of %d replies by the deadline", r.Summary.Received, j.config.Count)
 	}
 	r.Findings = j.diagnose(ctx, c, r.Verdict)
 	r.Verdict, r.Cause = weigh(r.Verdict, r.Cause, r.Findings)
 	if !c.Asked && r.Summary.Received == 0 && excused(r.Findings) {
 		r.Verdict, r.Cause = stats.Unknown, r.Findings[0].Cause
-		return r, false
+		return r, failure, false
+	}
+	if absent(r.Findings) {
+		failure = nil // there is nothing to check: that is an answer
 	}
 	r.ExitCode = c.Exit(r.Verdict, failure == nil)
-	return r, true
+	return r, failure, true
+}
+
+// absent says that the loopback itself is not there, whatever this process may do.
+func absent(list []diagnose.Finding) bool {
+	codes := []string{"lo_missing", "lo_down", "addr_missing", "ipv6_disabled", "ipv6_mtu"}
+	return slices.ContainsFunc(list, func(f diagnose.Finding) bool {
+		return f.Severity == diagnose.Error && slices.Contains(codes, f.Code)
+	})
+}
+
+// unfinished says that a deadline came before the replies that were asked for, which ping calls a failure, too.
+func (j *job) unfinished(s stats.Summary) bool {
+	return j.config.Deadline > 0 && s.Received < j.config.Count && j.runErr == nil
 }
 
 // excused says that there are findings, and none is worse than info.
@@ -320,7 +360,7 @@ func excused(list []diagnose.Finding) bool {
 // to be thorough.
 func (j *job) diagnose(ctx context.Context, c Config, v stats.Verdict) []diagnose.Finding {
 	j.evidence = j.ownEvidence()
-	j.evidence.Asked = c.Asked
+	j.evidence.Asked, j.evidence.Named = c.Asked, !j.literal()
 	j.evidence.LossAllowed = v == stats.Healthy
 	if v == stats.Healthy && !j.evidence.Suspicious() && !c.Thorough {
 		return j.diagnoseName()
@@ -346,7 +386,7 @@ func (j *job) diagnoseName() []diagnose.Finding {
 	if j.literal() {
 		return nil
 	}
-	return diagnose.Diagnose(platform.Read("/", j.config.Address), j.evidence)
+	return diagnose.Diagnose(platform.ReadNames("/"), j.evidence)
 }
 
 // ownEvidence is what the run itself showed.
@@ -357,6 +397,7 @@ func (j *job) ownEvidence() diagnose.Evidence {
 		e.Datagram, e.Raw = errnoName(open.Dgram), errnoName(open.Raw)
 	}
 	if j.pinger != nil {
+		e.Silent = j.pinger.Waiting(silence)
 		if n, ok := j.pinger.QueueDrops(); ok {
 			e.QueueDrops = platform.Know(n)
 		}

@@ -58,7 +58,7 @@ func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
 	}
 	defer p.Close()
 	var result diagnose.Probe
-	before := platform.ReadCounters("/", report.Family(c.Address))
+	before := counters(report.Family(c.Address))
 	err = p.Run(ctx, func(e ping.Event) {
 		switch e.Kind {
 		case ping.Reply:
@@ -72,8 +72,22 @@ func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
 	if err != nil {
 		return nil
 	}
-	result.Counted = since(before, platform.ReadCounters("/", report.Family(c.Address)))
+	result.Counted = since(before, counters(report.Family(c.Address)))
 	return &result
+}
+
+// counters reads until two readings agree, a few times at most: the run sends meanwhile, and a packet that is on its way
+// from one counter to the next would look lost.
+func counters(family int) platform.Known[platform.Counters] {
+	last := platform.ReadCounters("/", family)
+	for range 4 {
+		next := platform.ReadCounters("/", family)
+		if next == last {
+			break
+		}
+		last = next
+	}
+	return last
 }
 
 // since is what was counted between two readings.

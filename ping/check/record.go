@@ -9,7 +9,7 @@ import (
 func record(r *stats.Recorder, e *ping.Event) {
 	switch e.Kind {
 	case ping.Sent:
-		r.Sent(e.Time, e.InFlight)
+		r.Sent(e.Time)
 	case ping.Reply:
 		r.Reply(e.Seq, e.RTT, e.Time)
 		recordStamps(r, e)

@@ -19,11 +19,19 @@ type tally struct {
 	refused []diagnose.Refusal
 	reports []diagnose.Report
 	step    float64
+	// sent is when the latest probe left, gap the longest time between two.
+	sent time.Time
+	gap  time.Duration
 }
 
 // event enters what evidence needs of an event.
 func (t *tally) event(e *ping.Event) {
 	switch {
+	case e.Kind == ping.Sent:
+		if !t.sent.IsZero() {
+			t.gap = max(t.gap, e.Time.Sub(t.sent))
+		}
+		t.sent = e.Time
 	case e.Kind == ping.ClockStep:
 		t.step += float64(e.Step.Nanoseconds()) / 1e6
 	case e.Kind == ping.SendError && e.Fault.ICMP:
@@ -63,17 +71,17 @@ func (t *tally) evidence(target report.Target, c ping.Config, s stats.Summary) d
 		Family: report.Family(target.Address), Target: target.Address, Method: target.Method,
 		Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, Corrupted: s.Corrupted,
 		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Refused: t.refused, Reports: t.reports,
-		Kernel: latency(s.Kernel), Wakeup: latency(s.Wakeup), ClockStep: t.step, Lag: lag(c, s),
+		Kernel: latency(s.Kernel), Wakeup: latency(s.Wakeup), ClockStep: t.step, Lag: t.lag(c), Size: c.Size,
 	}
 }
 
-// lag is by how much the last probe left too late, in ms.
-func lag(c ping.Config, s stats.Summary) float64 {
-	if c.Flood || c.Adaptive || c.Preload > 1 || c.Deadline > 0 || s.Sent == 0 {
+// lag is by how much a probe left too late at most, in ms.
+func (t *tally) lag(c ping.Config) float64 {
+	if c.Flood || c.Adaptive || c.Preload > 1 {
 		return 0
 	}
-	due := time.Duration(s.Sent-1) * cmp.Or(c.Interval, ping.DefaultInterval)
-	return max(0, float64((s.SendSpan-due).Microseconds())/1000)
+	late := t.gap - cmp.Or(c.Interval, ping.DefaultInterval)
+	return max(0, float64(late.Microseconds())/1000)
 }
 
 func latency(d stats.Distribution) *diagnose.Latency {

@@ -51,25 +51,30 @@ func TestTallyBound(t *testing.T) {
 }
 
 func TestLag(t *testing.T) {
-	steady := ping.Config{Interval: 10 * time.Millisecond}
+	const ms = time.Millisecond
 	for _, tt := range []struct {
 		name string
 		c    ping.Config
-		s    stats.Summary
+		at   []time.Duration
 		want float64
 	}{
-		{"nothing sent", steady, stats.Summary{}, 0},
-		{"one", steady, stats.Summary{Sent: 1}, 0},
-		{"in time", steady, stats.Summary{Sent: 11, SendSpan: 100 * time.Millisecond}, 0},
-		{"early", steady, stats.Summary{Sent: 11, SendSpan: 99 * time.Millisecond}, 0},
-		{"late", steady, stats.Summary{Sent: 11, SendSpan: 150 * time.Millisecond}, 50},
-		{"default interval", ping.Config{}, stats.Summary{Sent: 5, SendSpan: 230500 * time.Microsecond}, 30.5},
-		{"flood", ping.Config{Flood: true}, stats.Summary{Sent: 5, SendSpan: time.Hour}, 0},
-		{"adaptive", ping.Config{Adaptive: true}, stats.Summary{Sent: 5, SendSpan: time.Hour}, 0},
-		{"preload", ping.Config{Preload: 3}, stats.Summary{Sent: 5, SendSpan: time.Hour}, 0},
-		{"deadline", ping.Config{Deadline: time.Hour}, stats.Summary{Sent: 5, SendSpan: time.Hour}, 0},
+		{"nothing sent", ping.Config{}, nil, 0},
+		{"one", ping.Config{}, []time.Duration{time.Hour}, 0},
+		{"in time", ping.Config{Interval: 10 * ms}, []time.Duration{0, 10 * ms, 20 * ms}, 0},
+		{"early", ping.Config{Interval: 10 * ms}, []time.Duration{0, 9 * ms, 18 * ms}, 0},
+		{"once", ping.Config{Interval: 10 * ms}, []time.Duration{0, 10 * ms, 65 * ms, 70 * ms}, 45},
+		{"often a little", ping.Config{Interval: ms}, []time.Duration{0, 2 * ms, 4 * ms, 6 * ms, 8 * ms}, 1},
+		{"default interval", ping.Config{}, []time.Duration{0, 80500 * time.Microsecond}, 30.5},
+		{"flood", ping.Config{Flood: true}, []time.Duration{0, time.Hour}, 0},
+		{"adaptive", ping.Config{Adaptive: true}, []time.Duration{0, time.Hour}, 0},
+		{"preload", ping.Config{Preload: 3}, []time.Duration{0, time.Hour}, 0},
 	} {
-		if got := lag(tt.c, tt.s); got != tt.want {
+		var tally tally
+		start := time.Now()
+		for _, at := range tt.at {
+			tally.event(&ping.Event{Kind: ping.Sent, Time: start.Add(at)})
+		}
+		if got := tally.lag(tt.c); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
 	}

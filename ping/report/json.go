@@ -125,7 +125,7 @@ func (j *jsonLines) Event(t Target, e ping.Event) error {
 func (j *jsonLines) event(t Target, e ping.Event) []byte {
 	b := j.open(e.Kind.String())
 	if j.o.Timestamp {
-		b = unixTime(append(b, `,"time":`...), e.Time)
+		b = exactMillis(append(b, `,"time_ms":`...), time.Duration(e.Time.UnixNano()))
 	}
 	b = strconv.AppendUint(append(b, `,"seq":`...), e.Seq, 10)
 	return appendAddress(append(b, `,"address":`...), source(t, e))

@@ -126,6 +126,9 @@ func aside(r Result) string {
 func reason(r Result) (code, cause, fix string) {
 	if i := worst(r.Findings); i >= 0 && (r.Findings[i].Severity > diagnose.Info || r.Cause == "") {
 		f := r.Findings[i]
+		if f.Code == "unknown" && r.Cause != "" {
+			f.Cause = r.Cause // says more than that no rule knows it
+		}
 		return clean(f.Code), clean(f.Cause), clean(f.Fix)
 	}
 	return "", clean(r.Cause), ""

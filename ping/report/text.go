@@ -26,6 +26,8 @@ const (
 type text struct {
 	lines
 	o Options
+	// dots are those of a flood that stand on the terminal.
+	dots int
 }
 
 // NewText is the format text: the lines of iputils ping.
@@ -93,20 +95,28 @@ func (t *text) Event(target Target, e ping.Event) error {
 	return nil
 }
 
-// flood draws a dot for a probe and takes one back for an answer, so that what stays is what is missing.
+// flood draws a dot for a probe and erases one for an answer, so that what stays is what is missing; an E stands for
+// an error and a C for other data, as in ping.
 func (t *text) flood(k ping.Kind) error {
 	if !t.o.Terminal {
 		return nil
 	}
+	b := t.buf[:0]
 	switch k {
 	case ping.Sent:
-		return t.putRaw(append(t.buf[:0], '.'))
+		t.dots++
+		return t.putRaw(append(b, '.'))
 	case ping.Reply, ping.Duplicate, ping.Late:
-		b := append(t.buf[:0], '\b')
+		t.dots--
+		b = append(b, "\b \b"...)
 		if t.o.Audible {
 			b = append(b, '\a')
 		}
 		return t.putRaw(b)
+	case ping.SendError:
+		return t.putRaw(append(b, "\bE"...))
+	case ping.Corrupt:
+		return t.putRaw(append(b, "\bC"...))
 	}
 	return nil
 }
@@ -225,6 +235,9 @@ func (t *text) foreign(target Target, e ping.Event) error {
 func (t *text) Finish(r Report) error {
 	for _, result := range r.Results {
 		b := t.buf[:0]
+		if t.dots > 0 {
+			b, t.dots = append(b, '\n'), 0
+		}
 		switch {
 		case !t.o.PingOnly:
 			b = appendOwn(b, result)
@@ -349,7 +362,7 @@ func appendCounters(b []byte, s stats.Summary) []byte {
 	b = appendCount(b, s.Duplicates, " duplicates")
 	b = appendCount(b, s.Corrupted, " corrupted")
 	b = appendCount(b, s.SendErrors, " errors")
-	if s.Sent > 0 {
+	if s.Decided() > 0 {
 		b = append(lossPercent(append(b, ", "...), s.LossPercent), "% packet loss"...)
 	}
 	b = strconv.AppendInt(append(b, ", time "...), int64(s.SendSpan.Round(time.Millisecond)/time.Millisecond), 10)

@@ -184,7 +184,7 @@ func TestText(t *testing.T) {
 		"ipv6_disabled-nobody-asked":        "info ipv6_disabled: IPv6 is switched off on the loopback interface; fix: docker run --sysctl net.ipv6.conf.all.disable_ipv6=0",
 		"ipv6_mtu":                          "error ipv6_mtu: MTU 1200 of lo is too small for IPv6 (1280); fix: ip link set lo mtu 65536 down && ip link set lo up",
 		"route_missing-rule-deleted":        "error route_missing: the routing rule for the local table is missing; fix: ip rule add pref 0 lookup local",
-		"route_missing-default-route":       "error route_missing: there is no local route to 127.0.0.1, it would leave by d0; fix: ip link set lo down && ip link set lo up",
+		"route_missing-default-route":       "error route_missing: there is no local route to 127.0.0.1, it would leave by d0; fix: ip route add local 127.0.0.0/8 dev lo table local",
 		"rule_blocks-blackhole":             "error rule_blocks: routing rule 5 (blackhole) forbids 127.0.0.1; fix: ip rule del pref 5",
 		"rule_blocks-route":                 "error rule_blocks: route ::1/128 in table local is a blackhole; fix: ip -6 route del blackhole ::1/128 table local",
 		"icmp_not_permitted":                `error icmp_not_permitted: ICMP sockets are not permitted here; fix: sysctl -w net.ipv4.ping_group_range="0 2147483647"`,

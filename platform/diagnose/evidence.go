@@ -16,6 +16,10 @@ type Evidence struct {
 	// Family is 4 or 6.
 	Family int        `json:"family"`
 	Target netip.Addr `json:"target"`
+	// Named says that the target was asked for as localhost.
+	Named bool `json:"named,omitempty"`
+	// Size is the number of data bytes of a probe.
+	Size int `json:"size,omitempty"`
 	// Asked says that the user asked for this family, and not for a look at both.
 	Asked bool `json:"asked"`
 	// Method is how the probes travel: icmp-dgram, icmp-raw, udp or tcp; empty where no socket could be opened.
@@ -33,6 +37,8 @@ type Evidence struct {
 	Late       uint64 `json:"late"`
 	Corrupted  uint64 `json:"corrupted"`
 	SendErrors uint64 `json:"send_errors"`
+	// Silent are the probes of a run that was interrupted which had waited too long already.
+	Silent uint64 `json:"silent,omitempty"`
 	// Duplicates are answers beyond the first one of a probe.
 	Duplicates uint64 `json:"duplicates"`
 	// Refused are the errors that the kernel had for a send, at once or on the error queue. Reports are the ICMP
@@ -53,7 +59,7 @@ type Evidence struct {
 	// the read; nil where there were no stamps.
 	Kernel *Latency `json:"kernel,omitempty"`
 	Wakeup *Latency `json:"wakeup,omitempty"`
-	// Lag is how much later than it was due the last probe left, in ms; 0 where the pace was not a steady one.
+	// Lag is how much later than it was due a probe left at most, in ms; 0 where the pace was not a steady one.
 	Lag float64 `json:"send_lag_ms,omitempty"`
 	// ClockStep is by how much the wall clock was moved against the monotonic one during the run, in ms.
 	ClockStep float64 `json:"clock_step_ms,omitempty"`
@@ -96,7 +102,7 @@ type Latency struct {
 }
 
 // missing is how many probes got no answer in time; a corrupted answer is a matter of its own.
-func (e Evidence) missing() uint64 { return e.Lost + e.Late + e.SendErrors }
+func (e Evidence) missing() uint64 { return e.Lost + e.Late + e.SendErrors + e.Silent }
 
 // troubled says whether there is a reason to look for why answers are missing.
 func (e Evidence) troubled() bool { return e.Method == "" || e.missing() > 0 }

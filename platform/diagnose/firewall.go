@@ -91,12 +91,13 @@ func fwInputReply(f platform.Facts, e Evidence) (Finding, bool) {
 // fwICMPOnly is what can be told without counters: what is wrong is wrong with ICMP alone.
 func fwICMPOnly(f platform.Facts, e Evidence) (Finding, bool) {
 	silent := e.icmp() && e.Received == 0 && e.SendErrors == 0 && e.Late == 0
+	open := f.Firewall.OK && len(seen(f, e, []string{"prerouting", "input", "output"})) == 0
 	return Finding{
 		Severity: Error,
 		Cause:    "only ICMP is blocked, likely by a firewall",
 		Evidence: join(e.udp(), e.moved(), chains(f, e, "prerouting", "input", "output")),
 		Fix:      accept(f, e, "prerouting", "input", "output"),
-	}, silent && e.UDP != nil && e.UDP.Answered && e.stage() != damaged
+	}, silent && !open && e.UDP != nil && e.UDP.Answered && e.stage() != damaged
 }
 
 // accept lets loopback through before any other rule. Where one chain alone can be meant it is a command.

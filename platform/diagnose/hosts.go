@@ -26,7 +26,7 @@ func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 	for _, l := range lines {
 		a := l.Address.WithZone("")
 		switch {
-		case a.Is6() != (e.Family == 6):
+		case a.Is6() != (e.Family == 6) && !e.Named:
 		case !here(f, a):
 			out.Cause = fmt.Sprintf("the hosts file says that localhost is %s, which is not on loopback", a)
 			out.Fix = fmt.Sprintf("in /etc/hosts, take localhost off the line %s", a)

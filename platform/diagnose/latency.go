@@ -12,6 +12,8 @@ const (
 	// slowKernel is the median in ms from which on the kernel's path over loopback is slow: it is some 2 us, and
 	// below 20 us in a process that has just started.
 	slowKernel = 0.1
+	// smallSize is how many data bytes fit into one packet of any MTU: what has to be cut takes its time.
+	smallSize = 1200
 	// slowWakeup is the p99 in ms from which on a reader was not merely busy: cgroup periods are 100 ms.
 	slowWakeup = 5
 	// slowLag is the lag in ms from which on sends were held up: a wait is exact to a tenth of that.
@@ -30,7 +32,7 @@ func cpuThrottled(f platform.Facts, e Evidence) (Finding, bool) {
 	}
 	wakeup, lag := "", ""
 	if e.Lag >= slowLag {
-		lag = fmt.Sprintf("the last probe left %.0f ms late", e.Lag)
+		lag = fmt.Sprintf("a probe left %.0f ms late", e.Lag)
 	}
 	if e.Wakeup != nil {
 		wakeup = fmt.Sprintf("wake-up p99 %.3f ms", e.Wakeup.P99)
@@ -55,7 +57,7 @@ func cpuFix(f platform.Facts) string {
 }
 
 func slowPath(_ platform.Facts, e Evidence) (Finding, bool) {
-	if e.Kernel == nil || e.Kernel.Count < enough || e.Kernel.P50 < slowKernel {
+	if e.Kernel == nil || e.Kernel.Count < enough || e.Kernel.P50 < slowKernel || e.Size > smallSize {
 		return Finding{}, false
 	}
 	return Finding{

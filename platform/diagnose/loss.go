@@ -12,24 +12,35 @@ func packetLoss(_ platform.Facts, e Evidence) (Finding, bool) {
 	missing := e.missing()
 	out := Finding{
 		Severity: Error,
-		Cause:    fmt.Sprintf("%d of %d probes were lost", missing, e.Sent),
+		Cause:    fmt.Sprintf("%d of %d probes were lost", missing, e.decided()),
 		Evidence: join(tally(e), e.sends(), e.moved(), e.udp()),
 		Fix:      "look for rules that limit a rate (nft list ruleset; tc -s qdisc show dev lo)",
 	}
 	if e.Late == missing {
-		out.Cause = fmt.Sprintf("%d of %d answers came after the timeout", e.Late, e.Sent)
+		out.Cause = fmt.Sprintf("%d of %d answers came after the timeout", e.Late, e.decided())
 		out.Fix = "free the CPU, or allow more time (-W)"
 	}
-	return out, e.Received > 0 && missing > 0
+	if e.Silent == missing {
+		out.Cause = fmt.Sprintf("%d of %d probes had no answer when the run was interrupted", e.Silent, e.decided())
+	}
+	return out, missing > 0 && (e.Received > 0 || e.Late == missing)
 }
+
+// decided is how many probes there is something to say of.
+func (e Evidence) decided() uint64 { return e.Received + e.Corrupted + e.missing() }
 
 // unexplained tells what is known where no rule knows the cause.
 func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
+	cause, fix := "no known cause", "lping doctor shows all that was read"
+	if e.refused("EMSGSIZE") {
+		cause = fmt.Sprintf("a probe with %d data bytes is too large to leave in one piece", e.Size)
+		fix = "a smaller -s, or -M want"
+	}
 	return Finding{
 		Severity: Error,
-		Cause:    "no known cause",
+		Cause:    cause,
 		Evidence: join(tally(e), opened(e), e.sends(), e.moved(), e.udp(), unread(f, e)),
-		Fix:      "lping doctor shows all that was read",
+		Fix:      fix,
 	}, e.Method != "" && e.missing() > 0 || e.Method == "" && !denied(e)
 }
 
@@ -47,7 +58,7 @@ func tally(e Evidence) string {
 		name string
 	}{
 		{e.Sent, "sent"}, {e.Received, "received"}, {e.Lost, "lost"}, {e.Late, "late"},
-		{e.Corrupted, "corrupted"}, {e.SendErrors, "send errors"},
+		{e.Corrupted, "corrupted"}, {e.SendErrors, "send errors"}, {e.Silent, "without an answer"},
 	} {
 		if c.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.name))

@@ -87,7 +87,10 @@ func routeMissing(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Cause += ", it would leave by " + l.Route.Interface
 	}
 	i, _ := loopback(f, e)
-	out.Fix = fmt.Sprintf("ip link set %s down && ip link set %[1]s up", i.Name) // which makes its routes anew
+	out.Fix = fmt.Sprintf("ip route add local 127.0.0.0/8 dev %s table local", i.Name)
+	if e.Family == 6 {
+		out.Fix = fmt.Sprintf("ip -6 route add local %s dev %s table local", e.Target, i.Name)
+	}
 	if rules, ok := family.Rules.Get(); ok && !asksLocal(rules) {
 		out.Cause = "the routing rule for the local table is missing"
 		out.Evidence = join("rules are "+ruleList(rules), lookup(family), e.sends())
