@@ -2,6 +2,7 @@
 // why not. It sends ICMP echo requests to 127.0.0.1 or ::1, matches the replies and ends with a verdict.
 //
 //	lping [options] [address]
+//	lping doctor [-4] [-6] [-j] [--exit SCHEME]
 //
 // lping -h lists the options; the README explains the output and the exit status.
 package main
@@ -122,6 +123,7 @@ const helpHead = `lping checks loopback: it sends ICMP echo requests to 127.0.0.
 whether all is well and, if not, why.
 
 Usage: lping [options] [address]
+       lping doctor [-4] [-6] [-j] [--exit SCHEME]     the whole picture
 
 The address is 127.0.0.1, ::1, localhost, or another address of loopback. T is
 in seconds (0.2) or has a unit (200ms). Every option has a variable as well:
@@ -606,7 +608,8 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 	defer stop(nil)
 	var k *check.Check
 	k = check.New(check.Config{
-		Ping: s.config, Targets: s.targets, Limits: s.limits, Renderer: renderer, Quiet: s.output.Quiet, Asked: true, Exit: in.scheme.status,
+		Ping: s.config, Targets: s.targets, Limits: s.limits, Asked: true, Exit: in.scheme.status,
+		Renderer: renderer, Quiet: s.output.Quiet,
 		Lasting: func() (done func()) { return handleSignals(k, stop, stderr) },
 	})
 	r, err := k.Run(ctx)
@@ -636,18 +639,8 @@ var doctorOptions = []string{"ipv4", "ipv6", "format", "json", "exit"}
 
 // doctor shows the whole picture: it looks at this host, and probes it shortly.
 func doctor(c *cli.Context, in input, stdout io.Writer) (int, error) {
-	for _, o := range in.typed {
-		name, _, _ := strings.Cut(strings.TrimPrefix(o, "--"), "=")
-		if !slices.Contains(doctorOptions, name) || in.format == "line" {
-			return 0, &cmdline.Error{
-				Message: "doctor takes no --" + name, Hint: "lping doctor [-4] [-6] [-j] [--exit SCHEME]",
-			}
-		}
-	}
-	if len(in.operands) > 0 {
-		return 0, &cmdline.Error{
-			Message: "doctor takes no address: it looks at 127.0.0.1 and ::1", Hint: "lping doctor [-4] [-6] [-j] [--exit SCHEME]",
-		}
+	if err := in.checkDoctor(); err != nil {
+		return 0, err
 	}
 	if status := platform.StatusSignals(); len(status) > 0 {
 		signal.Ignore(status...) // it is over at once
@@ -682,6 +675,21 @@ func doctor(c *cli.Context, in input, stdout io.Writer) (int, error) {
 		return 0, writeError(err)
 	}
 	return d.ExitCode, nil
+}
+
+// checkDoctor reports what doctor does not take.
+func (in *input) checkDoctor() error {
+	const usage = "lping doctor [-4] [-6] [-j] [--exit SCHEME]"
+	for _, o := range in.typed {
+		name, value, _ := strings.Cut(strings.TrimPrefix(o, "--"), "=")
+		if !slices.Contains(doctorOptions, name) || name == "format" && value == "line" {
+			return &cmdline.Error{Message: "doctor takes no --" + name, Hint: usage}
+		}
+	}
+	if len(in.operands) > 0 {
+		return &cmdline.Error{Message: "doctor takes no address: it looks at 127.0.0.1 and ::1", Hint: usage}
+	}
+	return nil
 }
 
 // colorful says whether colour is wanted: on a terminal that has some, unless NO_COLOR is set (no-color.org).

@@ -202,8 +202,8 @@ func (s *schedule) arrival(f *fakeConn, a attempt) (arrival, effect) {
 }
 
 // outcome is what the causes of one probe lead to until the end of the run: its events, and strays told. What arrives
-// at the very end may be read or not. What a run leaves open that ends by itself is lost.
-func (p *fate) outcome(timeout, end time.Duration, readAtEnd, byItself bool) (kinds []Kind, strays int) {
+// at the very end may be read or not. What a deadline leaves open is lost.
+func (p *fate) outcome(timeout, end time.Duration, readAtEnd, deadline bool) (kinds []Kind, strays int) {
 	slices.SortStableFunc(p.causes, func(a, b cause) int { return cmp.Compare(a.at, b.at) })
 	kinds = []Kind{Sent}
 	state := Sent
@@ -234,7 +234,7 @@ func (p *fate) outcome(timeout, end time.Duration, readAtEnd, byItself bool) (ki
 			strays++
 		}
 	}
-	if state == Sent && (byItself || end >= p.left+timeout) {
+	if state == Sent && (deadline || end >= p.left+timeout) {
 		settle(Timeout)
 	}
 	return kinds, strays
@@ -255,10 +255,11 @@ func (s *schedule) check(t *testing.T, p played) {
 			got[e.Seq] = append(got[e.Seq], e.Kind)
 		}
 	}
+	overdue := p.err == nil && p.took == s.config.Deadline
 	fewest, most := 0, 0
 	for seq, fate := range s.fates {
-		less, n := fate.outcome(s.config.Timeout, p.took, false, p.err == nil)
-		more, m := fate.outcome(s.config.Timeout, p.took, true, p.err == nil)
+		less, n := fate.outcome(s.config.Timeout, p.took, false, overdue)
+		more, m := fate.outcome(s.config.Timeout, p.took, true, overdue)
 		fewest, most = fewest+n, most+m
 		if !slices.Equal(got[seq], less) && !slices.Equal(got[seq], more) {
 			t.Errorf("probe %d: %v, want %v of %+v", seq, got[seq], more, *fate)

@@ -155,7 +155,7 @@ func (r *run) step() (bool, error) {
 		return true, r.expire(now)
 	}
 	if r.over(now) {
-		return false, r.finish()
+		return false, r.finish(now)
 	}
 	if !r.lasting && r.window.next > 1 {
 		r.lasting = true
@@ -171,9 +171,10 @@ func (r *run) step() (bool, error) {
 	return true, err
 }
 
-// finish ends a run: a duplicate of the last reply may be waiting, and what a deadline leaves open is lost.
-func (r *run) finish() error {
-	if err := r.drain(); err != nil {
+// finish ends a run: a duplicate of the last reply may be waiting, and what a deadline leaves open is lost. What is
+// open when the last of count replies came is not.
+func (r *run) finish(now time.Duration) error {
+	if err := r.drain(); err != nil || now < r.config.Deadline {
 		return err
 	}
 	for seq, ok := r.window.first(); ok; seq, ok = r.window.first() {

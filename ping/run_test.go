@@ -277,6 +277,16 @@ func TestDeadline(t *testing.T) {
 			0s sent 1
 			1ms reply 1 rtt=1ms
 			50ms end`},
+		{"what is open at the last reply stays open", Config{Size: 56, Count: 2, Preload: 3, Deadline: time.Second},
+			inTurn(replies(ms), replies(2*ms), replies(3*ms)), `
+			0s sent 1
+			0s no-answer 1
+			0s sent 2
+			0s no-answer 2
+			0s sent 3
+			1ms reply 1 rtt=1ms
+			2ms reply 2 rtt=2ms
+			2ms end`},
 		{"send errors go on", Config{Size: 56, Count: 1, Deadline: 120 * ms}, inTurn(refuses(syscall.EPERM), refuses(syscall.EPERM), replies(0)), `
 			0s sent 1
 			0s error 1 EPERM
@@ -861,6 +871,32 @@ func TestFullWindow(t *testing.T) {
 		}
 		if before != maxWindow || l.sent != maxWindow+10 || l.lost != 1 {
 			t.Errorf("%d of %d sent before the first probe's end, %d lost; want %d and 1", before, l.sent, l.lost, maxWindow)
+		}
+	})
+}
+
+// TestWaiting: after an interrupt a Pinger knows how long what is open has been so.
+func TestWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 120*ms)
+		defer cancel()
+		p := &Pinger{config: Config{Timeout: time.Hour}.withDefaults(), conn: newFake(loopback4, silence)}
+		if got := p.Waiting(0); got != 0 {
+			t.Errorf("before a run %d wait", got)
+		}
+		if err := p.Run(ctx, func(Event) {}); err != context.DeadlineExceeded {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour) // what passes after the run does not count
+		for age, want := range map[time.Duration]uint64{0: 3, 20 * ms: 3, 21 * ms: 2, 70 * ms: 2, 120 * ms: 1, 121 * ms: 0} {
+			if got := p.Waiting(age); got != want {
+				t.Errorf("%d wait for %v or more, want %d", got, age, want)
+			}
+		}
+		p.conn = newFake(loopback4, replies(0))
+		p.config.Count = 2
+		if err := p.Run(t.Context(), func(Event) {}); err != nil || p.Waiting(0) != 0 {
+			t.Errorf("%v: %d wait after a run that ended by itself", err, p.Waiting(0))
 		}
 	})
 }
