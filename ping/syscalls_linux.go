@@ -20,13 +20,18 @@ type linuxConn struct {
 	sock   Socket
 	target netip.Addr
 
-	// dst is nil where the socket is connected: the kernel then knows it, and lets nothing in from elsewhere.
+	// dst is nil where the socket is connected: the kernel then knows it.
 	dst    *unix.RawSockaddrAny
 	dstLen uintptr
+	// open is set where others than the target are heard: a connected raw socket hears nobody else, an ICMP datagram
+	// socket does (net/ipv4/ping.c, ping_lookup).
+	open bool
 
-	// plain says that there is nothing to read but data: no stamps, no TTL, no sender but the target.
+	// plain says that there is nothing to read but data and sender: no stamps, no TTL.
 	plain   bool
 	stamped bool
+	// refused is set by a send that failed: a report may be why.
+	refused bool
 	left    transmissions
 	// report is one that turned up while stamps were read; recv returns it next.
 	report    packet
@@ -71,6 +76,7 @@ func (lc *linuxConn) setUp(c Config) error {
 		return err
 	}
 	_, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(lc.fd), uintptr(unsafe.Pointer(lc.dst)), lc.dstLen)
+	lc.open = e != 0 || lc.sock.Method == MethodDgram
 	if e == 0 {
 		lc.dst, lc.dstLen = nil, 0
 	}
@@ -79,7 +85,7 @@ func (lc *linuxConn) setUp(c Config) error {
 		lc.stamped = unix.SetsockoptInt(lc.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags) == nil
 		lc.sock.Stamps = lc.stamped
 	}
-	lc.plain = c.NoTTL && !lc.stamped && lc.dst == nil
+	lc.plain = c.NoTTL && !lc.stamped
 	return nil
 }
 
@@ -123,6 +129,7 @@ func (lc *linuxConn) send(msg []byte) error {
 		lc.left.add(binary.BigEndian.Uint16(msg[6:]), e == 0)
 	}
 	if e != 0 {
+		lc.refused = true
 		return os.NewSyscallError("sendto", e)
 	}
 	return nil
@@ -130,7 +137,7 @@ func (lc *linuxConn) send(msg []byte) error {
 
 // recv reads without waiting first: on loopback the reply is there when send returns.
 func (lc *linuxConn) recv(b []byte, until time.Time) (packet, error) {
-	reported := lc.stamped
+	reported := lc.stamped || lc.refused
 	for {
 		if lc.report.fault.Errno != 0 {
 			p := lc.report
@@ -146,6 +153,7 @@ func (lc *linuxConn) recv(b []byte, until time.Time) (packet, error) {
 			if lc.readReports(); lc.report.fault.Errno != 0 {
 				continue
 			}
+			lc.refused = false
 		}
 		if !idle {
 			return packet{}, os.NewSyscallError("recvmsg", err)
@@ -217,12 +225,16 @@ func (lc *linuxConn) readMessage(b []byte) (packet, error) {
 		p, err := lc.read(b, 0)
 		return p.packet, err
 	}
+	var name *unix.RawSockaddrAny
+	if lc.open {
+		name, lc.header.Namelen = &lc.name, unix.SizeofSockaddrAny
+	}
 	n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(lc.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
-		uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+		uintptr(len(b)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(name)), uintptr(unsafe.Pointer(&lc.header.Namelen)))
 	if e != 0 {
 		return packet{}, e
 	}
-	return packet{msg: b[:n], from: lc.target}, nil
+	return packet{msg: b[:n], from: lc.sender()}, nil
 }
 
 // read is one recvmsg that does not wait.
@@ -230,7 +242,7 @@ func (lc *linuxConn) read(b []byte, flags uintptr) (received, error) {
 	lc.iov.Base = unsafe.SliceData(b)
 	lc.iov.SetLen(len(b))
 	lc.header = unix.Msghdr{Iov: &lc.iov, Control: &lc.control[0]}
-	if lc.dst != nil {
+	if lc.open {
 		lc.header.Name, lc.header.Namelen = (*byte)(unsafe.Pointer(&lc.name)), unix.SizeofSockaddrAny
 	}
 	lc.header.SetIovlen(1)
@@ -247,10 +259,10 @@ func (lc *linuxConn) read(b []byte, flags uintptr) (received, error) {
 	return p, nil
 }
 
-// sender is the address that the kernel filled in; a connected socket hears nobody but the target.
+// sender is the address that the kernel filled in, or the only one that it can be.
 func (lc *linuxConn) sender() netip.Addr {
 	switch {
-	case lc.dst == nil:
+	case !lc.open:
 		return lc.target
 	case lc.header.Namelen >= unix.SizeofSockaddrInet4 && lc.name.Addr.Family == unix.AF_INET:
 		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&lc.name)).Addr)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -115,9 +116,20 @@ func datagram(to netip.Addr, may bool) (d *diagnose.Datagram, bind string) {
 	if _, err := udp.WriteTo(sent, udp.LocalAddr()); err != nil {
 		return &diagnose.Datagram{Errno: errnoName(err)}, ""
 	}
-	udp.SetReadDeadline(time.Now().Add(patience))
-	n, err := udp.Read(got)
+	n, err := receive(udp, got)
 	return &diagnose.Datagram{Errno: errnoName(err), Answered: err == nil && bytes.Equal(got[:n], sent)}, ""
+}
+
+// receive reads one datagram. The runtime does not even try a read that begins after its deadline, as it may on a machine
+// that starves us, so there are some attempts.
+func receive(c net.Conn, b []byte) (n int, err error) {
+	for range 3 {
+		c.SetReadDeadline(time.Now().Add(patience))
+		if n, err = c.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+	}
+	return n, err
 }
 
 // errnoName is the symbol of the error number in err, such as EPERM; empty where there is none.
