@@ -389,8 +389,6 @@ func integer[T ~int | ~uint64](least, most int64) func(string) (T, error) {
 const (
 	defaultCount = 5
 	defaultSize  = 56
-	// forever is a timeout that no run outlives, and that can be added to any time of one.
-	forever = 100 * 365 * 24 * time.Hour
 )
 
 // readSettings turns the options into values; the first bad one is the error.
@@ -425,10 +423,10 @@ func (s *settings) readPace(r *reader) {
 		c.Flood = c.Interval == 0 // -f with an interval keeps to it, and -i 0 prints a line for each probe
 	}
 	read(r, "timeout", &c.Timeout, cmdline.Seconds)
-	if r.cli.IsSet("timeout") && c.Timeout == 0 || c.Timeout > forever {
-		c.Timeout = forever
+	if r.cli.IsSet("timeout") && c.Timeout == 0 || c.Timeout > ping.MaxTime {
+		c.Timeout = ping.MaxTime
 	}
-	c.Interval, c.Deadline = min(c.Interval, forever), min(c.Deadline, forever)
+	c.Interval, c.Deadline = min(c.Interval, ping.MaxTime), min(c.Deadline, ping.MaxTime)
 	read(r, "preload", &c.Preload, integer[int](1, ping.MaxPreload))
 }
 

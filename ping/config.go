@@ -35,6 +35,9 @@ const (
 	MaxSizeIPv6 = 65527 // 65535, less the ICMPv6 header (8)
 	MaxPreload  = 65535 // no more probes in flight than the 16-bit sequence number tells apart
 	MaxPattern  = 16
+
+	// MaxTime bounds Interval, Timeout and Deadline: no run outlives it, and times can be added without care.
+	MaxTime = 100 * 365 * 24 * time.Hour
 )
 
 // Config says what to send where. The zero value is one endless run of 0-byte probes to 127.0.0.1, 50 ms apart.
@@ -114,6 +117,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("source %v and target %v are of different families", c.Source, c.Address)
 	case c.Interval < 0 || c.Timeout < 0 || c.Deadline < 0:
 		return fmt.Errorf("interval %v, timeout %v, deadline %v: none may be negative", c.Interval, c.Timeout, c.Deadline)
+	case c.Interval > MaxTime || c.Timeout > MaxTime || c.Deadline > MaxTime:
+		return fmt.Errorf("interval %v, timeout %v, deadline %v: none may be above %v", c.Interval, c.Timeout, c.Deadline, MaxTime)
 	case c.Size < 0 || c.Size > MaxSize(c.Address):
 		return fmt.Errorf("size %d is outside 0 to %d", c.Size, MaxSize(c.Address))
 	case len(c.Pattern) > MaxPattern:
