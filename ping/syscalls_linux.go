@@ -267,7 +267,11 @@ func (lc *linuxConn) sender() netip.Addr {
 	case lc.header.Namelen >= unix.SizeofSockaddrInet4 && lc.name.Addr.Family == unix.AF_INET:
 		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&lc.name)).Addr)
 	case lc.header.Namelen >= unix.SizeofSockaddrInet6 && lc.name.Addr.Family == unix.AF_INET6:
-		return netip.AddrFrom16((*unix.RawSockaddrInet6)(unsafe.Pointer(&lc.name)).Addr)
+		from := netip.AddrFrom16((*unix.RawSockaddrInet6)(unsafe.Pointer(&lc.name)).Addr)
+		if lc.target.Zone() != "" && from == lc.target.WithZone("") {
+			return lc.target // the kernel gives the zone as a number
+		}
+		return from
 	}
 	return netip.Addr{}
 }
