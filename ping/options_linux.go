@@ -1,6 +1,8 @@
 package ping
 
 import (
+	"encoding/binary"
+	"net/netip"
 	"os"
 
 	"golang.org/x/net/bpf"
@@ -28,10 +30,22 @@ func setSystemOptions(fd int, c Config) error {
 			return os.NewSyscallError("setsockopt IP_MTU_DISCOVER", err)
 		}
 	}
+	if c.Address == netip.IPv6Loopback() && c.Interface == "" {
+		keepInside(fd)
+	}
 	if c.Interface != "" {
 		return os.NewSyscallError("setsockopt SO_BINDTODEVICE", unix.BindToDevice(fd, c.Interface))
 	}
 	return nil
+}
+
+// keepInside sends by the loopback interface alone. Bound to ::1 an echo stays here while the local table knows that
+// address; without its route or rule it would leave by a default route. The interface has index 1 in every network
+// namespace (include/net/flow.h, LOOPBACK_IFINDEX). A system without the option routes as it likes.
+func keepInside(fd int) {
+	var index [4]byte
+	binary.BigEndian.PutUint32(index[:], 1)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_UNICAST_IF, int(int32(binary.NativeEndian.Uint32(index[:]))))
 }
 
 // filterV4 lets only our own echo replies into a raw socket. The ICMP filter (linux/icmp.h) stands for the type, a

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"io"
 	"slices"
 	"strconv"
@@ -37,7 +38,9 @@ func (l *line) Event(Target, ping.Event) error { return nil }
 // Finish writes the whole output.
 func (l *line) Finish(r Report) error {
 	results := slices.Clone(r.Results)
-	slices.SortStableFunc(results, func(a, b Result) int { return rank(b.Verdict) - rank(a.Verdict) })
+	slices.SortStableFunc(results, func(a, b Result) int {
+		return cmp.Or(rank(b.Verdict)-rank(a.Verdict), basis(a)-basis(b))
+	})
 	head := cut(headline(r.Verdict, results), maxLine)
 	if err := l.put(append(l.buf[:0], head...)); err != nil {
 		return err
@@ -58,6 +61,12 @@ func (l *line) Finish(r Report) error {
 // rank orders verdicts for reading: what needs attention first.
 func rank(v stats.Verdict) int {
 	return slices.Index([]stats.Verdict{stats.Healthy, stats.Degraded, stats.Unknown, stats.Unhealthy}, v)
+}
+
+// basis orders results of one verdict: the most basic cause first, and those without one last.
+func basis(r Result) int {
+	code, _, _ := reason(r)
+	return diagnose.Place(code)
 }
 
 // headline is the first line. The worst result comes first, and what it says is cut before anything else is.

@@ -75,6 +75,15 @@ func Diagnose(f platform.Facts, e Evidence) []Finding {
 	return list
 }
 
+// Place is where a code stands among all, the most basic one at 0; the place after the last where it is not one of them.
+func Place(code string) int {
+	list := rules()
+	if i := slices.IndexFunc(list, func(r rule) bool { return r.code == code }); i >= 0 {
+		return i
+	}
+	return len(list)
+}
+
 // anyOf says whether one of these codes was found.
 func anyOf(list []Finding, codes []string) bool {
 	return slices.ContainsFunc(list, func(f Finding) bool { return slices.Contains(codes, f.Code) })
