@@ -323,8 +323,10 @@ func (j *job) judge(ctx context.Context, c Config) (r report.Result, failure err
 	r.Findings = j.diagnose(ctx, c, r.Verdict)
 	r.Verdict, r.Cause = weigh(r.Verdict, r.Cause, r.Findings)
 	if !c.Asked && r.Summary.Received == 0 && excused(r.Findings) {
-		r.Verdict, r.Cause = stats.Unknown, r.Findings[0].Cause
-		return r, failure, false
+		if r.Verdict, r.Cause = weigh(stats.Healthy, "", r.Findings); r.Verdict == stats.Healthy {
+			r.Verdict, r.Cause = stats.Unknown, r.Findings[0].Cause
+			return r, failure, false
+		}
 	}
 	if absent(r.Findings) {
 		failure = nil // there is nothing to check: that is an answer
@@ -346,10 +348,10 @@ func (j *job) unfinished(s stats.Summary) bool {
 	return j.config.Deadline > 0 && s.Received < j.config.Count && j.runErr == nil
 }
 
-// excused says that there are findings, and none is worse than info.
+// excused says that there are findings, and none is an error.
 func excused(list []diagnose.Finding) bool {
 	for _, f := range list {
-		if f.Severity > diagnose.Info {
+		if f.Severity == diagnose.Error {
 			return false
 		}
 	}
