@@ -551,6 +551,9 @@ func checkFix(ts *testscript.TestScript, neg bool, args []string) {
 		fix = "sysctl -qw " + m[1] + "=" + m[2] // the tests may run in a container, and this is a namespace in it
 	}
 	ts.Check(ts.Exec("inns", "sh", "-c", fix))
+	// The kernel takes a new IPv6 address for its own a little after the call that adds it.
+	ts.Check(ts.Exec("inns", "sh", "-c",
+		"for i in $(seq 50); do ip -6 address show tentative | grep -q . || break; sleep 0.1; done; sleep 0.2"))
 	checkVerdict("healthy", 0)(ts, false, slices.Concat([]string{"all"}, args[1:]))
 }
 
