@@ -312,7 +312,7 @@ func percentiles(d stats.Distribution) string {
 
 // appendFinding appends a finding, its evidence on a line of its own where the first is full, and its fix.
 func appendFinding(b []byte, f diagnose.Finding) []byte {
-	cause, evidence := inert(f.Code)+": "+inert(f.Cause), inert(f.Evidence)
+	cause, evidence := inert(f.Code+": "+f.Cause), inert(f.Evidence)
 	b = append(b, cause...)
 	switch {
 	case evidence == "":
