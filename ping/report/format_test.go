@@ -171,6 +171,7 @@ func FuzzLines(f *testing.F) {
 	f.Add("", "", "", "", "", uint8(0), uint8(1), uint64(0))
 	f.Add(long, long, long, long, long, uint8(2), uint8(2), uint64(math.MaxUint64))
 	f.Add("code", long, long, long, "lo", uint8(3), uint8(2), uint64(1<<40))
+	f.Add(strings.Repeat("\x0f", 240), long, long, long, "lo", uint8(2), uint8(2), uint64(1<<40))
 	f.Add("0:", "=", "0", "", "lo", uint8(1), uint8(1), uint64(1))
 	f.Add("a\nb", "1\r = x", "\x1b[31m time time ", " =  = time", "\xff", uint8(1), uint8(3), uint64(1))
 	f.Fuzz(func(t *testing.T, code, cause, evidence, fix, zone string, severity, verdict uint8, n uint64) {

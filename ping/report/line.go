@@ -47,7 +47,7 @@ func (l *line) Finish(r Report) error {
 	}
 	left := maxOutput - len(head) - 1
 	for _, f := range further(results) {
-		s := cut("  "+appendix(f), maxLine)
+		s := "  " + cut(appendix(f), maxLine-len("  "))
 		if left -= len(s) + 1; left < 0 {
 			return nil
 		}
