@@ -107,6 +107,10 @@ func options() []option {
 		{short: "v", long: "verbose", usage: "show identifiers and foreign replies"},
 		{short: "U", long: "user-latency", usage: "RTT to the return of the read, not to the kernel's stamp"},
 		{short: "3", long: "precision", usage: "every time with three decimals"},
+		{long: "proto", value: "P", example: "udp", usage: "icmp, udp or tcp; auto: icmp, or udp where it must"},
+		{long: "connect", usage: "with tcp: a new connection for every probe"},
+		{long: "port", value: "N", example: "8080", usage: "with udp or tcp: a local service, not lping's own echo"},
+		{long: "sweep", value: "LIST", example: "0:1472:64", usage: "a size a probe: FROM:TO[:STEP], or a list"},
 		{long: "socket", value: "KIND", example: "dgram", usage: "ICMP socket: auto, dgram or raw"},
 		{long: "max-loss", value: "P", example: "60%", usage: "loss that is still healthy (0%)"},
 		{long: "max-rtt", value: "T", example: "5ms", usage: "most for the p99 of the RTT; below 100 replies its median"},
@@ -215,15 +219,16 @@ func readInput(args []string, lookup func(string) (string, bool)) input {
 		args = args[1:]
 	}
 	table := flags()
-	// What images call LPING_VERSION is the version of their lping.
-	unset := map[string]string{"version": "", "help": ""}
+	// What images call LPING_VERSION is the version of their lping, and what Kubernetes calls LPING_PORT is the address of
+	// a Service of that name.
+	renamed := map[string]string{"version": "", "help": "", "port": "LPING_TARGET_PORT"}
 	in.typed, in.operands, in.err = cmdline.Normalize(table, args)
 	if len(in.operands) > 0 && in.operands[0] == "doctor" {
 		in.doctor, in.operands = true, in.operands[1:]
 	}
 	table = slices.DeleteFunc(table, func(f cmdline.Flag) bool { return in.decided(f.Long) })
 	var envErr error
-	in.environment, envErr = cmdline.Environ(table, "LPING", unset, lookup)
+	in.environment, envErr = cmdline.Environ(table, "LPING", renamed, lookup)
 	if address, ok := lookup("LPING_ADDRESS"); ok && address != "" && len(in.operands) == 0 && !in.doctor {
 		in.operands = []string{address}
 	}
@@ -247,6 +252,10 @@ func (in *input) decided(long string) bool {
 		rivals = []string{"format", "json", "health"}
 	case "exit":
 		rivals = []string{"exit", "health"}
+	case "proto", "socket":
+		rivals = []string{"proto", "socket"}
+	case "size", "sweep":
+		rivals = []string{"size", "sweep"}
 	}
 	return slices.ContainsFunc(in.typed, func(o string) bool {
 		name, _, _ := strings.Cut(strings.TrimPrefix(o, "--"), "=")
@@ -297,6 +306,9 @@ func choose(into *string, value string, words []string) error {
 func (in *input) label(long string) string {
 	set := func(o string) bool { return strings.HasPrefix(o, "--"+long+"=") }
 	if !slices.ContainsFunc(in.typed, set) && slices.ContainsFunc(in.environment, set) {
+		if long == "port" {
+			long = "target-port"
+		}
 		return "LPING_" + strings.ToUpper(strings.ReplaceAll(long, "-", "_"))
 	}
 	return "--" + long
@@ -356,6 +368,8 @@ type settings struct {
 	targets []report.Target
 	limits  stats.Limits
 	output  report.Options
+	// anyFamily says that a name stands for both families, and that programs take the one which works.
+	anyFamily bool
 }
 
 // reader reads the values of options and keeps the first error.
@@ -378,8 +392,15 @@ func read[T any](r *reader, long string, into *T, parse func(string) (T, error))
 	*into = v
 }
 
+// conflict is the error of an option that does not go with the others.
+func (r *reader) conflict(long, why, hint string) {
+	if r.err == nil {
+		r.err = &cmdline.Error{Message: r.in.label(long) + " " + why, Hint: hint}
+	}
+}
+
 // integer parses a number within bounds.
-func integer[T ~int | ~uint64](least, most int64) func(string) (T, error) {
+func integer[T ~int | ~uint16 | ~uint64](least, most int64) func(string) (T, error) {
 	return func(s string) (T, error) {
 		n, err := cmdline.Integer(s, least, most)
 		return T(n), err
@@ -401,9 +422,11 @@ func readSettings(c *cli.Context, in *input) (settings, error) {
 	}}
 	s.readPace(r)
 	s.readPacket(r)
+	s.readMethod(r)
 	read(r, "max-loss", &s.limits.MaxLoss, cmdline.Percent)
 	read(r, "max-rtt", &s.limits.MaxRTT, cmdline.Duration)
 	s.readTargets(r)
+	s.readSizes(r)
 	return s, r.err
 }
 
@@ -441,10 +464,42 @@ func (s *settings) readPacket(r *reader) {
 		i, err := cmdline.Word(s, "do", "want", "dont", "probe")
 		return []ping.PathMTU{ping.PathMTUDo, ping.PathMTUWant, ping.PathMTUDont, ping.PathMTUProbe}[i], err
 	})
+}
+
+// readMethod reads how the probes travel.
+func (s *settings) readMethod(r *reader) {
+	c := &s.config
 	read(r, "socket", &c.Socket, func(s string) (ping.SocketMode, error) {
 		i, err := cmdline.Word(s, "auto", "dgram", "raw")
 		return []ping.SocketMode{ping.SocketAuto, ping.SocketDgram, ping.SocketRaw}[i], err
 	})
+	read(r, "proto", &c.Proto, func(s string) (ping.Proto, error) {
+		i, err := cmdline.Word(s, "auto", "icmp", "udp", "tcp")
+		return []ping.Proto{ping.ProtoAuto, ping.ProtoICMP, ping.ProtoUDP, ping.ProtoTCP}[i], err
+	})
+	c.Connect = r.cli.Bool("connect")
+	read(r, "port", &c.Port, integer[uint16](1, 65535))
+	own := c.Proto == ping.ProtoUDP || c.Proto == ping.ProtoTCP
+	switch {
+	case r.err != nil:
+	case own && c.Socket != ping.SocketAuto:
+		r.conflict("socket", "is about ICMP", "leave out --proto, or --socket")
+	case c.Connect && c.Proto != ping.ProtoTCP:
+		r.conflict("connect", "needs TCP", "lping --proto tcp --connect")
+	case c.Port != 0 && !own:
+		r.conflict("port", "needs TCP or UDP", fmt.Sprintf("lping --proto tcp --port %d", c.Port))
+	case c.Proto == ping.ProtoTCP && (c.Connect || c.Port != 0):
+		for _, long := range []string{"size", "pattern", "sweep"} {
+			if r.cli.IsSet(long) {
+				r.conflict(long, "does not go with a connection a probe, which carries no data", "leave it out")
+			}
+		}
+	case c.Proto == ping.ProtoTCP && r.cli.IsSet("sweep"):
+		r.conflict("sweep", "does not go with TCP, whose stream knows no packets", "lping --proto udp --sweep with the same sizes")
+	}
+	if s.output.PingOnly && c.Proto == ping.ProtoAuto {
+		c.Proto = ping.ProtoICMP // as ping
+	}
 }
 
 // readTargets finds out which addresses to check, and what they have in common.
@@ -467,18 +522,36 @@ func (s *settings) readTargets(r *reader) {
 		r.err = notAnAddress("")
 		return
 	}
-	if s.targets, r.err = targets(strings.Join(r.in.operands, ""), v4, v6); r.err != nil {
+	name := strings.Join(r.in.operands, "")
+	if s.config.Port != 0 && !v4 && !v6 && isLocalhost(name) {
+		v4, v6, s.anyFamily = true, true, true
+	}
+	if s.targets, r.err = targets(name, v4, v6); r.err != nil {
 		return
 	}
-	most := ping.MaxSizeIPv6
-	for _, t := range s.targets {
-		most = min(most, ping.MaxSize(t.Address))
-	}
-	read(r, "size", &s.config.Size, integer[int](0, int64(most)))
 	for _, x := range r.in.values("interface") {
 		if r.err == nil {
 			r.err = cmdline.Wrap(r.in.label("interface"), s.readOrigin(x))
 		}
+	}
+}
+
+// readSizes reads how large the probes are: as large as every target takes.
+func (s *settings) readSizes(r *reader) {
+	most := ping.MaxSizeIPv6
+	for _, t := range s.targets {
+		c := s.config
+		c.Address = t.Address
+		most = min(most, c.MaxSize())
+	}
+	read(r, "size", &s.config.Size, integer[int](0, int64(most)))
+	read(r, "sweep", &s.config.Sizes, func(s string) ([]int, error) { return cmdline.Sizes(s, most, ping.MaxSizes) })
+	switch {
+	case r.err != nil || s.config.Sizes == nil:
+	case r.cli.IsSet("size"):
+		r.conflict("size", "and --sweep both say how large a probe is", "leave one of them out")
+	case !r.cli.IsSet("count") && s.config.Deadline == 0:
+		s.config.Count = uint64(len(s.config.Sizes))
 	}
 }
 
@@ -512,8 +585,7 @@ var (
 
 // targets are the addresses that a name stands for. No name is ever looked up: localhost is what RFC 6761 says.
 func targets(name string, v4, v6 bool) ([]report.Target, error) {
-	plain := strings.ToLower(strings.TrimSuffix(name, "."))
-	if name == "" || plain == "localhost" {
+	if name == "" || isLocalhost(name) {
 		var list []report.Target
 		if v4 || !v6 {
 			list = append(list, report.Target{Name: cmp.Or(name, "127.0.0.1"), Address: localhost4})
@@ -540,6 +612,11 @@ func targets(name string, v4, v6 bool) ([]report.Target, error) {
 		return nil, &cmdline.Error{Message: fmt.Sprintf("%v is no IPv4 address", address), Hint: "lping -4 127.0.0.1"}
 	}
 	return []report.Target{{Name: name, Address: address}}, permit(address)
+}
+
+// isLocalhost says that a name is the one that always stands for loopback (RFC 6761).
+func isLocalhost(name string) bool {
+	return strings.ToLower(strings.TrimSuffix(name, ".")) == "localhost"
 }
 
 // notAnAddress is the error of what is no address, with what may have been meant.
@@ -606,7 +683,7 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 	defer stop(nil)
 	var k *check.Check
 	k = check.New(check.Config{
-		Ping: s.config, Targets: s.targets, Limits: s.limits, Asked: true, Exit: in.scheme.status,
+		Ping: s.config, Targets: s.targets, Limits: s.limits, Asked: true, Any: s.anyFamily, Exit: in.scheme.status,
 		Renderer: renderer, Quiet: s.output.Quiet,
 		Lasting: func() (done func()) { return handleSignals(k, stop, stderr) },
 	})

@@ -415,6 +415,7 @@ var faultCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"exits":     checkExit,
 	"firewall":  makeFirewall,
 	"healthy":   checkVerdict("healthy", 0),
+	"informed":  checkVerdict("informed", 0),
 	"degraded":  checkVerdict("degraded", 0),
 	"unhealthy": checkVerdict("unhealthy", 1),
 	"steady":    checkSteady,
@@ -445,8 +446,9 @@ var probers = map[string][]string{
 	"nobody": {"nobody", "lping"},
 }
 
-// checkVerdict is "unhealthy PROBER,… CODE,… [OPTION …]", and the same for degraded; "healthy" has no codes. Each
-// prober gives this verdict and these codes in this order, and no others. $THROUGH is a command to go through.
+// checkVerdict is "unhealthy PROBER,… CODE,… [OPTION …]", and the same for degraded; "healthy" has no codes, "informed"
+// is healthy with some. Each prober gives this verdict and these codes in this order, and no others. $THROUGH is a
+// command to go through.
 func checkVerdict(verdict string, status int) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		var codes []string
@@ -457,9 +459,10 @@ func checkVerdict(verdict string, status int) func(*testscript.TestScript, bool,
 		if neg || len(args) == 0 || verdict != "healthy" && codes == nil {
 			ts.Fatalf("usage: %s PROBER,... [CODE,...] [OPTION ...]; no codes if healthy", verdict)
 		}
+		said := strings.Replace(verdict, "informed", "healthy", 1)
 		for _, command := range named(ts, args[0]) {
 			out := health(ts, status, slices.Concat(command, args[1:]))
-			if err := checkAnswer(out, verdict, codes); err != nil {
+			if err := checkAnswer(out, said, codes); err != nil {
 				ts.Fatalf("%v: %v", command, err)
 			}
 		}

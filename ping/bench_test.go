@@ -38,7 +38,7 @@ func BenchmarkRequest(b *testing.B) {
 	for _, size := range benchmarkSizes {
 		for _, sum := range []bool{false, true} {
 			b.Run(fmt.Sprintf("%d/sum=%v", size, sum), func(b *testing.B) {
-				p := newProbe(false, 1, size, nil, 7, sum)
+				p := probeOf(false, 1, size, nil, 7, sum)
 				for seq := uint64(1); b.Loop(); seq++ {
 					p.request(seq)
 				}
@@ -48,7 +48,7 @@ func BenchmarkRequest(b *testing.B) {
 }
 
 func BenchmarkParseEcho(b *testing.B) {
-	msg := replyTo(newProbe(false, 1, 56, nil, 7, true).request(1))
+	msg := replyTo(probeOf(false, 1, 56, nil, 7, true).request(1))
 	header := unhex(b, "4500 0028 1234 4000 2101 0000 7f000001 7f000001")
 	for _, bb := range []struct {
 		name   string
@@ -67,7 +67,7 @@ func BenchmarkParseEcho(b *testing.B) {
 func BenchmarkCompare(b *testing.B) {
 	for _, size := range benchmarkSizes {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			p := newProbe(false, 1, size, nil, 7, true)
+			p := probeOf(false, 1, size, nil, 7, true)
 			data := bytes.Clone(p.request(9)[headerLen:])
 			for b.Loop() {
 				if p.compare(data, 9) != same {

@@ -1,8 +1,10 @@
 package ping
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -13,6 +15,16 @@ const (
 	SocketAuto  SocketMode = iota // datagram first, then raw
 	SocketDgram                   // datagram only: needs no privilege where the system allows it
 	SocketRaw                     // raw only: needs CAP_NET_RAW or root
+)
+
+// Proto says what carries the probes.
+type Proto uint8
+
+const (
+	ProtoAuto Proto = iota // ICMP and, where the system permits that to neither kind of socket, UDP
+	ProtoICMP              // ICMP echo, or an error
+	ProtoUDP               // datagrams
+	ProtoTCP               // a stream, or a connection a probe
 )
 
 // PathMTU is what the kernel may do with a probe that is larger than the path's MTU (ip(7), IP_MTU_DISCOVER).
@@ -33,8 +45,10 @@ const (
 
 	MaxSizeIPv4 = 65507 // 65535, less the IPv4 header (20) and the ICMP header (8)
 	MaxSizeIPv6 = 65527 // 65535, less the ICMPv6 header (8)
+	MaxSizeTCP  = 65507 // of either family: a stream itself has no limit
 	MaxPreload  = 65535 // no more probes in flight than the 16-bit sequence number tells apart
 	MaxPattern  = 16
+	MaxSizes    = 65536 // entries of Sizes
 
 	// MaxTime bounds Interval, Timeout and Deadline: no run outlives it, and times can be added without care.
 	MaxTime = 100 * 365 * 24 * time.Hour
@@ -49,8 +63,15 @@ type Config struct {
 	Source netip.Addr
 	// Interface is the interface to send from; empty means that routing decides.
 	Interface string
-	// Socket is the kind of socket; the zero value tries datagram, then raw.
+	// Proto is what carries the probes; the zero value is ICMP and, where no ICMP socket is permitted, UDP.
+	Proto Proto
+	// Socket is the kind of ICMP socket; the zero value tries datagram, then raw. Any other implies ProtoICMP.
 	Socket SocketMode
+	// Connect makes every probe a new TCP connection: its handshake is the round trip, and no data follows. Otherwise
+	// the probes of ProtoTCP share one connection.
+	Connect bool
+	// Port is that of a local service to probe with ProtoUDP or, always as with Connect, ProtoTCP; 0 means our own echo.
+	Port uint16
 	// Count is how many probes to send; 0 means until the deadline or the context ends the run.
 	// With a Deadline it is how many replies to wait for instead.
 	Count uint64
@@ -60,8 +81,11 @@ type Config struct {
 	Timeout time.Duration
 	// Deadline bounds the whole run; 0 means none.
 	Deadline time.Duration
-	// Size is the number of data bytes after the 8-byte ICMP header.
+	// Size is the number of data bytes after the 8-byte echo header, up to MaxSize. A probe that is a connection has none.
 	Size int
+	// Sizes are those of the first probe, the second and so on; after the last comes the first again. Empty means Size
+	// for all. Not for TCP, whose stream knows no packets.
+	Sizes []int
 	// Pattern fills the data after the nonce; empty means a counter.
 	Pattern []byte
 	// Flood sends as soon as the reply is there, and at least every 10 ms; Interval is not used.
@@ -98,10 +122,49 @@ func (c Config) withDefaults() Config {
 	if c.Preload == 0 {
 		c.Preload = 1
 	}
+	if len(c.Sizes) > 0 {
+		c.Size = slices.Max(c.Sizes) // what everything must have room for
+	}
+	if c.method() == MethodConnect {
+		c.Size = 0
+	}
 	return c
 }
 
-// MaxSize is the largest Size that a socket of address's family takes.
+// SizeOf is the number of data bytes of probe seq, which counts from 1.
+func (c Config) SizeOf(seq uint64) int {
+	if len(c.Sizes) == 0 {
+		return c.Size
+	}
+	return c.Sizes[(seq-1)%uint64(len(c.Sizes))]
+}
+
+// method is that of the protocols which have one; empty for ICMP, where the system decides.
+func (c Config) method() string {
+	switch {
+	case c.Proto == ProtoUDP:
+		return MethodUDP
+	case c.Proto == ProtoTCP && (c.Connect || c.Port != 0):
+		return MethodConnect
+	case c.Proto == ProtoTCP:
+		return MethodTCP
+	}
+	return ""
+}
+
+// MaxSize is the largest Size that the protocol and the family of c take: over UDP the 8-byte echo header is part of
+// the datagram's data. Where ProtoAuto falls back to UDP, the limit is that of UDP.
+func (c Config) MaxSize() int {
+	switch c.Proto {
+	case ProtoUDP:
+		return MaxSize(c.Address) - headerLen
+	case ProtoTCP:
+		return MaxSizeTCP
+	}
+	return MaxSize(c.Address)
+}
+
+// MaxSize is the largest Size that an ICMP socket of address's family takes.
 func MaxSize(address netip.Addr) int {
 	if address.Unmap().Is4() || !address.IsValid() {
 		return MaxSizeIPv4
@@ -119,8 +182,12 @@ func (c Config) Validate() error {
 		return fmt.Errorf("interval %v, timeout %v, deadline %v: none may be negative", c.Interval, c.Timeout, c.Deadline)
 	case c.Interval > MaxTime || c.Timeout > MaxTime || c.Deadline > MaxTime:
 		return fmt.Errorf("interval %v, timeout %v, deadline %v: none may be above %v", c.Interval, c.Timeout, c.Deadline, MaxTime)
-	case c.Size < 0 || c.Size > MaxSize(c.Address):
-		return fmt.Errorf("size %d is outside 0 to %d", c.Size, MaxSize(c.Address))
+	case c.Size < 0 || c.Size > c.MaxSize():
+		return fmt.Errorf("size %d is outside 0 to %d", c.Size, c.MaxSize())
+	case len(c.Sizes) > MaxSizes:
+		return fmt.Errorf("%d sizes are more than %d", len(c.Sizes), MaxSizes)
+	case len(c.Sizes) > 0 && slices.Min(c.Sizes) < 0:
+		return fmt.Errorf("size %d is outside 0 to %d", slices.Min(c.Sizes), c.MaxSize())
 	case len(c.Pattern) > MaxPattern:
 		return fmt.Errorf("pattern of %d bytes is longer than %d", len(c.Pattern), MaxPattern)
 	case c.Preload < 1 || c.Preload > MaxPreload:
@@ -133,6 +200,23 @@ func (c Config) Validate() error {
 		return fmt.Errorf("unknown socket mode %d", c.Socket)
 	case c.PathMTU > PathMTUProbe:
 		return fmt.Errorf("unknown path-MTU mode %d", c.PathMTU)
+	}
+	return c.validateProto()
+}
+
+// validateProto is Validate for the protocol and what goes with it.
+func (c Config) validateProto() error {
+	switch {
+	case c.Proto > ProtoTCP:
+		return fmt.Errorf("unknown protocol %d", c.Proto)
+	case c.Connect && c.Proto != ProtoTCP:
+		return errors.New("a connection for every probe needs TCP")
+	case c.Proto == ProtoTCP && len(c.Sizes) > 0:
+		return errors.New("a stream has no packets whose sizes could differ")
+	case c.Port != 0 && c.Proto != ProtoUDP && c.Proto != ProtoTCP:
+		return fmt.Errorf("port %d needs UDP or TCP", c.Port)
+	case c.Socket != SocketAuto && c.Proto != ProtoAuto && c.Proto != ProtoICMP:
+		return errors.New("the kind of ICMP socket says nothing about UDP and TCP")
 	}
 	return nil
 }

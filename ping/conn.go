@@ -47,11 +47,13 @@ type packet struct {
 	kernel int64
 	// fault is set (Errno is not 0) where this is a report about a message of ours.
 	fault Fault
+	// opaque is set where this names no probe: msg is what a service said in its own words, or fault is all there is.
+	opaque bool
 }
 
 // Socket is what Open found.
 type Socket struct {
-	// Method is icmp-dgram or icmp-raw.
+	// Method is one of those below.
 	Method string
 	// Local is the address that the socket is bound to.
 	Local netip.Addr
@@ -61,37 +63,60 @@ type Socket struct {
 	Stamps bool
 	// Sum says that the checksum of requests is not computed by the kernel.
 	Sum bool
+	// Port is where probes over UDP and TCP go; 0 for ICMP.
+	Port uint16
+	// Denied is set where ProtoAuto fell back to UDP: what the system said to each kind of ICMP socket.
+	Denied *OpenError
 }
 
 // Methods of Socket.
 const (
-	MethodDgram = "icmp-dgram"
-	MethodRaw   = "icmp-raw"
+	MethodDgram   = "icmp-dgram"
+	MethodRaw     = "icmp-raw"
+	MethodUDP     = "udp"
+	MethodTCP     = "tcp"         // one connection
+	MethodConnect = "tcp-connect" // a connection a probe
 )
 
-// OpenError is why no ICMP socket could be had: what the system said to each kind that was tried.
+// OpenError is why no socket could be had: what the system said to each kind that was tried.
 type OpenError struct {
 	Address netip.Addr
-	// Dgram and Raw are nil for a kind that was not tried.
-	Dgram, Raw error
+	// Dgram, Raw, UDP and TCP are nil for a kind that was not tried.
+	Dgram, Raw, UDP, TCP error
 }
 
 func (e *OpenError) Error() string {
-	switch {
-	case e.Raw == nil:
-		return fmt.Sprintf("no ICMP socket on %v: datagram: %v", e.Address, e.Dgram)
-	case e.Dgram == nil:
-		return fmt.Sprintf("no ICMP socket on %v: raw: %v", e.Address, e.Raw)
+	what := "socket"
+	if e.UDP == nil && e.TCP == nil {
+		what = "ICMP socket"
 	}
-	return fmt.Sprintf("no ICMP socket on %v: datagram: %v; raw: %v", e.Address, e.Dgram, e.Raw)
+	text := fmt.Sprintf("no %s on %v", what, e.Address)
+	separator := ": "
+	for _, k := range e.kinds() {
+		if k.err != nil {
+			text += separator + k.name + ": " + k.err.Error()
+			separator = "; "
+		}
+	}
+	return text
 }
 
-// Unwrap gives both errors to errors.Is and errors.As.
+// openKind is a kind of socket and what the system said to it.
+type openKind struct {
+	name string
+	err  error
+}
+
+func (e *OpenError) kinds() [4]openKind {
+	return [4]openKind{{"datagram", e.Dgram}, {"raw", e.Raw}, {"UDP", e.UDP}, {"TCP", e.TCP}}
+}
+
+// Unwrap gives every error to errors.Is and errors.As.
 func (e *OpenError) Unwrap() []error {
 	var errs []error
-	for _, err := range []error{e.Dgram, e.Raw} {
-		if err != nil {
-			errs = append(errs, err)
+	for _, k := range e.kinds() {
+		if k.err != nil {
+			errs = append(errs, k.err)
 		}
 	}
 	return errs
@@ -120,22 +145,70 @@ func (e *OpenError) NoAddress() bool {
 	return false
 }
 
+// NoPort says that every port which the system gives to sockets without one of their own is taken.
+func (e *OpenError) NoPort() bool {
+	return errors.Is(e.UDP, syscall.EADDRINUSE) || errors.Is(e.TCP, syscall.EADDRINUSE)
+}
+
+// listenOn opens the conn of a method.
+func listenOn(c Config, method string) (conn, error) {
+	switch method {
+	case MethodUDP:
+		return listenUDP(c)
+	case MethodTCP:
+		return listenTCP(c)
+	case MethodConnect:
+		return listenConnect(c)
+	}
+	return listen(c, method)
+}
+
+// openAuto is openConn with UDP as the last resort of ProtoAuto, where the system permits no kind of ICMP socket.
+// denied says so then.
+func openAuto(c Config, listen func(Config, string) (conn, error)) (cn conn, denied *OpenError, err error) {
+	cn, err = openConn(c, listen)
+	if c.Proto != ProtoAuto || c.Socket != SocketAuto || !errors.As(err, &denied) || !denied.NotPermitted() {
+		return cn, nil, err
+	}
+	c.Proto = ProtoUDP
+	failure := *denied
+	if failure.UDP = c.Validate(); failure.UDP == nil {
+		cn, failure.UDP = listen(c, MethodUDP)
+	}
+	if failure.UDP != nil {
+		return nil, nil, &failure
+	}
+	return cn, denied, nil
+}
+
 // openConn opens the first kind of socket that c allows and the system permits.
-func openConn(c Config, listen func(Config, string) (conn, error)) (conn, error) {
+func openConn(c Config, listen func(Config, string) (conn, error)) (cn conn, err error) {
 	failure := &OpenError{Address: c.Address}
+	switch method := c.method(); method {
+	case MethodUDP:
+		cn, failure.UDP = listen(c, method)
+	case MethodTCP, MethodConnect:
+		cn, failure.TCP = listen(c, method)
+	default:
+		cn = openICMP(c, listen, failure)
+	}
+	if cn == nil {
+		return nil, failure
+	}
+	return cn, nil
+}
+
+// openICMP tries datagram, then raw, and notes in failure what the system said to each; nil where neither works.
+func openICMP(c Config, listen func(Config, string) (conn, error), failure *OpenError) (cn conn) {
 	if c.Socket != SocketRaw {
-		cn, err := listen(c, MethodDgram)
-		if err == nil {
-			return cn, nil
+		if cn, failure.Dgram = listen(c, MethodDgram); failure.Dgram == nil {
+			return cn
 		}
-		failure.Dgram = err
 	}
 	if c.Socket != SocketDgram {
-		cn, err := listen(c, MethodRaw)
-		if err == nil {
-			return cn, nil
+		if cn, failure.Raw = listen(c, MethodRaw); failure.Raw == nil {
+			return cn
 		}
-		failure.Raw = err
 	}
-	return nil, failure
+	return nil
 }

@@ -22,15 +22,15 @@ func TestOpenError(t *testing.T) {
 		notPermitted bool
 		noAddress    bool
 	}{
-		{"both refused", OpenError{loopback4, denied, notPermitted},
+		{"both refused", OpenError{Address: loopback4, Dgram: denied, Raw: notPermitted},
 			"no ICMP socket on 127.0.0.1: datagram: " + denied.Error() + "; raw: " + notPermitted.Error(), true, false},
-		{"datagram alone", OpenError{v6, denied, nil}, "no ICMP socket on ::1: datagram: " + denied.Error(), true, false},
-		{"raw alone", OpenError{v6, nil, notPermitted}, "no ICMP socket on ::1: raw: " + notPermitted.Error(), true, false},
-		{"no such socket here", OpenError{loopback4, unknown, notPermitted},
+		{"datagram alone", OpenError{Address: v6, Dgram: denied, Raw: nil}, "no ICMP socket on ::1: datagram: " + denied.Error(), true, false},
+		{"raw alone", OpenError{Address: v6, Dgram: nil, Raw: notPermitted}, "no ICMP socket on ::1: raw: " + notPermitted.Error(), true, false},
+		{"no such socket here", OpenError{Address: loopback4, Dgram: unknown, Raw: notPermitted},
 			"no ICMP socket on 127.0.0.1: datagram: " + unknown.Error() + "; raw: " + notPermitted.Error(), true, false},
-		{"address gone", OpenError{loopback4, gone, gone},
+		{"address gone", OpenError{Address: loopback4, Dgram: gone, Raw: gone},
 			"no ICMP socket on 127.0.0.1: datagram: " + gone.Error() + "; raw: " + gone.Error(), false, true},
-		{"refused, and address gone", OpenError{loopback4, denied, gone},
+		{"refused, and address gone", OpenError{Address: loopback4, Dgram: denied, Raw: gone},
 			"no ICMP socket on 127.0.0.1: datagram: " + denied.Error() + "; raw: " + gone.Error(), false, true},
 	}
 	for _, tt := range tests {

@@ -69,7 +69,7 @@ type Event struct {
 	Step time.Duration
 	// TTL is the reply's time to live or hop limit, 0 where the system did not tell.
 	TTL int
-	// Bytes is the length of the ICMP message that arrived, header included.
+	// Bytes is the length of the echo message that arrived, header included, or of what a service answered.
 	Bytes int
 	// Ident is the echo identifier on the wire.
 	Ident uint16
@@ -93,7 +93,7 @@ type Mismatch struct {
 
 // Fault is why a probe could not be delivered.
 type Fault struct {
-	// Errno is the kernel's error number: from send, or the one that it derives from an ICMP error.
+	// Errno is the kernel's error number: from send or connect, or the one that it derives from an ICMP error.
 	Errno syscall.Errno
 	// ICMP is set where an ICMP error message came back; Type and Code are its fields (RFC 792, RFC 4443).
 	ICMP       bool

@@ -400,3 +400,12 @@ func collect(list *[]Event) func(Event) {
 		}
 	}
 }
+
+// probeOf is newProbe for tests that need no Config of their own.
+func probeOf(v6 bool, ident uint16, size int, pattern []byte, key uint64, sum bool) *probe {
+	c := Config{Size: size, Pattern: pattern}
+	if v6 {
+		c.Address = netip.IPv6Loopback()
+	}
+	return newProbe(c, ident, key, sum)
+}

@@ -207,7 +207,7 @@ func TestAPIBound(t *testing.T) {
 func TestAPIFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ac := newAPIConn(Config{}.withDefaults(), &fakeAPI{answer: silentFor(time.Hour)})
-		msg := newProbe(false, 1, 8, nil, 1, false).request(1)
+		msg := probeOf(false, 1, 8, nil, 1, false).request(1)
 		for i := range maxCalls {
 			if err := ac.send(msg); err != nil {
 				t.Fatalf("send %d: %v", i, err)
@@ -247,7 +247,7 @@ func TestAPIRecv(t *testing.T) {
 		time.AfterFunc(time.Second, ac.wake)
 		expect("woken meanwhile", start.Add(time.Hour), errWoken, 2*time.Minute+time.Second)
 
-		if err := ac.send(newProbe(false, 1, 8, nil, 1, false).request(1)); err != nil {
+		if err := ac.send(probeOf(false, 1, 8, nil, 1, false).request(1)); err != nil {
 			t.Error(err)
 		}
 		expect("silence does not end a wait", start.Add(3*time.Minute), errTimeout, 3*time.Minute)
@@ -260,7 +260,7 @@ func TestAPIShortBuffer(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ac := newAPIConn(Config{}.withDefaults(), &fakeAPI{answer: echoAfter(0)})
 			defer ac.close()
-			if err := ac.send(newProbe(false, 1, 8, nil, 1, false).request(1)); err != nil {
+			if err := ac.send(probeOf(false, 1, 8, nil, 1, false).request(1)); err != nil {
 				t.Fatal(err)
 			}
 			p, err := ac.recv(make([]byte, n), time.Now().Add(time.Second))

@@ -112,7 +112,7 @@ func TestWindowsEchoMessage(t *testing.T) {
 	if s.Method != MethodDgram || s.Local != loopback4 || s.Sum || s.Stamps {
 		t.Errorf("socket %+v", s)
 	}
-	msg := bytes.Clone(newProbe(false, s.Ident, 100, []byte{0xab}, 99, s.Sum).request(0x12345))
+	msg := bytes.Clone(probeOf(false, s.Ident, 100, []byte{0xab}, 99, s.Sum).request(0x12345))
 	if err := cn.send(msg); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestWindowsEchoMessage(t *testing.T) {
 // TestWindowsEchoAllocs holds that an echo allocates nothing.
 func TestWindowsEchoAllocs(t *testing.T) {
 	cn := openHere(t, Config{Size: 56, Timeout: 10 * time.Second}).conn
-	msg, b := newProbe(false, 1, 56, nil, 1, false).request(1), make([]byte, 100)
+	msg, b := probeOf(false, 1, 56, nil, 1, false).request(1), make([]byte, 100)
 	allocs := testing.AllocsPerRun(100, func() {
 		if err := cn.send(msg); err != nil {
 			t.Error(err)
@@ -177,7 +177,7 @@ func TestWindowsEchoClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 5 {
-			if err := cn.send(newProbe(false, 1, 8, nil, 1, false).request(1)); err != nil {
+			if err := cn.send(probeOf(false, 1, 8, nil, 1, false).request(1)); err != nil {
 				t.Error(err)
 			}
 		}

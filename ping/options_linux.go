@@ -13,12 +13,29 @@ import (
 
 // setSystemOptions sets what x/net has no call for: error reports, path-MTU mode, interface.
 func setSystemOptions(fd int, c Config) error {
-	level, recvErr, discover := unix.IPPROTO_IP, unix.IP_RECVERR, unix.IP_MTU_DISCOVER
-	if c.Address.Is6() {
-		level, recvErr, discover = unix.IPPROTO_IPV6, unix.IPV6_RECVERR, unix.IPV6_MTU_DISCOVER
+	if err := setReports(fd, c.Address.Is6(), true); err != nil {
+		return err
 	}
-	if err := unix.SetsockoptInt(fd, level, recvErr, 1); err != nil {
-		return os.NewSyscallError("setsockopt IP_RECVERR", err)
+	return setPath(fd, c)
+}
+
+// setReports asks the kernel for what it learns about messages sent earlier (ip(7), IP_RECVERR), or no longer.
+func setReports(fd int, v6, on bool) error {
+	level, recvErr, value := unix.IPPROTO_IP, unix.IP_RECVERR, 0
+	if v6 {
+		level, recvErr = unix.IPPROTO_IPV6, unix.IPV6_RECVERR
+	}
+	if on {
+		value = 1
+	}
+	return os.NewSyscallError("setsockopt IP_RECVERR", unix.SetsockoptInt(fd, level, recvErr, value))
+}
+
+// setPath sets the path-MTU mode and the interface.
+func setPath(fd int, c Config) error {
+	level, discover := unix.IPPROTO_IP, unix.IP_MTU_DISCOVER
+	if c.Address.Is6() {
+		level, discover = unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER
 	}
 	if c.PathMTU != PathMTUDefault {
 		// IP_PMTUDISC_* and IPV6_PMTUDISC_* are the same numbers (linux/in.h, linux/in6.h).

@@ -11,7 +11,10 @@ import (
 )
 
 // setSystemOptions sets what x/net has no call for: error reports, path-MTU mode, interface.
-func setSystemOptions(_ int, c Config) error {
+func setSystemOptions(fd int, c Config) error { return setPath(fd, c) }
+
+// setPath sets the path-MTU mode and the interface.
+func setPath(_ int, c Config) error {
 	switch {
 	case c.PathMTU != PathMTUDefault:
 		return fmt.Errorf("path-MTU mode: %w on this system", errors.ErrUnsupported)

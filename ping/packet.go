@@ -78,29 +78,39 @@ func checksum(b []byte) uint16 {
 
 // probe makes the echo requests of a run in one buffer and knows what their replies must hold.
 type probe struct {
-	msg []byte
+	// msg has room for the largest request; sizes are those of the others, empty where all are as large.
+	msg   []byte
+	sizes []int
 	// key makes the nonces of this run unlike those of any other.
 	key uint64
 	// sum says that the checksum is ours to compute.
 	sum bool
 }
 
-// newProbe prepares requests with size data bytes: the nonce, then pattern over and over, or a counter.
-func newProbe(v6 bool, ident uint16, size int, pattern []byte, key uint64, sum bool) *probe {
-	p := &probe{msg: make([]byte, headerLen+size), key: key, sum: sum}
+// newProbe prepares the requests of c, whose data are the nonce, then the pattern over and over, or a counter.
+func newProbe(c Config, ident uint16, key uint64, sum bool) *probe {
+	p := &probe{msg: make([]byte, headerLen+c.Size), sizes: c.Sizes, key: key, sum: sum}
 	p.msg[0] = typeEchoRequestV4
-	if v6 {
+	if c.Address.Is6() {
 		p.msg[0] = typeEchoRequestV6
 	}
 	binary.BigEndian.PutUint16(p.msg[4:], ident)
-	for i := nonceLen; i < size; i++ {
-		c := byte(i)
-		if len(pattern) > 0 {
-			c = pattern[(i-nonceLen)%len(pattern)]
+	for i := nonceLen; i < c.Size; i++ {
+		b := byte(i)
+		if len(c.Pattern) > 0 {
+			b = c.Pattern[(i-nonceLen)%len(c.Pattern)]
 		}
-		p.msg[headerLen+i] = c
+		p.msg[headerLen+i] = b
 	}
 	return p
+}
+
+// length is that of the message of probe seq.
+func (p *probe) length(seq uint64) int {
+	if len(p.sizes) == 0 {
+		return len(p.msg)
+	}
+	return headerLen + p.sizes[(seq-1)%uint64(len(p.sizes))]
 }
 
 // nonce is the number at the start of the data of probe seq: a bijection of seq (the finalizer of splitmix64), so
@@ -114,15 +124,16 @@ func (p *probe) nonce(seq uint64) uint64 {
 
 // request is the message of probe seq. The buffer is reused by the next call.
 func (p *probe) request(seq uint64) []byte {
-	binary.BigEndian.PutUint16(p.msg[6:], uint16(seq))
+	msg := p.msg[:p.length(seq)]
+	binary.BigEndian.PutUint16(msg[6:], uint16(seq))
 	var nonce [nonceLen]byte
 	binary.BigEndian.PutUint64(nonce[:], p.nonce(seq))
-	copy(p.msg[headerLen:], nonce[:])
+	copy(msg[headerLen:], nonce[:])
 	if p.sum {
-		p.msg[2], p.msg[3] = 0, 0
-		binary.BigEndian.PutUint16(p.msg[2:], checksum(p.msg))
+		msg[2], msg[3] = 0, 0
+		binary.BigEndian.PutUint16(msg[2:], checksum(msg))
 	}
-	return p.msg
+	return msg
 }
 
 // likeness says how the data of a reply compares with what a probe sent.
@@ -139,7 +150,7 @@ const (
 func (p *probe) compare(data []byte, seq uint64) likeness {
 	var nonce [nonceLen]byte
 	binary.BigEndian.PutUint64(nonce[:], p.nonce(seq))
-	sent := p.msg[headerLen:]
+	sent := p.msg[headerLen:p.length(seq)]
 	n := min(nonceLen, len(sent), len(data))
 	wrong := 0
 	for i := range n {
@@ -158,7 +169,7 @@ func (p *probe) compare(data []byte, seq uint64) likeness {
 
 // quotes says whether data is the start of what probe seq sent, as an ICMP error quotes it (RFC 792, RFC 4443).
 func (p *probe) quotes(data []byte, seq uint64) bool {
-	n := min(len(data), len(p.msg)-headerLen)
+	n := min(len(data), p.length(seq)-headerLen)
 	var nonce [nonceLen]byte
 	binary.BigEndian.PutUint64(nonce[:], p.nonce(seq))
 	return bytes.Equal(data[:min(n, nonceLen)], nonce[:min(n, nonceLen)])

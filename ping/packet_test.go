@@ -49,7 +49,7 @@ func TestRequestBytes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newProbe(tt.v6, 0xbeef, tt.size, tt.pattern, 0, tt.sum)
+			p := probeOf(tt.v6, 0xbeef, tt.size, tt.pattern, 0, tt.sum)
 			p.request(tt.seq + 5) // what an earlier probe left in the buffer does not matter
 			if got, want := p.request(tt.seq), unhex(t, tt.want); !bytes.Equal(got, want) {
 				t.Errorf("got  % x\nwant % x", got, want)
@@ -62,9 +62,9 @@ func TestRequestBytes(t *testing.T) {
 func TestRequestAgainstXNet(t *testing.T) {
 	for _, size := range []int{0, 1, 2, 7, 8, 9, 56, 57, 1472, MaxSizeIPv4, MaxSizeIPv6} {
 		for _, seq := range []uint64{1, 255, 256, 65535, 65536, 65537, 1 << 40} {
-			p4 := newProbe(false, 0x1234, size, nil, rand.Uint64(), true)
+			p4 := probeOf(false, 0x1234, size, nil, rand.Uint64(), true)
 			checkXNet(t, p4.request(seq), 1, ipv4.ICMPTypeEcho, seq)
-			p6 := newProbe(true, 0x1234, size, nil, rand.Uint64(), false)
+			p6 := probeOf(true, 0x1234, size, nil, rand.Uint64(), false)
 			checkXNet(t, p6.request(seq), 58, ipv6.ICMPTypeEchoRequest, seq)
 		}
 	}
@@ -277,7 +277,7 @@ func TestCompareSizes(t *testing.T) {
 		sizes = append(sizes, size)
 	}
 	for _, size := range sizes {
-		p := newProbe(false, 1, size, nil, 7, true)
+		p := probeOf(false, 1, size, nil, 7, true)
 		data := bytes.Clone(p.request(9)[headerLen:])
 		p.request(10)
 		if got := p.compare(data, 9); got != same {
@@ -304,7 +304,7 @@ func TestCompareSizes(t *testing.T) {
 // TestCompareNonce: up to half of a nonce may be wrong, and the reply is still about the probe.
 func TestCompareNonce(t *testing.T) {
 	for size, most := range []int{0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 4} {
-		p := newProbe(false, 1, size, nil, 7, true)
+		p := probeOf(false, 1, size, nil, 7, true)
 		for wrong := 1; wrong <= min(size, nonceLen); wrong++ {
 			data := bytes.Clone(p.request(9)[headerLen:])
 			for i := range wrong {
@@ -319,14 +319,14 @@ func TestCompareNonce(t *testing.T) {
 			}
 		}
 	}
-	p := newProbe(false, 1, 56, nil, 7, true)
+	p := probeOf(false, 1, 56, nil, 7, true)
 	if got := p.compare(bytes.Clone(p.request(8)[headerLen:]), 9); got != unrelated {
 		t.Errorf("the data of another probe: got %d, want %d", got, unrelated)
 	}
 }
 
 func TestMismatch(t *testing.T) {
-	p := newProbe(false, 1, 12, []byte{0xaa}, 0, true)
+	p := probeOf(false, 1, 12, []byte{0xaa}, 0, true)
 	right := bytes.Clone(p.request(1)[headerLen:]) // e220a8397b1dcdaf aaaaaaaa
 	with := func(i int, c byte) []byte { b := bytes.Clone(right); b[i] = c; return b }
 	for _, tt := range []struct {
@@ -350,7 +350,7 @@ func TestMismatch(t *testing.T) {
 
 func TestQuotes(t *testing.T) {
 	for _, size := range []int{0, 4, 8, 56} {
-		p := newProbe(false, 1, size, nil, 7, true)
+		p := probeOf(false, 1, size, nil, 7, true)
 		data := bytes.Clone(p.request(9)[headerLen:])
 		for n := range size + 1 {
 			if !p.quotes(data[:n], 9) {
@@ -382,7 +382,7 @@ func TestSizes(t *testing.T) {
 	for _, size := range sizes {
 		for _, v6 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d/v6=%v", size, v6), func(t *testing.T) {
-				p := newProbe(v6, 0xbeef, size, nil, rand.Uint64(), !v6)
+				p := probeOf(v6, 0xbeef, size, nil, rand.Uint64(), !v6)
 				reply := replyTo(p.request(1))
 				m, err := parseEcho(reply, reply[0])
 				if err != nil || m.ident != 0xbeef || m.seq != 1 || len(m.data) != size || p.compare(m.data, 1) != same {

@@ -19,29 +19,34 @@ const (
 	slack = 64
 )
 
-// Pinger sends probes to one address over one socket.
+// Pinger sends probes to one address by one method.
 type Pinger struct {
 	config Config
 	conn   conn
+	denied *OpenError
 	last   *run
 }
 
-// Open validates c and opens its socket: datagram, then raw, as c.Socket allows. The error of a socket that could
-// not be had is an *OpenError that holds what the system said to each kind.
+// Open validates c and opens its socket: that of c.Proto, or ICMP datagram, ICMP raw, then UDP. The error of a socket
+// that could not be had is an *OpenError that holds what the system said to each kind.
 func Open(c Config) (*Pinger, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	c = c.withDefaults()
-	cn, err := openConn(c, listen)
+	cn, denied, err := openAuto(c, listenOn)
 	if err != nil {
 		return nil, err
 	}
-	return &Pinger{config: c, conn: cn}, nil
+	return &Pinger{config: c, conn: cn, denied: denied}, nil
 }
 
 // Socket is what Open found.
-func (p *Pinger) Socket() Socket { return p.conn.socket() }
+func (p *Pinger) Socket() Socket {
+	s := p.conn.socket()
+	s.Denied = p.denied
+	return s
+}
 
 // Waiting is how many probes of the last run had no outcome when it ended, and had left at least so long before.
 func (p *Pinger) Waiting(age time.Duration) uint64 {
@@ -134,18 +139,26 @@ func newRun(p *Pinger, emit func(Event)) *run {
 	}
 	r := &run{
 		config: c, conn: p.conn, emit: emit,
-		probe:  newProbe(v6, s.Ident, c.Size, c.Pattern, rand.Uint64(), s.Sum),
+		probe:  newProbe(c, s.Ident, rand.Uint64(), s.Sum),
 		window: newWindow(room),
 		pacer:  newPacer(c),
 		ident:  s.Ident,
 		v6:     v6,
-		buf:    make([]byte, ipv4Max+headerLen+c.Size+slack),
+		buf:    make([]byte, arrivalRoom(c)),
 		start:  time.Now(),
 	}
 	if st, ok := p.conn.(stamper); ok && s.Stamps {
 		r.stamps, r.clock = st, newStampClock(r.start)
 	}
 	return r
+}
+
+// arrivalRoom is what the largest message that a run wants to see whole may take. A service answers as it likes.
+func arrivalRoom(c Config) int {
+	if c.Port != 0 {
+		return maxDatagram
+	}
+	return ipv4Max + headerLen + c.Size + slack
 }
 
 // step does what is due and waits for what comes next. It reports whether the run goes on.
@@ -369,6 +382,10 @@ func (r *run) handle(p packet) {
 		r.handleFault(p)
 		return
 	}
+	if p.opaque {
+		r.handleOpaque(p)
+		return
+	}
 	typ := byte(typeEchoReplyV4)
 	if r.v6 {
 		typ = typeEchoReplyV6
@@ -384,13 +401,27 @@ func (r *run) handle(p packet) {
 		return
 	}
 	e.Seq = seq
-	r.measure(&e, m.seq, p)
-	r.judge(&e, m.data)
+	r.measure(&e, p)
+	r.judge(&e, r.probe.compare(m.data, seq), m.data)
+}
+
+// handleOpaque takes what a service said for the answer to the latest probe in flight or, where none is, to the
+// latest of all: nothing in it can be compared.
+func (r *run) handleOpaque(p packet) {
+	e := Event{Time: p.at, From: p.from, TTL: p.ttl, Bytes: len(p.msg)}
+	seq, ok := r.window.latest()
+	if !ok || r.window.of(seq) == answered {
+		r.foreign(&e) // it said more than one word
+		return
+	}
+	e.Seq = seq
+	r.measure(&e, p)
+	r.judge(&e, same, nil)
 }
 
 // measure sets the RTT of an answer. It ends with the kernel's receive stamp where there is one and the wall clock
 // was not set meanwhile, and with the return of the read otherwise.
-func (r *run) measure(e *Event, wire uint16, p packet) {
+func (r *run) measure(e *Event, p packet) {
 	e.RTT = p.at.Sub(r.start) - r.window.sentAt(e.Seq)
 	if p.rtt > 0 {
 		e.RTT = p.rtt
@@ -407,15 +438,15 @@ func (r *run) measure(e *Event, wire uint16, p packet) {
 		return
 	}
 	e.RTT, e.Stamped = time.Duration(p.kernel-sent), true
-	if left := r.stamps.transmitted(wire); left >= sent && left <= p.kernel {
+	if left := r.stamps.transmitted(uint16(e.Seq)); left >= sent && left <= p.kernel {
 		e.Split = Split{time.Duration(left - sent), time.Duration(p.kernel - left), time.Duration(read - p.kernel)}
 		e.Divided = true
 	}
 }
 
-// judge gives a reply to probe e.Seq its class.
-func (r *run) judge(e *Event, data []byte) {
-	like, was := r.probe.compare(data, e.Seq), r.window.of(e.Seq)
+// judge gives a reply to probe e.Seq its class, by how its data compares with what was sent.
+func (r *run) judge(e *Event, like likeness, data []byte) {
+	was := r.window.of(e.Seq)
 	if like == same && was == inFlight && e.Stamped && e.RTT > r.config.Timeout {
 		r.lose(e.Seq, e.Time) // it came too late, but we were later still
 		was = lost
@@ -448,9 +479,15 @@ func (r *run) foreign(e *Event) {
 	r.tell(e)
 }
 
-// handleFault matches an ICMP error with the probe that it quotes.
+// handleFault matches an ICMP error with the probe that it quotes. One that quotes none is about the oldest in flight.
 func (r *run) handleFault(p packet) {
 	r.reports++
+	if p.opaque {
+		if seq, ok := r.window.first(); ok {
+			r.fail(seq, p.from, p.fault, p.at)
+		}
+		return
+	}
 	typ := byte(typeEchoRequestV4)
 	if r.v6 {
 		typ = typeEchoRequestV6

@@ -514,7 +514,7 @@ func TestOpenRefused(t *testing.T) {
 	}
 	dropCapabilities(t)
 	for _, address := range []netip.Addr{loopback4, loopback6} {
-		p, err := Open(Config{Address: address})
+		p, err := Open(Config{Address: address, Proto: ProtoICMP})
 		got, ok := errors.AsType[*OpenError](err)
 		if !ok || !errors.Is(got.Dgram, syscall.EACCES) || !errors.Is(got.Raw, syscall.EPERM) || !got.NotPermitted() {
 			t.Errorf("%v: got %v, %v; want EACCES for datagram and EPERM for raw", address, p, err)

@@ -2,7 +2,6 @@ package ping
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -15,10 +14,15 @@ import (
 // to some 50 us where the netpoller rounds up to milliseconds, and what the kernel reports about earlier probes is
 // read from the error queue (ip(7), IP_RECVERR), with the stamps of when they left.
 type linuxConn struct {
+	waiter
 	fd     int
-	wakeFD int // an eventfd (eventfd(2))
 	sock   Socket
 	target netip.Addr
+
+	// echo is the far end of a run over UDP; nil where the kernel or a service answers.
+	echo *udpEcho
+	// opaque is set where a service answers.
+	opaque bool
 
 	// dst is nil where the socket is connected: the kernel then knows it.
 	dst    *unix.RawSockaddrAny
@@ -50,18 +54,29 @@ const reportLen = 128
 // upgrade replaces the portable conn by a faster one where the system has one.
 func upgrade(ic *icmpConn, c Config) (conn, error) {
 	defer ic.close()
-	lc := &linuxConn{fd: -1, wakeFD: -1, sock: ic.sock, target: c.Address}
-	err := ic.control(func(fd int) (err error) {
-		lc.fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	fd := -1
+	err := ic.control(func(inner int) (err error) {
+		fd, err = unix.FcntlInt(uintptr(inner), unix.F_DUPFD_CLOEXEC, 3)
 		return os.NewSyscallError("fcntl", err)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if lc.wakeFD, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		unix.Close(lc.fd)
-		return nil, os.NewSyscallError("eventfd", err)
+	lc, err := newLinuxConn(fd, c, ic.sock)
+	if err != nil {
+		return nil, err
 	}
+	return lc, nil
+}
+
+// newLinuxConn takes over a bound socket, even where it fails. Datagrams go to the port of sock.
+func newLinuxConn(fd int, c Config, sock Socket) (*linuxConn, error) {
+	w, err := newWaiter()
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	lc := &linuxConn{waiter: w, fd: fd, sock: sock, target: c.Address}
 	if err := lc.setUp(c); err != nil {
 		lc.close()
 		return nil, err
@@ -72,13 +87,14 @@ func upgrade(ic *icmpConn, c Config) (conn, error) {
 // setUp connects the socket, which saves the kernel a look-up a probe, and asks for time stamps. Where connect is
 // refused every send will be too, and says so for its probe. Where there are no stamps the run does without.
 func (lc *linuxConn) setUp(c Config) error {
-	if err := lc.setDestination(c.Address); err != nil {
+	to, err := rawAddress(netip.AddrPortFrom(c.Address, lc.sock.Port))
+	if err != nil {
 		return err
 	}
-	_, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(lc.fd), uintptr(unsafe.Pointer(lc.dst)), lc.dstLen)
+	e := to.connect(lc.fd)
 	lc.open = e != 0 || lc.sock.Method == MethodDgram
-	if e == 0 {
-		lc.dst, lc.dstLen = nil, 0
+	if e != 0 {
+		lc.dst, lc.dstLen = &to.sa, to.length
 	}
 	lc.discard()
 	if !c.UserTime {
@@ -99,29 +115,6 @@ func (lc *linuxConn) discard() {
 	}
 }
 
-// setDestination makes the socket address that every send uses.
-func (lc *linuxConn) setDestination(to netip.Addr) error {
-	lc.dst = new(unix.RawSockaddrAny)
-	if to.Is4() {
-		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(lc.dst))
-		sa.Family, sa.Addr = unix.AF_INET, to.As4()
-		lc.dstLen = unix.SizeofSockaddrInet4
-		return nil
-	}
-	sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(lc.dst))
-	sa.Family, sa.Addr = unix.AF_INET6, to.As16()
-	lc.dstLen = unix.SizeofSockaddrInet6
-	if to.Zone() == "" {
-		return nil
-	}
-	ifi, err := net.InterfaceByName(to.Zone())
-	if err != nil {
-		return err
-	}
-	sa.Scope_id = uint32(ifi.Index)
-	return nil
-}
-
 func (lc *linuxConn) send(msg []byte) error {
 	_, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(lc.fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
 		uintptr(len(msg)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(lc.dst)), lc.dstLen)
@@ -131,6 +124,9 @@ func (lc *linuxConn) send(msg []byte) error {
 	if e != 0 {
 		lc.refused = true
 		return os.NewSyscallError("sendto", e)
+	}
+	if lc.echo != nil {
+		lc.turn()
 	}
 	return nil
 }
@@ -146,6 +142,7 @@ func (lc *linuxConn) recv(b []byte, until time.Time) (packet, error) {
 		}
 		p, err := lc.readMessage(b)
 		if err == nil {
+			p.opaque = lc.opaque
 			return p, nil
 		}
 		idle := err == unix.EAGAIN || err == unix.EINTR
@@ -158,7 +155,10 @@ func (lc *linuxConn) recv(b []byte, until time.Time) (packet, error) {
 		if !idle {
 			return packet{}, os.NewSyscallError("recvmsg", err)
 		}
-		if reported, err = lc.wait(until); err != nil {
+		if lc.echo != nil && lc.turn() {
+			continue
+		}
+		if reported, err = lc.await(until); err != nil {
 			return packet{}, err
 		}
 		reported = reported || lc.stamped
@@ -192,31 +192,21 @@ func (lc *linuxConn) transmitted(wire uint16) int64 {
 	return lc.left.at(wire)
 }
 
-// wait waits for a packet, for a report (which it tells), for wake, or for the time.
-func (lc *linuxConn) wait(until time.Time) (reported bool, err error) {
-	if until.IsZero() {
-		return false, errTimeout
-	}
-	left := time.Until(until)
+// await waits for a packet, for a report (which it tells), for work of the echo, for wake, or for the time.
+func (lc *linuxConn) await(until time.Time) (reported bool, err error) {
+	left := timeLeft(until)
 	if left <= 0 {
 		return false, errTimeout
 	}
-	fds := [2]unix.PollFd{{Fd: int32(lc.fd), Events: unix.POLLIN}, {Fd: int32(lc.wakeFD), Events: unix.POLLIN}}
-	timeout := unix.NsecToTimespec(int64(left))
-	n, err := unix.Ppoll(fds[:], &timeout, nil)
-	switch {
-	case err == unix.EINTR:
-		return false, nil // the runtime interrupts threads for its own ends
-	case err != nil:
-		return false, os.NewSyscallError("ppoll", err)
-	case n == 0:
-		return false, errTimeout
-	case fds[1].Revents != 0:
-		var count [8]byte
-		unix.Read(lc.wakeFD, count[:])
-		return false, errWoken
+	lc.watch()
+	own := lc.add(lc.fd, unix.POLLIN)
+	if lc.echo != nil {
+		lc.add(lc.echo.fd, unix.POLLIN)
 	}
-	return fds[0].Revents&unix.POLLERR != 0, nil
+	if err := lc.wait(left); err != nil {
+		return false, err
+	}
+	return lc.polled[own].Revents&unix.POLLERR != 0, nil
 }
 
 // readMessage reads a message without waiting.
@@ -285,16 +275,13 @@ func (lc *linuxConn) drops() (uint64, bool) {
 	return uint64(memory[unix.SK_MEMINFO_DROPS]), e == 0 && size == uint32(unsafe.Sizeof(memory))
 }
 
-func (lc *linuxConn) wake() {
-	var one [8]byte
-	binary.NativeEndian.PutUint64(one[:], 1)
-	unix.Write(lc.wakeFD, one[:])
-}
-
 func (lc *linuxConn) socket() Socket { return lc.sock }
 
 func (lc *linuxConn) close() error {
 	err := unix.Close(lc.fd)
-	unix.Close(lc.wakeFD)
+	closeAll(lc.wakeFD)
+	if lc.echo != nil {
+		closeAll(lc.echo.fd)
+	}
 	return os.NewSyscallError("close", err)
 }

@@ -41,6 +41,8 @@ type Config struct {
 	// Asked says that the user wants each target to be there. Where it is not set, a family that is switched off is a
 	// fact and no fault.
 	Asked bool
+	// Any says that one target which answers is enough: what is wrong with another then degrades.
+	Any bool
 	// Thorough looks at this host however well the run goes.
 	Thorough bool
 	// Lasting, where set, is called once, before anything is shown, if the check is not sure to be over at once; the
@@ -97,7 +99,7 @@ func New(c Config) *Check {
 	for _, t := range c.Targets {
 		config := c.Ping
 		config.Address, config.NoTTL = t.Address, c.Quiet
-		t.Size, t.Pattern = config.Size, config.Pattern
+		t.Size, t.Sizes, t.Pattern, t.Port = config.Size, config.Sizes, config.Pattern, config.Port
 		t.Source, t.Interface = config.Source, config.Interface
 		k.jobs = append(k.jobs, &job{target: t, config: config, recorder: stats.NewRecorder()})
 	}
@@ -170,6 +172,9 @@ func (k *Check) open(ctx context.Context) error {
 		}
 		s := j.pinger.Socket()
 		j.target.Method, j.target.Stamps = s.Method, s.Stamps
+		if s.Denied != nil {
+			j.startLook(ctx) // what would permit ICMP here is said in any case
+		}
 		if k.config.Renderer == nil {
 			continue
 		}
@@ -265,16 +270,18 @@ func (j *job) startLook(ctx context.Context) {
 // report judges all jobs.
 func (k *Check) report(ctx context.Context) (report.Report, error) {
 	r := report.Report{Verdict: stats.Healthy}
-	checked := false
+	checked, answers := false, false
 	for _, j := range k.jobs {
 		result, failure, counts := j.judge(ctx, k.config)
 		r.Results = append(r.Results, result)
 		if counts {
 			r.Verdict = stats.Worse(r.Verdict, result.Verdict)
 		}
-		if failure == nil {
-			checked = true
-		}
+		checked = checked || failure == nil
+		answers = answers || result.Verdict == stats.Healthy || result.Verdict == stats.Degraded
+	}
+	if k.config.Any && answers && r.Verdict != stats.Healthy {
+		r.Verdict = stats.Degraded
 	}
 	r.ExitCode = k.config.Exit(r.Verdict, checked)
 	if checked {
@@ -394,15 +401,17 @@ func (j *job) diagnoseName() []diagnose.Finding {
 // ownEvidence is what the run itself showed.
 func (j *job) ownEvidence() diagnose.Evidence {
 	e := j.tally.evidence(j.target, j.config, j.recorder.Summary())
-	var open *ping.OpenError
-	if errors.As(j.openErr, &open) {
-		e.Datagram, e.Raw = errnoName(open.Dgram), errnoName(open.Raw)
-	}
+	open, _ := errors.AsType[*ping.OpenError](j.openErr)
 	if j.pinger != nil {
+		open = j.pinger.Socket().Denied
 		e.Silent = j.pinger.Waiting(silence)
 		if n, ok := j.pinger.QueueDrops(); ok {
 			e.QueueDrops = platform.Know(n)
 		}
+	}
+	if open != nil {
+		e.Datagram, e.Raw = errnoName(open.Dgram), errnoName(open.Raw)
+		e.Stream = errnoName(cmp.Or(open.UDP, open.TCP))
 	}
 	return e
 }

@@ -49,9 +49,13 @@ func (f findings) addTo(e *diagnose.Evidence) { e.Probe, e.UDP, e.Bind = f.probe
 // probe sends one echo request between two readings of the counters.
 func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
 	c.Count, c.Deadline, c.Preload, c.Flood, c.Adaptive, c.Timeout = 1, 0, 1, false, false, patience
-	c.Socket = ping.SocketDgram
-	if method == ping.MethodRaw {
+	switch method {
+	case ping.MethodDgram:
+		c.Socket = ping.SocketDgram
+	case ping.MethodRaw:
 		c.Socket = ping.SocketRaw
+	case ping.MethodUDP:
+		c.Proto = ping.ProtoUDP // auto may have come to it
 	}
 	p, err := ping.Open(c)
 	if err != nil {

@@ -72,6 +72,7 @@ func (t *tally) evidence(target report.Target, c ping.Config, s stats.Summary) d
 		Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, Corrupted: s.Corrupted,
 		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Refused: t.refused, Reports: t.reports,
 		Kernel: latency(s.Kernel), Wakeup: latency(s.Wakeup), ClockStep: t.step, Lag: t.lag(c), Size: c.Size,
+		Port: c.Port,
 	}
 }
 

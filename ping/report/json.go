@@ -57,7 +57,9 @@ type jsonStart struct {
 	Address   string  `json:"address"`
 	Family    int     `json:"family"`
 	Method    *string `json:"method"`
+	Port      uint16  `json:"port,omitempty"`
 	Size      int     `json:"size"`
+	Sizes     []int   `json:"sizes,omitempty"`
 	Stamps    *string `json:"timestamps"`
 	Source    string  `json:"source,omitempty"`
 	Interface string  `json:"interface,omitempty"`
@@ -67,7 +69,7 @@ type jsonStart struct {
 func (j *jsonLines) Start(t Target) error {
 	s := jsonStart{
 		Name: t.Name, Address: t.Address.String(), Family: Family(t.Address), Method: orNull(t.Method),
-		Size: t.Size, Stamps: timestamps(t), Interface: t.Interface,
+		Port: t.Port, Size: t.Size, Sizes: t.Sizes, Stamps: timestamps(t), Interface: t.Interface,
 	}
 	if t.Source.IsValid() {
 		s.Source = t.Source.String()
@@ -110,11 +112,11 @@ func (j *jsonLines) Event(t Target, e ping.Event) error {
 	switch e.Kind {
 	case ping.Reply, ping.Duplicate, ping.Late:
 		b := exactMillis(append(j.event(t, e), `,"rtt_ms":`...), e.RTT)
-		return j.put(append(appendArrival(b, e), '}'))
+		return j.put(append(appendArrival(b, t, e), '}'))
 	case ping.Timeout:
 		return j.put(append(j.event(t, e), '}'))
 	case ping.Corrupt:
-		return j.put(append(appendMismatch(appendArrival(j.event(t, e), e), e.Wrong), '}'))
+		return j.put(append(appendMismatch(appendArrival(j.event(t, e), t, e), e.Wrong), '}'))
 	case ping.SendError:
 		return j.put(append(appendFault(j.event(t, e), t, e.Fault), '}'))
 	}
@@ -139,10 +141,13 @@ func appendAddress(b []byte, a netip.Addr) []byte {
 	return append(a.AppendTo(append(b, '"')), '"')
 }
 
-// appendArrival appends what a packet brought, as far as the system told.
-func appendArrival(b []byte, e ping.Event) []byte {
+// appendArrival appends what a packet brought, as far as the system told. A connection brings nothing.
+func appendArrival(b []byte, t Target, e ping.Event) []byte {
 	if e.TTL > 0 {
 		b = strconv.AppendInt(append(b, `,"ttl":`...), int64(e.TTL), 10)
+	}
+	if t.Method == ping.MethodConnect {
+		return b
 	}
 	return strconv.AppendInt(append(b, `,"bytes":`...), int64(e.Bytes), 10)
 }
@@ -205,6 +210,7 @@ type jsonSummary struct {
 	Address     string           `json:"address"`
 	Family      int              `json:"family"`
 	Method      *string          `json:"method"`
+	Port        uint16           `json:"port,omitempty"`
 	Sent        uint64           `json:"sent"`
 	Received    uint64           `json:"received"`
 	Lost        uint64           `json:"lost"`
@@ -289,7 +295,7 @@ func newJSONSummary(r Result, findings []jsonFinding) jsonSummary {
 	s := r.Summary
 	out := jsonSummary{
 		Address: r.Target.Address.String(), Family: Family(r.Target.Address), Method: orNull(r.Target.Method),
-		Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, InFlight: s.InFlight,
+		Port: r.Target.Port, Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, InFlight: s.InFlight,
 		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Corrupted: s.Corrupted, Foreign: s.Foreign,
 		Stamps: timestamps(r.Target), Stamped: s.Stamped, ClockSteps: s.ClockSteps,
 		RTT: newJSONDistribution(s.RTT), Send: newJSONDistribution(s.Send),

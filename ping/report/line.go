@@ -181,7 +181,7 @@ func appendix(f diagnose.Finding) string {
 
 func address(r Result) string {
 	if r.Target.Address.IsValid() {
-		return clean(r.Target.Address.String())
+		return clean(string(appendService(nil, r.Target)))
 	}
 	return clean(r.Target.Name)
 }

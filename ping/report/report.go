@@ -18,10 +18,13 @@ type Target struct {
 	// Source and Interface are set where the user chose them.
 	Source    netip.Addr
 	Interface string
-	// Size is the number of data bytes; Pattern is what fills them, empty for the counter.
+	// Size is the number of data bytes; Pattern is what fills them, empty for the counter. Sizes are those of a sweep.
 	Size    int
+	Sizes   []int
 	Pattern []byte
-	// Method is how the probes travel: icmp-dgram or icmp-raw; empty where no socket could be opened.
+	// Port is that of a local service; 0 where the kernel or lping itself echoes.
+	Port uint16
+	// Method is how the probes travel (ping.Socket); empty where no socket could be opened.
 	Method string
 	// Stamps says that the RTT ends with the kernel's receive stamp, not with the return of the read.
 	Stamps bool

@@ -14,12 +14,8 @@ import (
 	"lping/stats"
 )
 
-const (
-	icmpHeader = 8
-	ipv4Header = 20
-	// columns is the width that lping's own lines keep where they can.
-	columns = 79
-)
+// columns is the width that lping's own lines keep where they can.
+const columns = 79
 
 // text writes ping's own lines. What ping does not print stands between the last reply and the empty line before
 // the statistics, where the programs that parse ping skip it.
@@ -44,34 +40,6 @@ func (t *text) Start(target Target) error {
 	return t.put(appendBanner(t.buf[:0], target))
 }
 
-func appendBanner(b []byte, t Target) []byte {
-	b = append(b, "PING "...)
-	b = append(b, displayName(t)...)
-	b = append(b, " ("...)
-	b = append(t.Address.AppendTo(b), ") "...)
-	b = appendOrigin(b, t)
-	b = strconv.AppendInt(b, int64(t.Size), 10)
-	if !t.Address.Unmap().Is4() {
-		return append(b, " data bytes"...)
-	}
-	b = strconv.AppendInt(append(b, '('), int64(t.Size+icmpHeader+ipv4Header), 10)
-	return append(b, ") bytes of data."...)
-}
-
-// appendOrigin appends where the probes come from, if that was asked for. A source alone leaves a space before the
-// colon, as in ping.
-func appendOrigin(b []byte, t Target) []byte {
-	if !t.Source.IsValid() && t.Interface == "" {
-		return b
-	}
-	from := t.Source
-	if !from.IsValid() {
-		from = t.Address
-	}
-	b = append(from.AppendTo(append(b, "from "...)), ' ')
-	return append(append(b, clean(t.Interface)...), ": "...)
-}
-
 // Event writes the line of one event, if it has one.
 func (t *text) Event(target Target, e ping.Event) error {
 	switch {
@@ -88,7 +56,7 @@ func (t *text) Event(target Target, e ping.Event) error {
 	case ping.SendError:
 		return t.sendError(target, e)
 	case ping.NoAnswer:
-		return t.noAnswer(e)
+		return t.noAnswer(target, e)
 	case ping.Foreign:
 		return t.foreign(target, e)
 	}
@@ -123,7 +91,13 @@ func (t *text) flood(k ping.Kind) error {
 
 // reply writes the line of a right answer. The bell stands where ping has it, before the newline.
 func (t *text) reply(target Target, e ping.Event) error {
-	b := t.appendHead(t.begin(e), target, e)
+	b := t.begin(e)
+	if target.Method == ping.MethodConnect {
+		b = append(appendService(append(b, "connected to "...), target), ": "...)
+		b = appendSeq(b, target, e.Seq)
+	} else {
+		b = t.appendHead(b, target, e)
+	}
 	b = append(pingTime(append(b, " time="...), e.RTT, t.o.Precise), " ms"...)
 	switch {
 	case e.Kind == ping.Duplicate:
@@ -149,7 +123,7 @@ func (t *text) begin(e ping.Event) []byte {
 func (t *text) appendHead(b []byte, target Target, e ping.Event) []byte {
 	b = append(strconv.AppendInt(b, int64(e.Bytes), 10), " bytes from "...)
 	b = append(appendPeer(b, target, source(target, e)), ": "...)
-	b = appendSeq(b, e.Seq)
+	b = appendSeq(b, target, e.Seq)
 	if t.o.Verbose {
 		b = strconv.AppendUint(append(b, " ident="...), uint64(e.Ident), 10)
 	}
@@ -169,8 +143,9 @@ func appendPeer(b []byte, t Target, from netip.Addr) []byte {
 }
 
 // appendSeq appends the sequence number as it is on the wire, which is what ping prints.
-func appendSeq(b []byte, seq uint64) []byte {
-	return strconv.AppendUint(append(b, "icmp_seq="...), uint64(uint16(seq)), 10)
+func appendSeq(b []byte, t Target, seq uint64) []byte {
+	b = append(append(b, protocol(t)...), "_seq="...)
+	return strconv.AppendUint(b, uint64(uint16(seq)), 10)
 }
 
 // corrupt writes the answer and what is wrong with it.
@@ -204,22 +179,27 @@ func (t *text) sendError(target Target, e ping.Event) error {
 	b, f := t.begin(e), e.Fault
 	if f.ICMP {
 		b = appendPeer(append(b, "From "...), target, source(target, e))
-		b = append(appendSeq(append(b, ' '), e.Seq), ' ')
+		b = append(appendSeq(append(b, ' '), target, e.Seq), ' ')
 		return t.put(icmpWords(b, target.Address, f.Type, f.Code))
 	}
 	if t.o.PingOnly {
 		return nil
 	}
-	b = append(appendSeq(b, e.Seq), " send: "...)
+	b = append(appendSeq(b, target, e.Seq), ' ')
+	if target.Method == ping.MethodConnect {
+		b = append(appendService(append(b, "connect to "...), target), ": "...)
+	} else {
+		b = append(b, "send: "...)
+	}
 	b = append(append(b, f.Errno.Error()...), " ("...)
 	return t.put(append(append(b, platform.ErrnoName(f.Errno)...), ')'))
 }
 
-func (t *text) noAnswer(e ping.Event) error {
+func (t *text) noAnswer(target Target, e ping.Event) error {
 	if !t.o.Outstanding {
 		return nil
 	}
-	return t.put(appendSeq(append(t.begin(e), "no answer yet for "...), e.Seq))
+	return t.put(appendSeq(append(t.begin(e), "no answer yet for "...), target, e.Seq))
 }
 
 func (t *text) foreign(target Target, e ping.Event) error {

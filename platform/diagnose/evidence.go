@@ -22,11 +22,15 @@ type Evidence struct {
 	Size int `json:"size,omitempty"`
 	// Asked says that the user asked for this family, and not for a look at both.
 	Asked bool `json:"asked"`
-	// Method is how the probes travel: icmp-dgram, icmp-raw, udp or tcp; empty where no socket could be opened.
+	// Method is how the probes travel: icmp-dgram, icmp-raw, udp, tcp or tcp-connect; empty where no socket could be opened.
 	Method string `json:"method"`
+	// Port is that of the service which is probed; 0 where the kernel or lping itself answers.
+	Port uint16 `json:"port,omitempty"`
 	// Datagram and Raw say why an ICMP socket of that kind could not be opened.
 	Datagram string `json:"open_datagram,omitempty"`
 	Raw      string `json:"open_raw,omitempty"`
+	// Stream says why a socket for UDP or TCP could not be opened.
+	Stream string `json:"open_udp_tcp,omitempty"`
 	// Bind says why a socket could not be bound to the target's own address.
 	Bind string `json:"bind,omitempty"`
 

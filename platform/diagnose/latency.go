@@ -81,5 +81,6 @@ func clockStepped(_ platform.Facts, e Evidence) (Finding, bool) {
 // there is no need to read facts.
 func (e Evidence) Suspicious() bool {
 	slow := e.Kernel != nil && e.Kernel.P50 >= slowKernel || e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup
-	return slow || e.Lag >= slowLag || e.Duplicates > 0 || e.Corrupted > 0 || e.ClockStep != 0
+	denied := e.Method != "" && e.Datagram != ""
+	return denied || slow || e.Lag >= slowLag || e.Duplicates > 0 || e.Corrupted > 0 || e.ClockStep != 0
 }

@@ -1,0 +1,605 @@
+package ping
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// inEachNamespace runs a test for each kind of these methods, in a namespace of its own. The portable conns of TCP
+// connect on other goroutines, and so in other namespaces.
+func inEachNamespace(t *testing.T, kinds []methodKind, test func(t *testing.T, k methodKind)) {
+	for _, k := range kinds {
+		if k.portable && k.method != MethodUDP {
+			continue
+		}
+		t.Run(k.String(), func(t *testing.T) {
+			inNamespace(t)
+			test(t, k)
+		})
+	}
+}
+
+// nft loads rules into this goroutine's namespace.
+func nft(t *testing.T, rules string) {
+	t.Helper()
+	if _, err := exec.LookPath("nft"); err != nil {
+		t.Skipf("no nft(8) (Debian: apt install nftables): %v", err)
+	}
+	cmd := exec.Command("nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(rules)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("nft: %v: %s", err, out)
+	}
+}
+
+// boundSockets are the local addresses of the UDP and TCP sockets in this goroutine's namespace, as the kernel
+// prints them.
+func boundSockets(t *testing.T) map[string]string {
+	t.Helper()
+	bound := map[string]string{}
+	for _, table := range []string{"udp", "udp6", "tcp", "tcp6"} {
+		b, err := os.ReadFile(filepath.Join("/proc/thread-self/net", table))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Split(string(b), "\n")[1:] {
+			if fields := strings.Fields(line); len(fields) > 3 {
+				bound[fmt.Sprintf("%s %s to %s, state %s", table, fields[1], fields[2], fields[3])] = fields[1]
+			}
+		}
+	}
+	return bound
+}
+
+// procAddress is an address as /proc/net prints it: words in the order of this host.
+func procAddress(a netip.Addr) string {
+	var s strings.Builder
+	for b := a.AsSlice(); len(b) > 0; b = b[4:] {
+		fmt.Fprintf(&s, "%08X", binary.NativeEndian.Uint32(b))
+	}
+	return s.String()
+}
+
+// TestMethodSockets: nothing is bound to another address than the target's, and nothing is left after close.
+func TestMethodSockets(t *testing.T) {
+	inEachNamespace(t, methodKinds(), func(t *testing.T, k methodKind) {
+		p, err := k.tryOpen(Config{Count: 20, Size: 56, Preload: 4, Timeout: longEnough})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := 0
+		check := func() {
+			for s, local := range boundSockets(t) {
+				seen++
+				if address, _, _ := strings.Cut(local, ":"); address != procAddress(k.address) {
+					t.Errorf("bound elsewhere: %s", s)
+				}
+			}
+		}
+		check()
+		if err := p.Run(t.Context(), func(e Event) {
+			if e.Seq == 10 {
+				check()
+			}
+		}); err != nil {
+			t.Error(err)
+		}
+		check()
+		if seen == 0 {
+			t.Error("no socket was seen")
+		}
+		p.Close()
+		for s := range boundSockets(t) {
+			t.Errorf("left after close: %s", s)
+		}
+	})
+}
+
+// clientAddress is what the client's socket of a UDP conn is bound to.
+func clientAddress(t *testing.T, p *Pinger) netip.AddrPort {
+	t.Helper()
+	switch cn := p.conn.(type) {
+	case *linuxConn:
+		a, err := localAddress(cn.fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	case *udpConn:
+		return cn.client.LocalAddr().(*net.UDPAddr).AddrPort()
+	}
+	t.Fatalf("%T has no client", p.conn)
+	return netip.AddrPort{}
+}
+
+// TestUDPForged: what another socket sends is no answer, even if it is right, and gets none.
+func TestUDPForged(t *testing.T) {
+	inEachNamespace(t, udpKinds(), func(t *testing.T, k methodKind) {
+		p := k.open(t, Config{Count: 10, Size: 56, Interval: 2 * ms, Timeout: longEnough})
+		forger, err := listenNetUDP(Config{Address: k.address})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer forger.Close()
+		client, far := clientAddress(t, p), netip.AddrPortFrom(k.address, p.Socket().Port)
+		right := newRun(p, nil).probe // of another key, but the forger may know that too
+		var events []Event
+		err = p.Run(t.Context(), func(e Event) {
+			events = append(events, e)
+			if e.Kind == Sent {
+				request := right.request(e.Seq)
+				forger.WriteToUDPAddrPort(replyTo(request), client)
+				forger.WriteToUDPAddrPort(request, far)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantReplies(t, events, 10)
+		forger.SetReadDeadline(time.Now().Add(20 * ms))
+		n, from, err := forger.ReadFromUDPAddrPort(make([]byte, 100))
+		if !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("the forger got %d bytes from %v, %v", n, from, err)
+		}
+	})
+}
+
+// TestUDPPeer: what a far end that is not ours does to messages is told as over ICMP.
+func TestUDPPeer(t *testing.T) {
+	for _, address := range []netip.Addr{loopback4, loopback6} {
+		for _, tt := range []struct {
+			name string
+			edit func(reply []byte) [][]byte
+			want func(l *ledger) bool
+		}{
+			{"right", func(b []byte) [][]byte { return [][]byte{b} }, func(l *ledger) bool { return l.received == 5 }},
+			{"twice", func(b []byte) [][]byte { return [][]byte{b, b} },
+				func(l *ledger) bool { return l.received == 5 && l.duplicates >= 4 }},
+			{"changed", func(b []byte) [][]byte { return [][]byte{flipped(20)(b)} },
+				func(l *ledger) bool { return l.corrupted == 5 }},
+			{"cut", func(b []byte) [][]byte { return [][]byte{cutTo(20)(b)} }, func(l *ledger) bool { return l.corrupted == 5 }},
+			{"longer", func(b []byte) [][]byte { return [][]byte{longer(9)(b)} }, func(l *ledger) bool { return l.corrupted == 5 }},
+			{"other id first", func(b []byte) [][]byte { return [][]byte{otherIdent(bytes.Clone(b)), b} },
+				func(l *ledger) bool { return l.received == 5 && l.foreign == 5 }},
+			{"nothing", func([]byte) [][]byte { return [][]byte{{}} }, func(l *ledger) bool { return l.lost == 5 }},
+			{"silence", func([]byte) [][]byte { return nil }, func(l *ledger) bool { return l.lost == 5 }},
+		} {
+			t.Run(fmt.Sprintf("%v/%s", address, tt.name), func(t *testing.T) {
+				port := udpService(t, address, func(b []byte) [][]byte { return tt.edit(replyTo(b)) })
+				c := Config{Address: address, Proto: ProtoUDP, Count: 5, Size: 56, Interval: 20 * ms, Timeout: longEnough}
+				if tt.want(&ledger{lost: 5}) {
+					c.Timeout = 30 * ms
+				}
+				c = c.withDefaults()
+				lc, err := dialUDP(c, port)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := &Pinger{config: c, conn: lc}
+				defer p.Close()
+				if l := tallyOf(t, history(t, p)); !tt.want(l) {
+					t.Error(l.sums())
+				}
+			})
+		}
+	}
+}
+
+// TestMethodStamps: UDP has the kernel's stamps, and their parts add up.
+func TestMethodStamps(t *testing.T) {
+	for _, address := range []netip.Addr{loopback4, loopback6} {
+		inNamespace(t)
+		k := methodKind{address, MethodUDP, false}
+		p := k.open(t, Config{Count: 50, Size: 56, Interval: ms, Timeout: longEnough})
+		events := history(t, p)
+		wantReplies(t, events, 50)
+		stamped := 0
+		for _, e := range events {
+			if e.Divided && (e.Split.Send+e.Split.Kernel != e.RTT || min(e.Split.Send, e.Split.Kernel, e.Split.Wakeup) < 0) {
+				t.Errorf("%v is not the sum of %+v", e.RTT, e.Split)
+			}
+			if e.Stamped {
+				stamped++
+			}
+			if e.Kind == Reply && e.TTL != 64 {
+				t.Errorf("TTL %d", e.TTL)
+			}
+		}
+		if p.Socket().Stamps != (stamped > 0) {
+			t.Errorf("%d replies are stamped, the socket says %v", stamped, p.Socket().Stamps)
+		}
+	}
+}
+
+// firewall puts a rule into a chain of this goroutine's namespace.
+func firewall(t *testing.T, hook, rule string) {
+	t.Helper()
+	nft(t, fmt.Sprintf("table inet f {\nchain c {\ntype filter hook %s priority 0;\n%s\n}\n}", hook, rule))
+}
+
+// outcome is what a fault does to probes.
+type outcome struct {
+	lost  bool
+	errno syscall.Errno
+}
+
+// TestMethodFirewall: what a firewall does is told as what it is: refused where the system says so, lost where not.
+func TestMethodFirewall(t *testing.T) {
+	lost, refused := outcome{lost: true}, outcome{errno: unix.ECONNREFUSED}
+	for _, tt := range []struct {
+		name, hook, rule string
+		want             map[string]outcome
+	}{
+		{"input drops", "input", "meta l4proto { tcp, udp } drop",
+			map[string]outcome{MethodUDP: lost, MethodTCP: lost, MethodConnect: lost}},
+		{"output drops", "output", "meta l4proto { tcp, udp } drop",
+			map[string]outcome{MethodUDP: {errno: unix.EPERM}, MethodTCP: lost, MethodConnect: lost}},
+		{"input rejects", "input", "meta l4proto { tcp, udp } reject with icmpx type port-unreachable",
+			map[string]outcome{MethodUDP: refused, MethodTCP: refused, MethodConnect: refused}},
+		{"output rejects", "output", "meta l4proto { tcp, udp } reject with icmpx type port-unreachable",
+			map[string]outcome{MethodUDP: refused, MethodTCP: refused, MethodConnect: refused}},
+		{"resets", "input", "tcp flags & rst == 0 reject with tcp reset",
+			map[string]outcome{MethodTCP: refused, MethodConnect: refused}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inEachNamespace(t, methodKinds(), func(t *testing.T, k methodKind) {
+				want, ok := tt.want[k.method]
+				if !ok || k.portable {
+					return
+				}
+				firewall(t, tt.hook, tt.rule)
+				p := k.open(t, Config{Count: 3, Size: 56, Interval: 20 * ms, Timeout: 100 * ms})
+				start := time.Now()
+				events := history(t, p)
+				if took := time.Since(start); took > longEnough {
+					t.Errorf("took %v", took)
+				}
+				l := tallyOf(t, events)
+				if want.lost && l.lost != 3 || !want.lost && l.sendErrors != 3 {
+					t.Error(l.sums())
+				}
+				for _, e := range events {
+					if e.Kind == SendError && e.Fault.Errno != want.errno {
+						t.Errorf("probe %d: %+v, want %v", e.Seq, e.Fault, want.errno)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestUDPReplyRefused: a firewall that is in the way of the reply alone is told by the errno of the echo.
+func TestUDPReplyRefused(t *testing.T) {
+	for _, tt := range []struct {
+		hook, verdict string
+		want          syscall.Errno
+	}{{"output", "drop", unix.EPERM}, {"input", "reject with icmpx type port-unreachable", unix.ECONNREFUSED}} {
+		t.Run(tt.hook, func(t *testing.T) {
+			inEachNamespace(t, udpKinds(), func(t *testing.T, k methodKind) {
+				if k.portable {
+					return // its echo has nobody to tell
+				}
+				p := k.open(t, Config{Count: 5, Size: 56, Interval: 10 * ms, Timeout: longEnough})
+				firewall(t, tt.hook, fmt.Sprintf("udp sport %d %s", p.Socket().Port, tt.verdict))
+				wantFaults(t, history(t, p), 5, tt.want)
+			})
+		})
+	}
+}
+
+// TestStreamInterrupted: a connection outlives a firewall that drops, and what was under way comes late.
+func TestStreamInterrupted(t *testing.T) {
+	inEachNamespace(t, kindsOf(MethodTCP), func(t *testing.T, k methodKind) {
+		p := k.open(t, Config{Size: 56, Interval: 20 * ms, Timeout: 50 * ms})
+		ctx, cancel := context.WithTimeoutCause(t.Context(), longEnough, errors.New("no late answer came"))
+		defer cancel()
+		l := newLedger()
+		err := p.Run(ctx, func(e Event) {
+			l.take(e)
+			switch {
+			case e.Kind == Reply && e.Seq == 3:
+				firewall(t, "input", "meta l4proto tcp drop")
+			case e.Kind == Timeout && l.lost == 2:
+				nft(t, "flush ruleset")
+			case e.Kind == Reply && l.late > 0:
+				cancel()
+			}
+		})
+		l.check(t)
+		if context.Cause(ctx) != context.Canceled || l.sendErrors != 0 || l.received < 4 {
+			t.Errorf("%v: %d received, %d late, %d lost, %d send errors", err, l.received, l.late, l.lost, l.sendErrors)
+		}
+	})
+}
+
+// TestStreamOverload: messages that nobody takes are kept, up to a bound, and are echoed when somebody does.
+func TestStreamOverload(t *testing.T) {
+	inEachNamespace(t, kindsOf(MethodTCP), func(t *testing.T, k methodKind) {
+		firewall(t, "input", "meta l4proto tcp drop")
+		c := Config{Count: 40, Size: 30000, Preload: 40, Timeout: longEnough}
+		p := k.open(t, c)
+		l := newLedger()
+		err := p.Run(t.Context(), func(e Event) {
+			if l.take(e); e.Kind == Sent && e.Seq == 40 {
+				nft(t, "flush ruleset")
+			}
+		})
+		l.check(t)
+		if want := maxUnsent / (headerLen + c.Size); err != nil || l.received != want || l.sendErrors != 40-want {
+			t.Errorf("%v: %d received, %d send errors; want %d received", err, l.received, l.sendErrors, want)
+		}
+	})
+}
+
+// TestMethodForbidden: a rule that forbids ends the run at its first probe, whenever it came.
+func TestMethodForbidden(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		t.Run(fmt.Sprintf("first=%v", first), func(t *testing.T) {
+			inEachNamespace(t, methodKinds(), func(t *testing.T, k methodKind) {
+				if k.portable || k.method == MethodTCP && !first {
+					return // these connect when they open
+				}
+				if first {
+					forbid(t, k.address, "prohibit")
+				}
+				p := k.open(t, Config{Size: 56, Flood: true, Timeout: longEnough})
+				if !first {
+					forbid(t, k.address, "prohibit")
+				}
+				wantFirstRefused(t, p, unix.EACCES)
+			})
+		})
+	}
+}
+
+// TestMethodWithoutAddress: where lo never was up there is nothing to bind to, which is no lack of permission.
+func TestMethodWithoutAddress(t *testing.T) {
+	inEmptyNamespace(t)
+	for _, k := range methodKinds() {
+		for _, c := range []Config{{}, {Port: 9}} {
+			if k.portable {
+				continue
+			}
+			p, err := k.tryOpen(c)
+			if k.address.Is4() && err == nil {
+				// The kernel takes any address for a broadcast before its first route (__inet_dev_addr_type, fib_frontend.c).
+				wantFirstRefused(t, p, unix.ENETUNREACH)
+				p.Close()
+				continue
+			}
+			if got, ok := errors.AsType[*OpenError](err); !ok || !got.NoAddress() || got.NotPermitted() || got.NoPort() {
+				t.Errorf("%v, port %d: got %v, %v; want %v", k, c.Port, p, err, unix.EADDRNOTAVAIL)
+			}
+		}
+	}
+}
+
+// TestMethodDown: lo is set down under a socket that is open.
+func TestMethodDown(t *testing.T) {
+	inEachNamespace(t, methodKinds(), func(t *testing.T, k methodKind) {
+		p := k.open(t, Config{Count: 3, Size: 56, Interval: 10 * ms, Timeout: 20 * ms})
+		setLoopback(t, false)
+		l := tallyOf(t, history(t, p))
+		if l.received != 0 || l.lost+l.sendErrors != l.sent || l.sent == 0 {
+			t.Error(l.sums())
+		}
+	})
+}
+
+// TestMethodPorts: where the system has no port to give, TCP and UDP say so.
+func TestMethodPorts(t *testing.T) {
+	inEachNamespace(t, methodKinds(), func(t *testing.T, k methodKind) {
+		writeSysctl(t, "net/ipv4/ip_local_port_range", "40000 40001")
+		p, err := k.tryOpen(Config{Count: 5, Size: 56, Interval: ms, Timeout: longEnough})
+		if err != nil {
+			t.Fatalf("two ports are enough: %v", err)
+		}
+		wantReplies(t, history(t, p), 5)
+		defer p.Close()
+		q, err := k.tryOpen(Config{})
+		if k.method == MethodConnect && err == nil {
+			q.Close() // a connection takes its port only while it lasts
+			return
+		}
+		got, ok := errors.AsType[*OpenError](err)
+		if !errors.Is(err, unix.EADDRINUSE) || ok && (!got.NoPort() || got.NoAddress()) {
+			t.Errorf("with no port: %v, %v", q, err)
+		}
+	})
+}
+
+// TestConnectPorts: a connection that gets no port is a send error, and the first that got none ends the run.
+func TestConnectPorts(t *testing.T) {
+	inEachNamespace(t, kindsOf(MethodConnect), func(t *testing.T, k methodKind) {
+		port := tcpService(t, k.address, func(far *net.TCPConn) { t.Cleanup(func() { far.Close() }) })
+		writeSysctl(t, "net/ipv4/ip_local_port_range", "40000 40000")
+		p := k.open(t, Config{Port: port, Interval: ms, Timeout: longEnough})
+		fd, err := bindSocket(unix.SOCK_STREAM, netip.AddrPortFrom(k.address, 40000), noOptions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		wantFirstRefused(t, p, unix.EADDRNOTAVAIL)
+	})
+}
+
+// TestSelfConnect: where the system chooses the very port that is asked for, nobody listens there all the same.
+func TestSelfConnect(t *testing.T) {
+	inEachNamespace(t, kindsOf(MethodConnect, MethodUDP), func(t *testing.T, k methodKind) {
+		writeSysctl(t, "net/ipv4/ip_local_port_range", "40000 40000")
+		c := Config{Port: 40000, Count: 5, Size: 56, Interval: ms, Timeout: longEnough}
+		if k.method == MethodConnect {
+			wantFaults(t, history(t, k.open(t, c)), 5, unix.ECONNREFUSED)
+			return
+		}
+		if p, err := k.tryOpen(c); !errors.Is(err, unix.EADDRINUSE) {
+			t.Errorf("with that port alone: %v, %v", p, err)
+		}
+		writeSysctl(t, "net/ipv4/ip_local_port_range", "40000 40001")
+		for range 8 { // as often as the system takes to choose the wrong one
+			p, err := k.tryOpen(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantFaults(t, history(t, p), 5, unix.ECONNREFUSED)
+			p.Close()
+		}
+	})
+}
+
+// clientFD calls f with the descriptor of the client's socket.
+func clientFD(t *testing.T, p *Pinger, f func(fd int)) {
+	t.Helper()
+	switch cn := p.conn.(type) {
+	case *linuxConn:
+		f(cn.fd)
+	case *streamConn:
+		f(cn.fd)
+	case *connectConn:
+		fd, err := cn.newSocket()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(fd)
+		unix.Close(fd)
+	case *udpConn:
+		raw, err := cn.client.SyscallConn()
+		if err == nil {
+			err = raw.Control(func(fd uintptr) { f(int(fd)) })
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Fatalf("%T has no client", cn)
+	}
+}
+
+// TestMethodOptions: what the configuration asks for is set, and the echo still works.
+func TestMethodOptions(t *testing.T) {
+	inEachNamespace(t, methodKinds(), func(t *testing.T, k methodKind) {
+		level, ttl, tos, discover := unix.IPPROTO_IP, unix.IP_TTL, unix.IP_TOS, unix.IP_MTU_DISCOVER
+		if k.address.Is6() {
+			level, ttl, tos = unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, unix.IPV6_TCLASS
+			discover = unix.IPV6_MTU_DISCOVER
+		}
+		for _, tt := range []struct {
+			name         string
+			config       Config
+			option, want int
+		}{
+			{"TTL", Config{TTL: 7}, ttl, 7},
+			{"largest TTL", Config{TTL: 255}, ttl, 255},
+			{"TOS", Config{TOS: 0x48}, tos, 0x48},
+			{"path MTU do", Config{PathMTU: PathMTUDo}, discover, unix.IP_PMTUDISC_DO},
+			{"path MTU dont", Config{PathMTU: PathMTUDont}, discover, unix.IP_PMTUDISC_DONT},
+		} {
+			tt.config.Count, tt.config.Timeout = 1, longEnough
+			p := k.open(t, tt.config)
+			clientFD(t, p, func(fd int) {
+				if got, err := unix.GetsockoptInt(fd, level, tt.option); err != nil || got != tt.want {
+					t.Errorf("%s: got %d, %v; want %d", tt.name, got, err, tt.want)
+				}
+			})
+			wantReplies(t, history(t, p), 1)
+		}
+		p := k.open(t, Config{Interface: "lo", Count: 1, Timeout: longEnough})
+		wantReplies(t, history(t, p), 1)
+		if p, err := k.tryOpen(Config{Interface: "none"}); !errors.Is(err, unix.ENODEV) {
+			t.Errorf("an interface that is not there: %v, %v; want %v", p, err, unix.ENODEV)
+		}
+	})
+}
+
+// TestMethodSource: another local address may ask.
+func TestMethodSource(t *testing.T) {
+	inEachNamespace(t, methodKinds(), func(t *testing.T, k methodKind) {
+		source := netip.MustParseAddr("127.0.0.2")
+		if k.address.Is6() {
+			source = netip.MustParseAddr("::1") // lo has no other
+		}
+		p := k.open(t, Config{Source: source, Count: 3, Size: 56, Interval: ms, Timeout: longEnough})
+		wantReplies(t, history(t, p), 3)
+		if got := p.Socket().Local; got != source {
+			t.Errorf("the source is %v, want %v", got, source)
+		}
+	})
+}
+
+// TestMethodMTU: larger messages than lo's MTU arrive in pieces, unless that is forbidden.
+func TestMethodMTU(t *testing.T) {
+	inEachNamespace(t, methodKinds(), func(t *testing.T, k methodKind) {
+		setMTU(t, 1280)
+		for _, size := range []int{56, 1224, 1225, 1300, 9000, k.of(Config{}).MaxSize()} {
+			c := Config{Count: 3, Size: size, Interval: ms, Timeout: longEnough}
+			wantReplies(t, history(t, k.open(t, c)), 3)
+			if k.method == MethodUDP && size > 1300 {
+				c.PathMTU = PathMTUDo
+				events := history(t, k.open(t, c))
+				if last := events[len(events)-1]; last.Kind != SendError || last.Fault.Errno != unix.EMSGSIZE {
+					t.Errorf("size %d in one piece: %+v", size, last)
+				}
+			}
+		}
+	})
+}
+
+// setMTU sets lo's MTU in this goroutine's namespace.
+func setMTU(t *testing.T, mtu uint32) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(os.NewSyscallError("socket", err))
+	}
+	defer unix.Close(fd)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lo.SetUint32(mtu)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFMTU, lo); err != nil {
+		t.Fatal(os.NewSyscallError("SIOCSIFMTU", err))
+	}
+}
+
+// TestOpenFallsBack: where ICMP is not permitted a run goes over UDP, and says why.
+func TestOpenFallsBack(t *testing.T) {
+	inNamespace(t)
+	writeSysctl(t, "net/ipv4/ping_group_range", "1 0")
+	dropCapabilities(t)
+	for _, address := range []netip.Addr{loopback4, loopback6} {
+		p, err := Open(Config{Address: address, Count: 3, Size: 56, Interval: ms, Timeout: longEnough})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := p.Socket()
+		if s.Method != MethodUDP || s.Denied == nil {
+			t.Fatalf("%+v", s)
+		}
+		if !errors.Is(s.Denied.Dgram, unix.EACCES) || !errors.Is(s.Denied.Raw, unix.EPERM) || s.Denied.UDP != nil {
+			t.Errorf("denied: %v", s.Denied)
+		}
+		wantReplies(t, history(t, p), 3)
+		p.Close()
+		for _, c := range []Config{{Proto: ProtoICMP}, {Socket: SocketDgram}, {Socket: SocketRaw}} {
+			c.Address = address
+			if p, err := Open(c); err == nil || p != nil {
+				t.Errorf("%+v: %v", c, p.Socket())
+			}
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package report
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lping/ping"
+)
+
+// Headers in front of the data, in bytes.
+const (
+	echoHeader = 8
+	udpHeader  = 8
+	ipv4Header = 20
+)
+
+// appendBanner appends the first line: what is probed, and how. It is that of ping where the probes are ICMP, and says
+// what they are otherwise.
+func appendBanner(b []byte, t Target) []byte {
+	b = append(append(b, "PING "...), displayName(t)...)
+	b = append(t.Address.AppendTo(append(b, " ("...)), ") "...)
+	if t.Port != 0 {
+		b = append(strconv.AppendUint(append(b, "port "...), uint64(t.Port), 10), ' ')
+	}
+	b = appendOrigin(b, t)
+	over := strings.ToUpper(protocol(t))
+	if t.Method == ping.MethodConnect {
+		return append(b, "connections over TCP."...)
+	}
+	b = appendSize(b, t)
+	if over != "ICMP" {
+		return append(append(append(b, " over "...), over...), '.')
+	}
+	if t.Address.Unmap().Is4() {
+		return append(b, '.')
+	}
+	return b
+}
+
+// appendSize appends the number of data bytes and, where each probe is a packet of IPv4, what that makes with headers.
+func appendSize(b []byte, t Target) []byte {
+	v4 := t.Address.Unmap().Is4()
+	switch {
+	case len(t.Sizes) > 0:
+		b = strconv.AppendInt(b, int64(slices.Min(t.Sizes)), 10)
+		b = strconv.AppendInt(append(b, ".."...), int64(slices.Max(t.Sizes)), 10)
+	case v4 && t.Method != ping.MethodTCP:
+		whole := t.Size + echoHeader + ipv4Header
+		if t.Method == ping.MethodUDP {
+			whole += udpHeader
+		}
+		b = strconv.AppendInt(b, int64(t.Size), 10)
+		b = append(strconv.AppendInt(append(b, '('), int64(whole), 10), ')')
+	default:
+		b = strconv.AppendInt(b, int64(t.Size), 10)
+	}
+	if v4 {
+		return append(b, " bytes of data"...)
+	}
+	return append(b, " data bytes"...)
+}
+
+// appendOrigin appends where the probes come from, if that was asked for. A source alone leaves a space before the
+// colon, as in ping.
+func appendOrigin(b []byte, t Target) []byte {
+	if !t.Source.IsValid() && t.Interface == "" {
+		return b
+	}
+	from := t.Source
+	if !from.IsValid() {
+		from = t.Address
+	}
+	b = append(from.AppendTo(append(b, "from "...)), ' ')
+	return append(append(b, clean(t.Interface)...), ": "...)
+}
+
+// protocol is what carries the probes: icmp, udp or tcp.
+func protocol(t Target) string {
+	switch t.Method {
+	case ping.MethodUDP:
+		return "udp"
+	case ping.MethodTCP, ping.MethodConnect:
+		return "tcp"
+	}
+	return "icmp"
+}
+
+// appendService appends the address of the target and, for a service, its port.
+func appendService(b []byte, t Target) []byte {
+	if t.Port == 0 {
+		return t.Address.AppendTo(b)
+	}
+	return netip.AddrPortFrom(t.Address, t.Port).AppendTo(b)
+}
