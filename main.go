@@ -725,21 +725,12 @@ func doctor(c *cli.Context, in input, stdout io.Writer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	k := check.New(check.Config{
+	d, err := check.Examine(c.Context, check.Config{
 		Ping:    ping.Config{Count: defaultCount, Interval: 10 * time.Millisecond, Timeout: 100 * time.Millisecond, Size: defaultSize},
-		Targets: list, Asked: asked, Thorough: true, Exit: in.scheme.status,
+		Targets: list, Asked: asked, Exit: in.scheme.status,
 	})
-	r, err := k.Run(c.Context)
-	if unchecked := (*check.UncheckedError)(nil); err != nil && !errors.As(err, &unchecked) {
+	if err != nil {
 		return 0, err
-	}
-	var addresses []netip.Addr
-	for _, t := range list {
-		addresses = append(addresses, t.Address)
-	}
-	d := report.Doctor{
-		Facts: k.Facts(), Sockets: check.TrySockets(addresses), Results: r.Results, Evidence: k.Evidence(),
-		Verdict: r.Verdict, ExitCode: r.ExitCode,
 	}
 	if in.format == "json" {
 		err = report.WriteDoctorJSON(stdout, d)

@@ -27,6 +27,16 @@ const (
 	ProtoTCP               // a stream, or a connection a probe
 )
 
+var protoNames = [...]string{ProtoAuto: "auto", ProtoICMP: "icmp", ProtoUDP: "udp", ProtoTCP: "tcp"}
+
+// String is the protocol's name in lower case.
+func (p Proto) String() string {
+	if int(p) < len(protoNames) {
+		return protoNames[p]
+	}
+	return "unknown"
+}
+
 // PathMTU is what the kernel may do with a probe that is larger than the path's MTU (ip(7), IP_MTU_DISCOVER).
 type PathMTU uint8
 

@@ -289,7 +289,8 @@ func (r *run) sendFailed(seq uint64, err error) error {
 	}
 	r.fail(seq, r.config.Address, fault, time.Now())
 	if r.received == 0 && permanent(fault.Errno) {
-		r.hopeless = true
+		// The next size of a sweep may be small enough.
+		r.hopeless = fault.Errno != syscall.EMSGSIZE || len(r.config.Sizes) == 0
 	}
 	return nil
 }

@@ -99,8 +99,11 @@ func New(c Config) *Check {
 	for _, t := range c.Targets {
 		config := c.Ping
 		config.Address, config.NoTTL = t.Address, c.Quiet
+		if len(config.Sizes) > 0 {
+			config.Size = slices.Max(config.Sizes) // what the evidence is about
+		}
 		t.Size, t.Sizes, t.Pattern, t.Port = config.Size, config.Sizes, config.Pattern, config.Port
-		t.Source, t.Interface = config.Source, config.Interface
+		t.Source, t.Interface, t.Proto = config.Source, config.Interface, config.Proto
 		k.jobs = append(k.jobs, &job{target: t, config: config, recorder: stats.NewRecorder()})
 	}
 	return k
@@ -329,6 +332,9 @@ func (j *job) judge(ctx context.Context, c Config) (r report.Result, failure err
 	}
 	r.Findings = j.diagnose(ctx, c, r.Verdict)
 	r.Verdict, r.Cause = weigh(r.Verdict, r.Cause, r.Findings)
+	if r.Verdict != stats.Healthy {
+		r.Cause = cmp.Or(j.evidence.Sweep, r.Cause)
+	}
 	if !c.Asked && r.Summary.Received == 0 && excused(r.Findings) {
 		if r.Verdict, r.Cause = weigh(stats.Healthy, "", r.Findings); r.Verdict == stats.Healthy {
 			r.Verdict, r.Cause = stats.Unknown, r.Findings[0].Cause

@@ -48,6 +48,7 @@ func (f findings) addTo(e *diagnose.Evidence) { e.Probe, e.UDP, e.Bind = f.probe
 
 // probe sends one echo request between two readings of the counters.
 func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
+	c.Sizes = nil // the largest shows most
 	c.Count, c.Deadline, c.Preload, c.Flood, c.Adaptive, c.Timeout = 1, 0, 1, false, false, patience
 	switch method {
 	case ping.MethodDgram:

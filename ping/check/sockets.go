@@ -9,8 +9,8 @@ import (
 	"lping/ping/report"
 )
 
-// TrySockets opens and closes each kind of socket on each address, and says what came of it.
-func TrySockets(addresses []netip.Addr) []report.SocketTrial {
+// trySockets opens and closes each kind of socket on each address, and says what came of it.
+func trySockets(addresses []netip.Addr) []report.SocketTrial {
 	var list []report.SocketTrial
 	for _, kind := range []struct {
 		name string
@@ -34,6 +34,13 @@ func TrySockets(addresses []netip.Addr) []report.SocketTrial {
 			udp.Close()
 		}
 		list = append(list, report.SocketTrial{Kind: "UDP", Family: report.Family(a), Err: err})
+	}
+	for _, a := range addresses {
+		tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+		if err == nil {
+			tcp.Close()
+		}
+		list = append(list, report.SocketTrial{Kind: "TCP", Family: report.Family(a), Err: err})
 	}
 	return list
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 
 	"lping/ping"
@@ -19,6 +20,9 @@ type tally struct {
 	refused []diagnose.Refusal
 	reports []diagnose.Report
 	step    float64
+	// failed is the first probe that failed, in the order in which they were sent, and why is how; 0 while none did.
+	failed uint64
+	why    string
 	// sent is when the latest probe left, gap the longest time between two.
 	sent time.Time
 	gap  time.Duration
@@ -26,6 +30,7 @@ type tally struct {
 
 // event enters what evidence needs of an event.
 func (t *tally) event(e *ping.Event) {
+	t.note(e)
 	switch {
 	case e.Kind == ping.Sent:
 		if !t.sent.IsZero() {
@@ -39,6 +44,39 @@ func (t *tally) event(e *ping.Event) {
 	case e.Kind == ping.SendError:
 		t.refuse(platform.ErrnoName(e.Fault.Errno))
 	}
+}
+
+// note keeps the first probe that failed.
+func (t *tally) note(e *ping.Event) {
+	if t.failed != 0 && e.Seq >= t.failed {
+		return
+	}
+	switch e.Kind {
+	case ping.Timeout:
+		t.why = "no answer"
+	case ping.Corrupt:
+		t.why = wrongData(e.Wrong)
+	case ping.SendError:
+		t.why = platform.ErrnoName(e.Fault.Errno)
+	default:
+		return
+	}
+	t.failed = e.Seq
+}
+
+func wrongData(m ping.Mismatch) string {
+	if m.Offset < min(m.WantLen, m.GotLen) {
+		return fmt.Sprintf("data byte %d came back as 0x%02x, not 0x%02x", m.Offset, m.Got, m.Want)
+	}
+	return fmt.Sprintf("%d data bytes came back, not %d", m.GotLen, m.WantLen)
+}
+
+// sweep says at which size a sweep failed first; empty where none did, and where there is no sweep.
+func (t *tally) sweep(c ping.Config) string {
+	if t.failed == 0 || len(c.Sizes) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("size %d fails first (%s)", c.SizeOf(t.failed), t.why)
 }
 
 func (t *tally) refuse(errno string) {
@@ -72,7 +110,7 @@ func (t *tally) evidence(target report.Target, c ping.Config, s stats.Summary) d
 		Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, Corrupted: s.Corrupted,
 		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Refused: t.refused, Reports: t.reports,
 		Kernel: latency(s.Kernel), Wakeup: latency(s.Wakeup), ClockStep: t.step, Lag: t.lag(c), Size: c.Size,
-		Port: c.Port,
+		Port: c.Port, Sweep: t.sweep(c),
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 type Doctor struct {
 	Facts   platform.Facts
 	Sockets []SocketTrial
-	// Results are those of a short probe of each family. Target.Method says how it was sent.
+	// Results are those of short probes, by family and then by method.
 	Results []Result
 	// Findings are those that belong to no single result.
 	Findings []diagnose.Finding
@@ -27,7 +27,7 @@ type Doctor struct {
 
 // SocketTrial is what came of opening a socket.
 type SocketTrial struct {
-	// Kind is ICMP datagram, ICMP raw or UDP.
+	// Kind is ICMP datagram, ICMP raw, UDP or TCP.
 	Kind string
 	// Family is 4 or 6.
 	Family int
@@ -128,10 +128,7 @@ func doctorConclusion(d Doctor, list []found) string {
 func doctorReasons(d Doctor, list []found) string {
 	var parts []string
 	if d.Verdict == stats.Healthy {
-		for _, r := range d.Results {
-			parts = append(parts, address(r)+" "+ratio(r))
-		}
-		return strings.Join(parts, ", ")
+		return strings.Join(answered(d.Results), ", ")
 	}
 	for _, f := range list {
 		if f.Severity > diagnose.Info && !slices.Contains(parts, f.Code) {
@@ -147,4 +144,18 @@ func doctorReasons(d Doctor, list []found) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// answered says for each address how many of its probes were answered, by whatever method.
+func answered(results []Result) []string {
+	var parts []string
+	for len(results) > 0 {
+		whole := results[0]
+		for results = results[1:]; len(results) > 0 && address(results[0]) == address(whole); results = results[1:] {
+			whole.Summary.Sent += results[0].Summary.Sent
+			whole.Summary.Received += results[0].Summary.Received
+		}
+		parts = append(parts, address(whole)+" "+ratio(whole))
+	}
+	return parts
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"lping/ping"
 	"lping/platform"
 	"lping/stats"
 )
@@ -298,24 +299,28 @@ func probeSection(results []Result) section {
 		s.mark = max(s.mark, markOfVerdict(r.Verdict))
 		n := r.Summary
 		cells = append(cells, []string{
-			address(r), orDash(r.Target.Method), ratio(r), milliseconds(n.RTT, n.RTT.P50), milliseconds(n.RTT, n.RTT.P99),
+			address(r), methodOf(r.Target), ratio(r), milliseconds(n.RTT, n.RTT.P50), milliseconds(n.RTT, n.RTT.P99),
 			milliseconds(n.Send, n.Send.P50), milliseconds(n.Kernel, n.Kernel.P50), milliseconds(n.Wakeup, n.Wakeup.P50),
 		})
 	}
 	s.table(cells)
 	for _, r := range results {
 		if r.Verdict != stats.Healthy {
-			s.say("%s is %s%s", address(r), r.Verdict, prefixed(": ", r.Cause))
+			s.say("%s by %s is %s%s", address(r), methodOf(r.Target), r.Verdict, prefixed(": ", r.Cause))
 		}
 	}
 	return s
 }
 
-func orDash(s string) string {
-	if s == "" {
-		return "-"
+// methodOf is how a target was probed or, where there was no socket, how it should have been.
+func methodOf(t Target) string {
+	switch {
+	case t.Method != "":
+		return t.Method
+	case t.Proto == ping.ProtoAuto:
+		return ping.ProtoICMP.String()
 	}
-	return s
+	return t.Proto.String()
 }
 
 // milliseconds is a time of a distribution, or a dash where nothing was measured.

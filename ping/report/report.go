@@ -22,6 +22,8 @@ type Target struct {
 	Size    int
 	Sizes   []int
 	Pattern []byte
+	// Proto is what was asked for.
+	Proto ping.Proto
 	// Port is that of a local service; 0 where the kernel or lping itself echoes.
 	Port uint16
 	// Method is how the probes travel (ping.Socket); empty where no socket could be opened.

@@ -18,8 +18,10 @@ type Evidence struct {
 	Target netip.Addr `json:"target"`
 	// Named says that the target was asked for as localhost.
 	Named bool `json:"named,omitempty"`
-	// Size is the number of data bytes of a probe.
+	// Size is the number of data bytes of a probe, the largest of a sweep.
 	Size int `json:"size,omitempty"`
+	// Sweep says at which size a sweep failed first, and how; empty where it did not.
+	Sweep string `json:"sweep,omitempty"`
 	// Asked says that the user asked for this family, and not for a look at both.
 	Asked bool `json:"asked"`
 	// Method is how the probes travel: icmp-dgram, icmp-raw, udp, tcp or tcp-connect; empty where no socket could be opened.

@@ -1,11 +1,15 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
 	"lping/platform"
 )
+
+// tooLarge is what helps a probe that is larger than the MTU and may not be cut.
+const tooLarge = "smaller probes, or -M want"
 
 // packetLoss is partial loss that nothing else explains.
 func packetLoss(_ platform.Facts, e Evidence) (Finding, bool) {
@@ -23,6 +27,10 @@ func packetLoss(_ platform.Facts, e Evidence) (Finding, bool) {
 	if e.Silent == missing {
 		out.Cause = fmt.Sprintf("%d of %d probes had no answer when the run was interrupted", e.Silent, e.decided())
 	}
+	if e.refused("EMSGSIZE") {
+		out.Fix = tooLarge
+	}
+	out.Cause = cmp.Or(e.Sweep, out.Cause)
 	return out, missing > 0 && (e.Received > 0 || e.Late == missing)
 }
 
@@ -34,11 +42,11 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 	cause, fix := "no known cause", "lping doctor shows all that was read"
 	if e.refused("EMSGSIZE") {
 		cause = fmt.Sprintf("a probe with %d data bytes is too large to leave in one piece", e.Size)
-		fix = "a smaller -s, or -M want"
+		fix = tooLarge
 	}
 	return Finding{
 		Severity: Error,
-		Cause:    cause,
+		Cause:    cmp.Or(e.Sweep, cause),
 		Evidence: join(tally(e), opened(e), e.sends(), e.moved(), e.udp(), unread(f, e)),
 		Fix:      fix,
 	}, e.Method != "" && e.missing() > 0 || e.Method == "" && !denied(e)

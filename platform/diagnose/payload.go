@@ -12,7 +12,7 @@ func payloadCorrupted(_ platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{
 		Severity: Error,
 		Cause:    fmt.Sprintf("%d of %d answers carry other data than was sent", e.Corrupted, e.Corrupted+e.Received+e.Late),
-		Evidence: fmt.Sprintf("%d of %d probes came back changed", e.Corrupted, e.Sent),
+		Evidence: join(fmt.Sprintf("%d of %d probes came back changed", e.Corrupted, e.Sent), e.Sweep),
 		Fix:      "remove what rewrites packets (nft list ruleset, tc filter show dev lo), then test the memory",
 	}
 	if e.Corrupted > 0 {
