@@ -58,6 +58,27 @@ func TestRequestBytes(t *testing.T) {
 	}
 }
 
+// TestRequestsOfASweep: whatever size went before, a request is that of a run with this size alone.
+func TestRequestsOfASweep(t *testing.T) {
+	sizes := []int{65000, 0, 7, 8, 9, 3, 1471, 56}
+	for _, c := range []Config{
+		{Size: 65000, Sizes: sizes}, {Size: 65000, Sizes: sizes, Pattern: []byte{1, 2, 3}, Address: loopback6},
+	} {
+		p := newProbe(c, 5, 99, !c.Address.Is6())
+		for seq := uint64(1); seq < 40; seq++ {
+			size := sizes[(seq-1)%uint64(len(sizes))]
+			alone := probeOf(c.Address.Is6(), 5, size, c.Pattern, 99, !c.Address.Is6())
+			msg := p.request(seq)
+			if want := alone.request(seq); !bytes.Equal(msg, want) {
+				t.Fatalf("probe %d of %d data bytes: % .20x, want % .20x", seq, size, msg, want)
+			}
+			if got := p.compare(msg[headerLen:], seq); got != same || !p.quotes(msg[headerLen:], seq) {
+				t.Errorf("probe %d is not like itself: %d", seq, got)
+			}
+		}
+	}
+}
+
 // TestRequestAgainstXNet: x/net/icmp writes the same bytes and reads the same fields.
 func TestRequestAgainstXNet(t *testing.T) {
 	for _, size := range []int{0, 1, 2, 7, 8, 9, 56, 57, 1472, MaxSizeIPv4, MaxSizeIPv6} {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -871,6 +872,43 @@ func TestFullWindow(t *testing.T) {
 		}
 		if before != maxWindow || l.sent != maxWindow+10 || l.lost != 1 {
 			t.Errorf("%d of %d sent before the first probe's end, %d lost; want %d and 1", before, l.sent, l.lost, maxWindow)
+		}
+	})
+}
+
+// TestSweep: each probe has the next size, the last is followed by the first, and one that is too large ends nothing.
+func TestSweep(t *testing.T) {
+	sizes := []int{1400, 0, 3, 56}
+	c := Config{Count: 6, Sizes: sizes, Flood: true}
+	var sent []int
+	s := func(f *fakeConn, a attempt) error {
+		n := len(a.msg) - headerLen
+		if sent = append(sent, n); n > 1000 {
+			return os.NewSyscallError("sendto", syscall.EMSGSIZE)
+		}
+		return replies(0)(f, a)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := play(t.Context(), c, s)
+		l := ledgerOf(p.events)
+		if want := []int{1400, 0, 3, 56, 1400, 0}; p.err != nil || !slices.Equal(sent, want) || l.received != 4 {
+			t.Errorf("%v: sizes %v, want %v; %d replies, want 4", p.err, sent, want, l.received)
+		}
+		for _, e := range p.events {
+			if size := c.SizeOf(e.Seq); e.Kind == Reply && e.Bytes != headerLen+size || e.Kind == SendError && size != 1400 {
+				t.Errorf("%v of probe %d with %d data bytes: %d", e.Kind, e.Seq, size, e.Bytes)
+			}
+		}
+	})
+	// The right data of another size is not the right answer.
+	synctest.Test(t, func(t *testing.T) {
+		cut := func(f *fakeConn, a attempt) error {
+			f.deliver(0, f.answer(a, func(msg []byte) []byte { return msg[:min(len(msg), headerLen+56)] }))
+			return nil
+		}
+		p := play(t.Context(), Config{Count: 2, Sizes: []int{56, 57}}, cut)
+		if l := ledgerOf(p.events); l.received != 1 || l.corrupted != 1 {
+			t.Errorf("%d right, %d corrupted; want 1 and 1", l.received, l.corrupted)
 		}
 	})
 }

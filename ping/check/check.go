@@ -175,6 +175,9 @@ func (k *Check) open(ctx context.Context) error {
 		}
 		s := j.pinger.Socket()
 		j.target.Method, j.target.Stamps = s.Method, s.Stamps
+		if s.Method == ping.MethodConnect {
+			j.target.Size = 0
+		}
 		if s.Denied != nil {
 			j.startLook(ctx) // what would permit ICMP here is said in any case
 		}

@@ -279,8 +279,7 @@ func Sizes(s string, max, limit int) ([]int, error) {
 			return nil, err
 		}
 		if (to-from)/step >= limit-len(list) {
-			return nil, &Error{Quote(s) + " are more than " + decimal(int64(limit)) + " sizes", "a longer step, such as " +
-				decimal(int64(from)) + ":" + decimal(int64(to)) + ":" + decimal(int64((to-from)/100+1))}
+			return nil, &Error{Quote(s) + " are more than " + decimal(int64(limit)) + " sizes", "fewer sizes, or a longer step"}
 		}
 		for size := from; size <= to; size += step {
 			list = append(list, size)

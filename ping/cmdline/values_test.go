@@ -147,6 +147,45 @@ func TestPattern(t *testing.T) {
 	})
 }
 
+func TestSizes(t *testing.T) {
+	parse := func(s string) (string, error) {
+		list, err := Sizes(s, 65507, 100)
+		return strings.Trim(fmt.Sprint(list), "[]"), err
+	}
+	const sample = "FROM:TO:STEP such as 0:1472:64, or a list such as 0,56,1472"
+	runValues(t, parse, []valueTest{
+		{"56", "56"}, {"0,56,1472", "0 56 1472"}, {"9,9", "9 9"}, {"3:5", "3 4 5"}, {"5:5", "5"}, {"0:10:5", "0 5 10"},
+		{"0:9:5", "0 5"}, {"1:2,7:9:2,0", "1 2 7 9 0"}, {"65507", "65507"}, {"0:1:65507", "0"},
+		{"65508", "65508 is out of range (0 to 65507); the most is 65507"},
+		{"0:65508", "65508 is out of range (0 to 65507); the most is 65507"},
+		{"0:5:0", "0 is out of range (1 to 65507); the least is 1"},
+		{"-1", "-1 is out of range (0 to 65507); the least is 0"},
+		{"5:3", `"5:3" ends before it starts; write 3:5`},
+		{"0:100", `"0:100" are more than 100 sizes; fewer sizes, or a longer step`},
+		{"0:98,1,2", `"0:98,1,2" are more than 100 sizes; fewer sizes, or a longer step`},
+		{"", `"" is no range of sizes; ` + sample}, {"1,", `"" is no range of sizes; ` + sample},
+		{"1::2", `"1::2" is no range of sizes; ` + sample}, {"1:2:3:4", `"1:2:3:4" is no range of sizes; ` + sample},
+		{"a:b", `"a" is no whole decimal number; a whole number, 0 to 65507`},
+	})
+}
+
+func FuzzSizes(f *testing.F) {
+	addAll(f, "0:65507:1111", "1,2,3", "5:3", "0:65507", "::", "1:2:0", ",", "9:9:9,9")
+	f.Fuzz(func(t *testing.T, s string) {
+		const most, limit = 65507, 1000
+		list, err := Sizes(s, most, limit)
+		checkError(t, err)
+		if (err == nil) != (len(list) > 0) || len(list) > limit {
+			t.Fatalf("%q is %d sizes, %v", s, len(list), err)
+		}
+		for _, n := range list {
+			if n < 0 || n > most {
+				t.Fatalf("%q has %d", s, n)
+			}
+		}
+	})
+}
+
 // addAll seeds a fuzz target.
 func addAll(f *testing.F, more ...string) {
 	for _, s := range append(more, "", "0", "5", "-1", "+1", "0.2", ".", ".5", "5.", "1e3", "0x10", "1_0", "inf", "NaN", "\n", "\xff", "60%", "200ms", "1m30s") {

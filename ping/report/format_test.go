@@ -216,7 +216,7 @@ func checkLine(t *testing.T, r Report) {
 
 func checkText(t *testing.T, r Report) {
 	for _, result := range r.Results {
-		s := string(appendOwn(nil, result))
+		s := string(appendOwn(nil, result, true))
 		for line := range strings.Lines(s) {
 			line = strings.TrimSuffix(line, "\n")
 			if strings.Contains(line, " = ") || strings.Contains(line, " time ") || line == "" ||

@@ -282,7 +282,57 @@ func scenarios() []scenario {
 		interrupted(),
 		bothFamilies(),
 		bothHealthy(),
+		overUDP(),
+		healthyScenario("tcp", over(target6(), ping.MethodTCP, 0), Options{}),
+		healthyScenario("connect", over(target4(), ping.MethodConnect, 0), Options{}),
+		service(),
+		sweep(),
 	}
+}
+
+// over is a target that is probed by another method than ICMP; port 0 is our own echo.
+func over(t Target, method string, port uint16) Target {
+	t.Method, t.Port = method, port
+	return t
+}
+
+// overUDP is what auto comes to where no ICMP socket is permitted.
+func overUDP() scenario {
+	s := healthyScenario("udp", over(target4(), ping.MethodUDP, 0), Options{})
+	s.report.Results[0].Findings = []diagnose.Finding{{
+		Code: "icmp_not_permitted", Severity: diagnose.Info, Cause: "ICMP sockets are not permitted here",
+		Evidence: "datagram socket: EACCES, raw socket: EPERM", Fix: `sysctl -w net.ipv4.ping_group_range="0 2147483647"`,
+	}}
+	return s
+}
+
+// service listens on one of the two addresses that localhost stands for.
+func service() scenario {
+	closed, open := over(target6(), ping.MethodConnect, 8080), over(target4(), ping.MethodConnect, 8080)
+	closed.Name, open.Name = "localhost", "localhost"
+	s := scenario{name: "service", starts: []Target{open, closed}, events: five(open)}
+	for seq := range uint64(5) {
+		s.events = append(s.events, told{closed, event(ping.Sent, seq+1, v6)},
+			told{closed, refused(seq+1, v6, ping.Fault{Errno: syscall.ECONNREFUSED})})
+	}
+	bad := silent(closed)
+	bad.Cause, bad.Summary.Lost, bad.Summary.SendErrors = "5 of 5 probes refused", 0, 5
+	s.report = Report{Results: []Result{healthy(open), bad}, Verdict: stats.Degraded}
+	return s
+}
+
+// sweep fails at a size.
+func sweep() scenario {
+	t := target4()
+	t.Size, t.Sizes = 1300, []int{100, 1300}
+	r := silent(t, diagnose.Finding{
+		Code: "fw_input_request", Severity: diagnose.Error, Cause: "a firewall likely drops the echo request",
+		Evidence: "one probe moved OutEchos +1", Fix: "nft insert rule inet t c iifname lo accept",
+	})
+	r.Cause = "size 1300 fails first (no answer)"
+	r.Summary.Sent, r.Summary.Received, r.Summary.Lost, r.Summary.LossPercent = 2, 1, 1, 50
+	r.Summary.RTT = stats.Distribution{Count: 1, Min: 30_000, Mean: 30_000, Max: 30_000, P50: 30_000, P90: 30_000, P99: 30_000, P999: 30_000}
+	return scenario{name: "sweep", starts: []Target{t}, events: five(t)[:2], report: one(r)}
 }
 
 func lost(t Target) []told {

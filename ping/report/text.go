@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/hex"
 	"io"
 	"net/netip"
@@ -213,14 +214,17 @@ func (t *text) foreign(target Target, e ping.Event) error {
 
 // Finish writes, for each family, lping's lines and then ping's statistics.
 func (t *text) Finish(r Report) error {
-	for _, result := range r.Results {
+	for i, result := range r.Results {
 		b := t.buf[:0]
 		if t.dots > 0 {
 			b, t.dots = append(b, '\n'), 0
 		}
 		switch {
 		case !t.o.PingOnly:
-			b = appendOwn(b, result)
+			b = appendOwn(b, result, len(r.Results) > 1)
+			if i > 0 && i == len(r.Results)-1 {
+				b = append(append(append(b, "overall "...), r.Verdict.String()...), '\n')
+			}
 		case result.Target.Method == "" && result.Summary.Sent == 0:
 			continue // without a socket ping prints nothing here
 		}
@@ -231,8 +235,11 @@ func (t *text) Finish(r Report) error {
 	return nil
 }
 
-// appendOwn appends lping's lines: the verdict, and what was found.
-func appendOwn(b []byte, r Result) []byte {
+// appendOwn appends lping's lines: the verdict, of which address where there are more than one, and what was found.
+func appendOwn(b []byte, r Result, named bool) []byte {
+	if named {
+		b = append(append(b, address(r)...), ' ')
+	}
 	b = append(appendVerdict(b, r), '\n')
 	if r.Summary.Kernel.Count > 0 {
 		b = appendSplit(b, r.Summary)
@@ -254,8 +261,8 @@ func appendVerdict(b []byte, r Result) []byte {
 	if r.Summary.RTT.Count > 0 {
 		items = append(items, percentiles(r.Summary.RTT))
 	}
-	verdict := r.Verdict.String()
-	b, width := append(b, verdict...), len(verdict)
+	b = append(b, r.Verdict.String()...)
+	width := len(b) - 1 - bytes.LastIndexByte(b, '\n')
 	for i, item := range items {
 		separator := ": "
 		if i > 0 {
