@@ -109,7 +109,7 @@ func options() []option {
 		{short: "3", long: "precision", usage: "every time with three decimals"},
 		{long: "proto", value: "P", example: "udp", usage: "icmp, udp or tcp; auto: icmp, or udp where it must"},
 		{long: "connect", usage: "with tcp: a new connection for every probe"},
-		{long: "port", value: "N", example: "8080", usage: "with udp or tcp: a local service, not lping's own echo"},
+		{long: "port", value: "N", example: "8080", usage: "with udp or tcp: a local service (LPING_TARGET_PORT)"},
 		{long: "sweep", value: "LIST", example: "0:1472:64", usage: "a size a probe: FROM:TO[:STEP], or a list"},
 		{long: "socket", value: "KIND", example: "dgram", usage: "ICMP socket: auto, dgram or raw"},
 		{long: "max-loss", value: "P", example: "60%", usage: "loss that is still healthy (0%)"},
@@ -138,9 +138,10 @@ Options:
 
 const helpTail = `
 Examples:
-  lping                     five probes to 127.0.0.1, and the verdict
   lping -4 -6 --health      both families, one line, exit status 0 or 1
   lping -f -c 100000 -q     a flood of 100000 probes, only the statistics
+  lping --proto tcp --port 8080 localhost
+                            does a service take connections, by which family?
 `
 
 func help() string {
