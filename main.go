@@ -44,24 +44,28 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	if err == nil {
 		return status
 	}
-	if !errors.Is(err, syscall.EPIPE) { // who closed the pipe knows enough
-		printError(stderr, err)
+	switch {
+	case errors.Is(err, syscall.EPIPE): // who closed the pipe knows enough
+	case in.format == "nagios":
+		_, _ = io.WriteString(stdout, report.NagiosUnknown(err.Error()+"; "+hintOf(err))) // there is no other place
+	default:
+		fmt.Fprintln(stderr, "lping: error:", err)
+		fmt.Fprintln(stderr, "lping: hint:", hintOf(err))
 	}
 	return in.scheme.notChecked()
 }
 
 const listHint = "lping -h lists the options"
 
-// printError writes the two lines of an error: what is wrong, and what to write instead.
-func printError(w io.Writer, err error) {
-	fmt.Fprintln(w, "lping: error:", err)
-	hint := listHint
+// hintOf is what to write instead, or what to do about it.
+func hintOf(err error) string {
 	if e, ok := errors.AsType[*cmdline.Error](err); ok {
-		hint = e.Hint
-	} else if e, ok := errors.AsType[*hintedError](err); ok {
-		hint = e.hint
+		return e.Hint
 	}
-	fmt.Fprintln(w, "lping: hint:", hint)
+	if e, ok := errors.AsType[*hintedError](err); ok {
+		return e.hint
+	}
+	return listHint
 }
 
 // hintedError is an error of the system, and what to do about it.
@@ -114,8 +118,11 @@ func options() []option {
 		{long: "socket", value: "KIND", example: "dgram", usage: "ICMP socket: auto, dgram or raw"},
 		{long: "max-loss", value: "P", example: "60%", usage: "loss that is still healthy (0%)"},
 		{long: "max-rtt", value: "T", example: "5ms", usage: "most for the p99 of the RTT; below 100 replies its median"},
-		{long: "format", value: "F", example: "json", usage: "output: text, line or json"},
+		{long: "warn", value: "L", example: "5,20%", usage: "mean RTT in ms, loss: degraded beyond (Nagios ranges)"},
+		{long: "crit", value: "L", example: "9,60%", usage: "the same: unhealthy beyond, in the place of --max-loss"},
+		{long: "format", value: "F", example: "json", usage: "output: text, line, json, prometheus or nagios"},
 		{short: "j", long: "json", usage: "--format json"},
+		{long: "output", value: "FILE", example: "lping.prom", usage: "write to FILE, whole or not at all"},
 		{long: "exit", value: "SCHEME", example: "health", usage: "exit status: ping, health or nagios"},
 		{long: "health", usage: "--format line --exit health, for containers"},
 		{short: "V", long: "version", usage: "print the version"},
@@ -264,7 +271,7 @@ func (in *input) decided(long string) bool {
 	})
 }
 
-var formats = []string{"text", "line", "json"}
+var formats = []string{"text", "line", "json", "prometheus", "nagios"}
 
 // findFormat finds out in which format, and by which exit status, even an error is told. The last option wins.
 func (in *input) findFormat() (err error) {
@@ -287,8 +294,8 @@ func (in *input) findFormat() (err error) {
 			err = cmdline.Wrap(in.label(name), bad)
 		}
 	}
-	if exit == "" && in.format == "line" {
-		exit = "health"
+	if exit == "" {
+		exit = map[string]string{"line": "health", "nagios": "nagios"}[in.format]
 	}
 	in.scheme = scheme(max(0, slices.Index(schemes, exit)))
 	return err
@@ -408,6 +415,12 @@ func integer[T ~int | ~uint16 | ~uint64](least, most int64) func(string) (T, err
 	}
 }
 
+// threshold parses the ranges of --warn and --crit.
+func threshold(s string) (stats.Threshold, error) {
+	rta, loss, err := cmdline.Thresholds(s)
+	return stats.Threshold{RTA: (*stats.Range)(rta), Loss: (*stats.Range)(loss)}, err
+}
+
 const (
 	defaultCount = 5
 	defaultSize  = 56
@@ -426,6 +439,9 @@ func readSettings(c *cli.Context, in *input) (settings, error) {
 	s.readMethod(r)
 	read(r, "max-loss", &s.limits.MaxLoss, cmdline.Percent)
 	read(r, "max-rtt", &s.limits.MaxRTT, cmdline.Duration)
+	read(r, "warn", &s.limits.Warn, threshold)
+	read(r, "crit", &s.limits.Crit, threshold)
+	s.output.Limits = s.limits
 	s.readTargets(r)
 	s.readSizes(r)
 	return s, r.err
@@ -673,11 +689,34 @@ func notLoopback(what, why string, err error) error {
 
 // The check itself.
 
+// checkAsAsked reads what is asked for and does it, with the output where that is wanted.
 func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, error) {
 	s, err := readSettings(c, &in)
 	if err != nil {
 		return 0, err
 	}
+	if !c.IsSet("output") {
+		return checkOnto(c, in, s, stdout, stderr)
+	}
+	file, err := report.CreateFile(c.String("output"))
+	if err != nil {
+		return 0, cmdline.Wrap(in.label("output"), &cmdline.Error{
+			Message: err.Error(), Hint: "a file in a directory where this user may write",
+		})
+	}
+	defer file.Discard()
+	status, err := checkOnto(c, in, s, file, stderr)
+	if err != nil {
+		return 0, err
+	}
+	if err := file.Commit(); err != nil {
+		return 0, writeError(err)
+	}
+	return status, nil
+}
+
+// checkOnto is the check with its output.
+func checkOnto(c *cli.Context, in input, s settings, stdout, stderr io.Writer) (int, error) {
 	s.output.Terminal = s.output.Flood && terminal(stdout)
 	renderer := newRenderer(in.format, stdout, s.output)
 	ctx, stop := context.WithCancelCause(c.Context)
@@ -685,7 +724,7 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 	var k *check.Check
 	k = check.New(check.Config{
 		Ping: s.config, Targets: s.targets, Limits: s.limits, Asked: true, Any: s.anyFamily, Exit: in.scheme.status,
-		Renderer: renderer, Quiet: s.output.Quiet,
+		Renderer: renderer, Quiet: s.output.Quiet, Buckets: in.format == "prometheus",
 		Lasting: func() (done func()) { return handleSignals(k, stop, stderr) },
 	})
 	r, err := k.Run(ctx)
@@ -770,6 +809,10 @@ func newRenderer(format string, w io.Writer, o report.Options) report.Renderer {
 		return report.NewLine(w, o)
 	case "json":
 		return report.NewJSON(w, o)
+	case "prometheus":
+		return report.NewPrometheus(w, o)
+	case "nagios":
+		return report.NewNagios(w, o)
 	}
 	return report.NewText(w, o)
 }
@@ -809,7 +852,7 @@ func show(w io.Writer, text string) error {
 }
 
 func writeError(err error) error {
-	return &hintedError{fmt.Errorf("write to standard output: %w", err), "make room there, or let it go elsewhere"}
+	return &hintedError{fmt.Errorf("write the output: %w", err), "make room there, or let it go elsewhere"}
 }
 
 // scheme is a mapping from the outcome to the exit status.

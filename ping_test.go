@@ -233,12 +233,14 @@ func buildCommand(t *testing.T) string {
 	return dir
 }
 
-// scriptCondition knows [root]: the tests run as root on Linux and may make network namespaces; and [echo]: whoever
-// runs them may send an echo request from here.
+// scriptCondition knows [root]: the tests run as root on Linux and may make network namespaces; [echo]: whoever runs
+// them may send an echo request from here; and [monitoring-plugin]: perl has that module.
 func scriptCondition(name string) (bool, error) {
 	switch name {
 	case "root":
 		return runtime.GOOS == "linux" && os.Geteuid() == 0, nil
+	case "monitoring-plugin":
+		return exec.Command("perl", "-MMonitoring::Plugin", "-e", "1").Run() == nil, nil
 	case "echo":
 		return runtime.GOOS == "windows" || canOpen("udp4") || canOpen("ip4:1"), nil
 	}

@@ -59,15 +59,41 @@ type Limits struct {
 	// MaxRTT is the longest RTT allowed; 0 allows any. It is held against p99 from 100 replies on, else against the
 	// median.
 	MaxRTT time.Duration
+	// Crit makes a run Unhealthy, Warn makes it Degraded. Where one of them holds the loss, it does so in the place of
+	// MaxLoss; a run without any reply is Unhealthy then unless Crit says otherwise.
+	Warn, Crit Threshold
 }
 
 // Judge holds a run against the limits. The verdict is Healthy, Unhealthy, or Unknown where nothing was decided;
 // the string says in a few words why it is not Healthy and is empty where it is. Loss is judged first. Where all
 // loss is allowed and no reply came, a MaxRTT makes the run Unhealthy: what could not be measured was not kept.
 func (l Limits) Judge(s Summary) (Verdict, string) {
-	switch {
-	case s.Decided() == 0:
+	if s.Decided() == 0 {
 		return Unknown, "nothing was decided"
+	}
+	if cause := l.Crit.broken("critical", s); cause != "" {
+		return Unhealthy, cause
+	}
+	if v, cause := l.judgeMost(s); v != Healthy {
+		return v, cause
+	}
+	if cause := l.Warn.broken("warning", s); cause != "" {
+		return Degraded, cause
+	}
+	return Healthy, ""
+}
+
+// judgeMost holds a run against MaxLoss and MaxRTT.
+func (l Limits) judgeMost(s Summary) (Verdict, string) {
+	switch {
+	case l.Crit.Loss != nil:
+		l.MaxLoss = 100
+	case l.Warn.Loss != nil && s.Received == 0:
+		return Unhealthy, lossCause(s)
+	case l.Warn.Loss != nil:
+		l.MaxLoss = 100
+	}
+	switch {
 	case s.LossPercent > l.MaxLoss && l.MaxLoss > 0:
 		got, limit := figures(s.LossPercent, l.MaxLoss, 'g', 6)
 		return Unhealthy, fmt.Sprintf("%s: %s%% is above %s%%", lossCause(s), got, limit)

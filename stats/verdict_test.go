@@ -37,6 +37,48 @@ func failed(s Summary) Summary {
 	return s
 }
 
+// TestJudgeThresholds: Crit before Warn, each over its range, and the loss in the place of MaxLoss.
+func TestJudgeThresholds(t *testing.T) {
+	const ms = time.Millisecond
+	upTo := func(high float64, text string) *Range { return &Range{High: high, Text: text} }
+	inside := &Range{Low: 1, High: 2, Inside: true, Text: "@1:2"}
+	run := func(received, lost uint64, mean time.Duration) Summary {
+		s := Summary{Sent: received + lost, Received: received, Lost: lost, RTT: Distribution{Count: received, Mean: mean}}
+		return failed(s)
+	}
+	both := Limits{Warn: Threshold{upTo(5, "5"), upTo(20, "20")}, Crit: Threshold{upTo(9, "9"), upTo(60, "60")}}
+	for _, tt := range []struct {
+		name    string
+		limits  Limits
+		summary Summary
+		want    Verdict
+		cause   string
+	}{
+		{"nothing decided", both, Summary{Sent: 3, InFlight: 3}, Unknown, "nothing was decided"},
+		{"all well", both, run(10, 0, 5*ms), Healthy, ""},
+		{"loss as allowed", both, run(8, 2, ms), Healthy, ""},
+		{"loss to warn of", both, run(7, 3, ms), Degraded, "30% loss is beyond warning 20%"},
+		{"loss too high", both, run(3, 7, ms), Unhealthy, "70% loss is beyond critical 60%"},
+		{"slow", both, run(10, 0, 5*ms+1), Degraded, "mean RTT 5.000 ms is beyond warning 5"},
+		{"too slow", both, run(10, 0, 10*ms), Unhealthy, "mean RTT 10.000 ms is beyond critical 9"},
+		{"slow and lossy", both, run(7, 3, 6*ms), Degraded, "30% loss is beyond warning 20%, mean RTT 6.000 ms is beyond warning 5"},
+		{"silent", both, run(0, 5, 0), Unhealthy, "100% loss is beyond critical 60%, no RTT to hold against critical 9"},
+		{"no loss said, so none allowed", Limits{Crit: Threshold{RTA: upTo(9, "9")}}, run(9, 1, ms), Unhealthy, "1 of 10 probes lost"},
+		{"a warning alone", Limits{Warn: Threshold{Loss: upTo(20, "20")}}, run(1, 9, ms), Degraded, "90% loss is beyond warning 20%"},
+		{"a warning alone, silent", Limits{Warn: Threshold{Loss: upTo(20, "20")}}, run(0, 9, 0), Unhealthy, "9 of 9 probes lost"},
+		{"all loss allowed", Limits{Crit: Threshold{Loss: upTo(100, "100")}}, run(0, 9, 0), Healthy, ""},
+		{"inside", Limits{Crit: Threshold{RTA: inside}}, run(5, 0, 2*ms), Unhealthy, "mean RTT 2.000 ms is beyond critical @1:2"},
+		{"outside", Limits{Crit: Threshold{RTA: inside}}, run(5, 0, 3*ms), Healthy, ""},
+		{"below", Limits{Warn: Threshold{RTA: &Range{Low: 1, High: 2, Text: "1:2"}}}, run(5, 0, ms/2), Degraded, "mean RTT 0.500 ms is beyond warning 1:2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if v, cause := tt.limits.Judge(tt.summary); v != tt.want || cause != tt.cause {
+				t.Errorf("%v, %q; want %v, %q", v, cause, tt.want, tt.cause)
+			}
+		})
+	}
+}
+
 func TestJudgeLoss(t *testing.T) {
 	const ms = time.Millisecond
 	for _, tt := range []struct {

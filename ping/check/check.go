@@ -36,6 +36,8 @@ type Config struct {
 	Limits  stats.Limits
 	// Renderer is told of the start and of every event, not of the end; nil shows nothing.
 	Renderer report.Renderer
+	// Buckets puts the RTTs in classes, too.
+	Buckets bool
 	// Quiet keeps events from the renderer.
 	Quiet bool
 	// Asked says that the user wants each target to be there. Where it is not set, a family that is switched off is a
@@ -289,7 +291,7 @@ func (k *Check) report(ctx context.Context) (report.Report, error) {
 	if k.config.Any && answers && r.Verdict != stats.Healthy {
 		r.Verdict = stats.Degraded
 	}
-	r.ExitCode = k.config.Exit(r.Verdict, checked)
+	r.ExitCode, r.Unchecked = k.config.Exit(r.Verdict, checked), !checked
 	if checked {
 		return r, nil
 	}
@@ -324,6 +326,9 @@ func (j *job) failure() error {
 // for may be switched off.
 func (j *job) judge(ctx context.Context, c Config) (r report.Result, failure error, counts bool) {
 	r = report.Result{Target: j.target, Summary: j.recorder.Summary()}
+	if c.Buckets {
+		r.Buckets = j.recorder.Buckets()
+	}
 	r.Verdict, r.Cause = c.Limits.Judge(r.Summary)
 	failure = j.failure()
 	if err := cmp.Or(failure, j.openErr); err != nil {
@@ -379,7 +384,7 @@ func excused(list []diagnose.Finding) bool {
 func (j *job) diagnose(ctx context.Context, c Config, v stats.Verdict) []diagnose.Finding {
 	j.evidence = j.ownEvidence()
 	j.evidence.Asked, j.evidence.Named = c.Asked, !j.literal()
-	j.evidence.LossAllowed = v == stats.Healthy
+	j.evidence.LossAllowed = v == stats.Healthy || v == stats.Degraded
 	if v == stats.Healthy && !j.evidence.Suspicious() && !c.Thorough {
 		return j.diagnoseName()
 	}

@@ -316,3 +316,74 @@ func sizeRange(part string, max int64) (from, to, step int, err error) {
 	}
 	return from, to, step, nil
 }
+
+// Range is a range of the Nagios plug-in guidelines. Values outside Low to High are an alert or, with Inside, those
+// within. Text is how it was written, without the percent sign.
+type Range struct {
+	Low, High float64
+	Inside    bool
+	Text      string
+}
+
+// Thresholds parses "rta,pl%": a range for the mean RTT in ms, and one for the loss in percent. Each may stand alone, by
+// its percent sign or the lack of one; nil is none.
+func Thresholds(s string) (rta, loss *Range, err error) {
+	const sample = "the mean RTT in ms and the loss, for example 5,20%"
+	first, second, both := strings.Cut(s, ",")
+	switch {
+	case both && (strings.HasSuffix(first, "%") || !strings.HasSuffix(second, "%")):
+		return nil, nil, &Error{Quote(s) + " is no threshold", sample}
+	case !both && strings.HasSuffix(first, "%"):
+		first, second = "", first
+	}
+	if first != "" || !both && second == "" {
+		if rta, err = alertRange(first, math.MaxInt64); err != nil {
+			return nil, nil, err
+		}
+	}
+	if second != "" {
+		if loss, err = alertRange(strings.TrimSuffix(second, "%"), 100); err != nil {
+			return nil, nil, err
+		}
+	}
+	return rta, loss, nil
+}
+
+// alertRange parses one range: "10" is 0 to 10, "10:" from there on, "~:10" up to there, and "@" turns it inside out.
+func alertRange(s string, most float64) (*Range, error) {
+	bad := &Error{Quote(s) + " is no range", "10, 5:10, 5:, or @5:10 for an alert inside, as in Nagios"}
+	r := Range{Text: s, High: math.Inf(1)}
+	rest, inside := strings.CutPrefix(s, "@")
+	r.Inside = inside
+	low, high, both := strings.Cut(rest, ":")
+	if !both {
+		low, high = "0", rest
+	}
+	var ok bool
+	switch low {
+	case "~":
+		r.Low = math.Inf(-1)
+	default:
+		if r.Low, ok = bound(low, most); !ok {
+			return nil, bad
+		}
+	}
+	if high != "" || !both {
+		if r.High, ok = bound(high, most); !ok {
+			return nil, bad
+		}
+	}
+	if r.High < r.Low {
+		return nil, &Error{Quote(s) + " ends before it starts", "the lower bound first"}
+	}
+	return &r, nil
+}
+
+// bound parses an end of a range.
+func bound(s string, most float64) (float64, bool) {
+	if !isDecimal(s) {
+		return 0, false
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	return v, err == nil && v <= most
+}

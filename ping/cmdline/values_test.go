@@ -147,6 +147,50 @@ func TestPattern(t *testing.T) {
 	})
 }
 
+func TestThresholds(t *testing.T) {
+	parse := func(s string) (string, error) {
+		rta, loss, err := Thresholds(s)
+		var parts []string
+		for _, r := range []*Range{rta, loss} {
+			if r == nil {
+				parts = append(parts, "-")
+			} else {
+				parts = append(parts, fmt.Sprintf("%v..%v %v %s", r.Low, r.High, r.Inside, r.Text))
+			}
+		}
+		return strings.Join(parts, " | "), err
+	}
+	const sample = "the mean RTT in ms and the loss, for example 5,20%"
+	const ranges = "10, 5:10, 5:, or @5:10 for an alert inside, as in Nagios"
+	runValues(t, parse, []valueTest{
+		{"5,20%", "0..5 false 5 | 0..20 false 20"}, {"5", "0..5 false 5 | -"}, {"20%", "- | 0..20 false 20"},
+		{",20%", "- | 0..20 false 20"}, {"0.5:2.5", "0.5..2.5 false 0.5:2.5 | -"}, {"5:", "5..+Inf false 5: | -"},
+		{"~:5", "-Inf..5 false ~:5 | -"}, {"@5:10", "5..10 true @5:10 | -"}, {"@5", "0..5 true @5 | -"},
+		{"10:20%", "- | 10..20 false 10:20"}, {"0,100%", "0..0 false 0 | 0..100 false 100"},
+		{"20%,5", `"20%,5" is no threshold; ` + sample}, {"5,20", `"5,20" is no threshold; ` + sample},
+		{"5,20%,1%", `"20%,1" is no range; ` + ranges}, {"", `"" is no range; ` + ranges}, {"%", `"" is no range; ` + ranges},
+		{"5ms", `"5ms" is no range; ` + ranges}, {"-1", `"-1" is no range; ` + ranges}, {":5", `":5" is no range; ` + ranges},
+		{"101%", `"101" is no range; ` + ranges}, {"9:5", `"9:5" ends before it starts; the lower bound first`},
+		{"NaN", `"NaN" is no range; ` + ranges}, {"1e3", `"1e3" is no range; ` + ranges}, {"@", `"@" is no range; ` + ranges},
+	})
+}
+
+func FuzzThresholds(f *testing.F) {
+	addAll(f, "5,20%", "@5:10,~:20%", "5:", ":", "~", "@", ",", "%,%", "0.1:0.2,5%")
+	f.Fuzz(func(t *testing.T, s string) {
+		rta, loss, err := Thresholds(s)
+		checkError(t, err)
+		if (err == nil) != (rta != nil || loss != nil) {
+			t.Fatalf("%q is %v and %v, %v", s, rta, loss, err)
+		}
+		for _, r := range []*Range{rta, loss} {
+			if r != nil && (!(r.Low <= r.High) || strings.ContainsAny(r.Text, " |;=%")) {
+				t.Fatalf("%q is %+v", s, *r)
+			}
+		}
+	})
+}
+
 func TestSizes(t *testing.T) {
 	parse := func(s string) (string, error) {
 		list, err := Sizes(s, 65507, 100)

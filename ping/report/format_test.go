@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -192,6 +193,8 @@ func FuzzLines(f *testing.F) {
 			{Results: []Result{first, second}, Verdict: v}, {Results: []Result{second, first}, Verdict: v},
 		} {
 			checkLine(t, r)
+			checkNagios(t, r)
+			checkPrometheus(t, r)
 			checkText(t, r)
 			checkJSON(t, r)
 		}
@@ -213,6 +216,50 @@ func checkLine(t *testing.T, r Report) {
 		}
 	}
 }
+
+// checkNagios holds that there is one line with one bar, before figures that a program can read.
+func checkNagios(t *testing.T, r Report) {
+	var out strings.Builder
+	if err := NewNagios(&out, Options{}).Finish(r); err != nil {
+		t.Fatal(err)
+	}
+	s := strings.TrimSuffix(out.String(), "\n")
+	text, figures, some := strings.Cut(s, "|")
+	if !strings.HasPrefix(text, "LPING ") || len(text) > 230 || strings.ContainsFunc(s, unprintable) {
+		t.Errorf("%q", out.String())
+	}
+	for figure := range strings.SplitSeq(figures, " ") {
+		if some && !figureForm.MatchString(figure) {
+			t.Errorf("no figure: %q", figure)
+		}
+	}
+}
+
+var figureForm = regexp.MustCompile(`^(rta|pl)(_v[46])?=[0-9.e+]+(ms|%);[0-9.@~:]*;[0-9.@~:]*;0(;100)?$`)
+
+// checkPrometheus holds that every line is a comment or a sample, and that no sample stands twice.
+func checkPrometheus(t *testing.T, r Report) {
+	var out strings.Builder
+	if err := NewPrometheus(&out, Options{}).Finish(r); err != nil {
+		t.Fatal(err)
+	}
+	if !utf8.ValidString(out.String()) || !strings.HasSuffix(out.String(), "\n") {
+		t.Errorf("%q", out.String())
+	}
+	seen := map[string]bool{}
+	for line := range strings.SplitSeq(strings.TrimSuffix(out.String(), "\n"), "\n") {
+		m := sampleForm.FindStringSubmatch(line)
+		switch {
+		case strings.HasPrefix(line, "# HELP lping_") || strings.HasPrefix(line, "# TYPE lping_"):
+		case m == nil || seen[m[1]]:
+			t.Errorf("no sample, or one more of the same: %q", line)
+		default:
+			seen[m[1]] = true
+		}
+	}
+}
+
+var sampleForm = regexp.MustCompile(`^(lping_[a-z_]+\{(?:[a-z]+="(?:[^"\\]|\\[\\"n])*",?)+\}) [-+.e0-9]+$`)
 
 func checkText(t *testing.T, r Report) {
 	for _, result := range r.Results {

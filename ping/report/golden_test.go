@@ -17,7 +17,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-var formats = map[string]func(io.Writer, Options) Renderer{"text": NewText, "line": NewLine, "json": NewJSON}
+var formats = map[string]func(io.Writer, Options) Renderer{
+	"text": NewText, "line": NewLine, "json": NewJSON, "prometheus": NewPrometheus, "nagios": NewNagios,
+}
 
 // play gives a renderer all of a scenario.
 func play(r Renderer, s scenario) error {

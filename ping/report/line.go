@@ -37,10 +37,7 @@ func (l *line) Event(Target, ping.Event) error { return nil }
 
 // Finish writes the whole output.
 func (l *line) Finish(r Report) error {
-	results := slices.Clone(r.Results)
-	slices.SortStableFunc(results, func(a, b Result) int {
-		return cmp.Or(rank(b.Verdict)-rank(a.Verdict), basis(a)-basis(b))
-	})
+	results := byNeed(r.Results)
 	head := cut(headline(r.Verdict, results), maxLine)
 	if err := l.put(append(l.buf[:0], head...)); err != nil {
 		return err
@@ -56,6 +53,15 @@ func (l *line) Finish(r Report) error {
 		}
 	}
 	return nil
+}
+
+// byNeed are results in the order in which they need attention.
+func byNeed(results []Result) []Result {
+	results = slices.Clone(results)
+	slices.SortStableFunc(results, func(a, b Result) int {
+		return cmp.Or(rank(b.Verdict)-rank(a.Verdict), basis(a)-basis(b))
+	})
+	return results
 }
 
 // rank orders verdicts for reading: what needs attention first.

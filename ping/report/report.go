@@ -42,6 +42,8 @@ type Result struct {
 	Findings []diagnose.Finding
 	// ExitCode is the status of this family alone.
 	ExitCode int
+	// Buckets are the RTTs in classes, where a renderer needs them.
+	Buckets []stats.Bucket
 }
 
 // Report is the outcome of the whole command: a result a family, and the verdict over all of them.
@@ -49,6 +51,8 @@ type Report struct {
 	Results  []Result
 	Verdict  stats.Verdict
 	ExitCode int
+	// Unchecked says that no target could be checked at all.
+	Unchecked bool
 }
 
 // Renderer writes one format. Its methods are called one at a time: Start once a target, Event for each event
@@ -79,4 +83,6 @@ type Options struct {
 	PacingShown bool
 	// PingOnly leaves out every line that ping does not print.
 	PingOnly bool
+	// Limits are those that the verdict rests on.
+	Limits stats.Limits
 }

@@ -175,7 +175,7 @@ func troubled() Result {
 func noSocket() Report {
 	t := target4()
 	t.Method = ""
-	return one(Result{
+	r := one(Result{
 		Target: t, Verdict: stats.Unhealthy, Cause: "no ICMP socket", ExitCode: 2,
 		Findings: []diagnose.Finding{{
 			Code: "icmp_not_permitted", Severity: diagnose.Error, Cause: "ICMP sockets are not permitted",
@@ -183,6 +183,8 @@ func noSocket() Report {
 			Fix:      `sysctl -w net.ipv4.ping_group_range="0 2147483647"`,
 		}},
 	})
+	r.Unchecked = true
+	return r
 }
 
 func missing6() Result {
@@ -256,6 +258,11 @@ func scenarios() []scenario {
 	}
 	typical := healthyScenario("typical", t, Options{})
 	typical.report.Results[0].Target.Stamps = true
+	typical.report.Results[0].Buckets = []stats.Bucket{{UpTo: 25_000, Count: 0}, {UpTo: 50_000, Count: 5}, {UpTo: 1e9, Count: 5}}
+	typical.options.Limits = stats.Limits{
+		Warn: stats.Threshold{RTA: &stats.Range{High: 5, Text: "5"}},
+		Crit: stats.Threshold{RTA: &stats.Range{High: 9, Text: "9"}, Loss: &stats.Range{High: 60, Text: "60"}},
+	}
 	typical.report.Results[0].Summary.Send = stats.Distribution{Count: 5, P50: 2_000, P99: 12_000}
 	typical.report.Results[0].Summary.Kernel = stats.Distribution{Count: 5, P50: 5_600, P99: 9_400}
 	typical.report.Results[0].Summary.Wakeup = stats.Distribution{Count: 5, P50: 7_000, P99: 31_000}

@@ -1,0 +1,173 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf8"
+
+	"lping/ping"
+	"lping/stats"
+)
+
+// prometheus writes the text exposition format 0.0.4, all at the end and in one Write. The figures are those of this run
+// alone, so they are gauges: the next run starts again.
+type prometheus struct {
+	lines
+}
+
+// NewPrometheus is the format prometheus.
+func NewPrometheus(w io.Writer, _ Options) Renderer { return &prometheus{newLines(w)} }
+
+// Start writes nothing.
+func (p *prometheus) Start(Target) error { return nil }
+
+// Event writes nothing.
+func (p *prometheus) Event(Target, ping.Event) error { return nil }
+
+// Finish writes every metric, with a sample for each result.
+func (p *prometheus) Finish(r Report) error {
+	e := exposition{b: p.buf[:0], results: r.Results}
+	e.family("lping_healthy", "gauge", "Whether the verdict is healthy or degraded (1) or anything else (0).",
+		func(s *sample, r Result) { s.value(bit(r.Verdict == stats.Healthy || r.Verdict == stats.Degraded)) })
+	e.family("lping_verdict", "gauge", "The verdict: 1 for the one that was given, 0 for the others.", verdicts)
+	e.family("lping_finding", "gauge", "What was found; the value is always 1.", findings)
+	e.family("lping_probes", "gauge", "Probes of this run, each in the one class that it ended in.", probes)
+	e.family("lping_packets_unexpected", "gauge", "Packets of this run that decided no probe: duplicates and foreign ones.",
+		func(s *sample, r Result) {
+			s.value(float64(r.Summary.Duplicates), "kind", "duplicate")
+			s.value(float64(r.Summary.Foreign), "kind", "foreign")
+		})
+	e.family("lping_loss_ratio", "gauge", "Lost, late, corrupted and refused probes of those that were decided, 0 to 1.",
+		func(s *sample, r Result) {
+			if r.Summary.Decided() > 0 {
+				s.value(r.Summary.LossPercent / 100)
+			}
+		})
+	e.family("lping_rtt_seconds", "histogram", "Round trip times of this run.", histogram)
+	e.family("lping_rtt_jitter_seconds", "gauge", "Smoothed mean deviation of consecutive round trip times (RFC 3550).",
+		func(s *sample, r Result) {
+			if r.Summary.RTT.Count > 0 {
+				s.value(r.Summary.RTT.Jitter.Seconds())
+			}
+		})
+	e.family("lping_run_duration_seconds", "gauge", "Time from the first send to the last decision.",
+		func(s *sample, r Result) { s.value(r.Summary.Duration.Seconds()) })
+	return p.putRaw(e.b)
+}
+
+// exposition is the text as it grows.
+type exposition struct {
+	b       []byte
+	results []Result
+}
+
+// family adds a metric with the samples that each result has of it; none is left out altogether.
+func (e *exposition) family(name, kind, help string, add func(*sample, Result)) {
+	before := len(e.b)
+	e.b = fmt.Appendf(e.b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+	header := len(e.b)
+	for _, r := range e.results {
+		t := r.Target
+		labels := []string{
+			"address", t.Address.String(), "family", strconv.Itoa(Family(t.Address)), "method", methodOf(t),
+		}
+		if t.Port != 0 {
+			labels = append(labels, "port", strconv.Itoa(int(t.Port)))
+		}
+		add(&sample{e, name, labels}, r)
+	}
+	if len(e.b) == header {
+		e.b = e.b[:before]
+	}
+}
+
+// sample adds samples of one metric and one result.
+type sample struct {
+	*exposition
+	name   string
+	labels []string
+}
+
+// value adds one sample; more are pairs of a further label and its value.
+func (s *sample) value(v float64, more ...string) { s.part("", v, more...) }
+
+// part is value for a metric with a suffix.
+func (s *sample) part(suffix string, v float64, more ...string) {
+	b := append(append(append(s.b, s.name...), suffix...), '{')
+	for i, text := range append(s.labels[:len(s.labels):len(s.labels)], more...) {
+		switch {
+		case i%2 == 1:
+			b = append(appendLabel(append(b, '"'), text), '"')
+			continue
+		case i > 0:
+			b = append(b, ',')
+		}
+		b = append(append(b, text...), '=')
+	}
+	b = strconv.AppendFloat(append(b, "} "...), v, 'g', -1, 64)
+	s.b = append(b, '\n')
+}
+
+// appendLabel appends the value of a label with its escapes.
+func appendLabel(b []byte, s string) []byte {
+	for _, r := range s {
+		switch r {
+		case '\\', '"':
+			b = append(b, '\\', byte(r))
+		case '\n':
+			b = append(b, `\n`...)
+		default:
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return b
+}
+
+func verdicts(s *sample, r Result) {
+	for _, v := range []stats.Verdict{stats.Healthy, stats.Degraded, stats.Unhealthy, stats.Unknown} {
+		s.value(bit(v == r.Verdict), "verdict", v.String())
+	}
+}
+
+// findings adds each code once: a sample that stands twice spoils the whole file.
+func findings(s *sample, r Result) {
+	seen := map[string]bool{}
+	for _, f := range r.Findings {
+		if !seen[f.Code] {
+			seen[f.Code] = true
+			s.value(1, "code", f.Code, "severity", f.Severity.String())
+		}
+	}
+}
+
+func probes(s *sample, r Result) {
+	n := r.Summary
+	for _, c := range []struct {
+		class string
+		n     uint64
+	}{
+		{"received", n.Received}, {"late", n.Late}, {"lost", n.Lost}, {"corrupted", n.Corrupted},
+		{"send_error", n.SendErrors}, {"in_flight", n.InFlight},
+	} {
+		s.value(float64(c.n), "class", c.class)
+	}
+}
+
+// histogram adds the buckets, which are cumulative.
+func histogram(s *sample, r Result) {
+	d := r.Summary.RTT
+	for _, bucket := range r.Buckets {
+		s.part("_bucket", float64(bucket.Count), "le", strconv.FormatFloat(bucket.UpTo.Seconds(), 'g', -1, 64))
+	}
+	s.part("_bucket", float64(d.Count), "le", "+Inf")
+	s.part("_sum", d.Mean.Seconds()*float64(d.Count))
+	s.part("_count", float64(d.Count))
+}
+
+func bit(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
+}
