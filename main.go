@@ -788,7 +788,7 @@ func (in *input) checkDoctor() error {
 	const usage = "lping doctor [-4] [-6] [-j] [--exit SCHEME]"
 	for _, o := range in.typed {
 		name, value, _ := strings.Cut(strings.TrimPrefix(o, "--"), "=")
-		if !slices.Contains(doctorOptions, name) || name == "format" && value == "line" {
+		if !slices.Contains(doctorOptions, name) || name == "format" && value != "text" && value != "json" {
 			return &cmdline.Error{Message: "doctor takes no --" + name, Hint: usage}
 		}
 	}
