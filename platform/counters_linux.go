@@ -56,25 +56,23 @@ func ReadCounters(root string, family int) Known[Counters] {
 	}
 	if n, err := openNetlink(unix.NETLINK_ROUTE); err == nil {
 		defer n.close()
-		c.QueueDrops = queueDrops(n)
+		c.QueueDrops, c.LinkSent = linkCounters(n)
 	}
 	return Know(c)
 }
 
-// queueDrops sums what the queueing disciplines of the loopback interface dropped; 0 where they cannot be read.
-func queueDrops(n *netlink) (sum uint64) {
+// linkCounters is what the loopback interface took, and what its queueing disciplines dropped; 0 where that cannot be
+// read.
+func linkCounters(n *netlink) (drops, sent uint64) {
 	links, err := loopbackLinks(n)
 	if err != nil || len(links) == 0 {
-		return 0
+		return 0, 0
 	}
-	queues, err := readQueues(links[0].Index)
-	if err != nil {
-		return 0
-	}
+	queues, _ := readQueues(links[0].Index)
 	for _, q := range queues {
-		sum += q.Drops
+		drops += q.Drops
 	}
-	return sum
+	return drops, links[0].Stats.Value.Sent
 }
 
 // readCounters reads all counters that are files.

@@ -75,28 +75,39 @@ func (n *netlink) dump(typ uint16, body []byte) ([]message, error) {
 // ask sends a request and reads until its end or, where that is given, until enough says so. After that the socket
 // can only be closed: the rest of the answer is still on its way.
 func (n *netlink) ask(typ, flags uint16, body []byte, enough func([]message) bool) ([]message, error) {
+	var list []message
+	err := n.stream(typ, flags, body, maxDump, func(more []message) bool {
+		list = append(list, more...)
+		return enough != nil && enough(list)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// stream is ask for an answer of at most limit bytes that nobody keeps: f gets it part by part, and ends it with true.
+func (n *netlink) stream(typ, flags uint16, body []byte, limit int, f func([]message) bool) error {
 	n.seq++
 	request := appendHeader(nil, typ, flags, n.seq, len(body))
 	if err := unix.Sendto(n.fd, append(request, body...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return nil, os.NewSyscallError("netlink send", err)
+		return os.NewSyscallError("netlink send", err)
 	}
-	var list []message
-	for size := 0; size < maxDump; {
+	for size := 0; size < limit; {
 		b, err := n.read()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		size += len(b)
 		more, done, err := parseMessages(b, n.seq)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		list = append(list, more...)
-		if done || enough != nil && enough(list) {
-			return list, nil
+		if f(more) || done {
+			return nil
 		}
 	}
-	return nil, errTooMuch
+	return errTooMuch
 }
 
 // read returns one datagram. A signal of the Go runtime may interrupt it, so it tries a few times.

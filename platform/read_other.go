@@ -38,6 +38,12 @@ func ReadNames(string) Facts {
 // ReadCounters is unknown on this system.
 func ReadCounters(string, int) Known[Counters] { return Unknown[Counters](notHere) }
 
+// ReadListeners is unknown on this system.
+func ReadListeners(string, uint16) Known[[]Listener] { return Unknown[[]Listener](notHere) }
+
+// ReadPortsInUse is unknown on this system.
+func ReadPortsInUse(string, Range) Known[int] { return Unknown[int](notHere) }
+
 func readLoopback() ([]Interface, error) {
 	all, err := net.Interfaces()
 	if err != nil {
