@@ -290,5 +290,5 @@ type Counters struct {
 	// QueueDrops are packets that queueing disciplines of the loopback interface dropped; 0 where unreadable.
 	QueueDrops uint64 `json:"queue_drops"`
 	// LinkSent are packets of any family that the loopback interface took; 0 where unreadable.
-	LinkSent uint64 `json:"link_sent"`
+	LinkSent uint64 `json:"link_sent,omitempty"`
 }

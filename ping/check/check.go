@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -312,7 +313,7 @@ func firstFix(list []diagnose.Finding) string {
 func (j *job) failure() error {
 	var open *ping.OpenError
 	switch {
-	case errors.As(j.openErr, &open) && open.NoAddress():
+	case errors.As(j.openErr, &open) && (open.NoAddress() || open.NoPort()):
 		return nil
 	case j.openErr != nil:
 		return j.openErr
@@ -330,6 +331,9 @@ func (j *job) judge(ctx context.Context, c Config) (r report.Result, failure err
 		r.Buckets = j.recorder.Buckets()
 	}
 	r.Verdict, r.Cause = c.Limits.Judge(r.Summary)
+	if j.target.Port != 0 && j.target.Method == ping.MethodUDP {
+		r.Cause = strings.Replace(r.Cause, " probes lost", " probes open or silent", 1) // a service need not answer
+	}
 	failure = j.failure()
 	if err := cmp.Or(failure, j.openErr); err != nil {
 		r.Verdict, r.Cause = stats.Unhealthy, err.Error()

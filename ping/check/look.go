@@ -26,6 +26,9 @@ type findings struct {
 	// probe and udp are nil where none could be sent, or would have left this host.
 	probe *diagnose.Probe
 	udp   *diagnose.Datagram
+	// listeners and portsInUse are what the service's port and the system's ports are taken by, where that may matter.
+	listeners  platform.Known[[]platform.Listener]
+	portsInUse platform.Known[int]
 	// bind is why a socket cannot have the target's address; empty where it can.
 	bind string
 }
@@ -40,13 +43,42 @@ func look(ctx context.Context, c ping.Config, method string) findings {
 		f.probe = probe(ctx, c, method)
 	}
 	f.udp, f.bind = datagram(c.Address, !leaves)
+	f.readSockets(c, method)
 	return f
 }
 
-// addTo completes the evidence of a run.
-func (f findings) addTo(e *diagnose.Evidence) { e.Probe, e.UDP, e.Bind = f.probe, f.udp, f.bind }
+// readSockets reads what else has to do with ports. All that are in use are of interest only where one was not to be had.
+func (f *findings) readSockets(c ping.Config, method string) {
+	protocol := transport(c, method)
+	if protocol == "" {
+		return
+	}
+	if c.Port != 0 {
+		f.listeners = platform.ReadListeners(protocol, c.Port)
+	}
+	if ports, ok := f.facts.Ports.Get(); ok && (f.probe == nil || f.probe.Errno == "EADDRNOTAVAIL") {
+		f.portsInUse = platform.ReadPortsInUse(protocol, ports)
+	}
+}
 
-// probe sends one echo request between two readings of the counters.
+// transport is the protocol whose ports the probes use, or would have used; empty for ICMP.
+func transport(c ping.Config, method string) string {
+	switch {
+	case method == ping.MethodTCP || method == ping.MethodConnect || c.Proto == ping.ProtoTCP:
+		return platform.TCP
+	case method == ping.MethodUDP || method == "" && c.Proto != ping.ProtoICMP:
+		return platform.UDP // where auto found no other socket, it came to this one
+	}
+	return ""
+}
+
+// addTo completes the evidence of a run.
+func (f findings) addTo(e *diagnose.Evidence) {
+	e.Probe, e.UDP, e.Bind = f.probe, f.udp, f.bind
+	e.Listeners, e.PortsInUse = f.listeners, f.portsInUse
+}
+
+// probe sends one echo request between two readings of the counters. TCP sends its first packets when it is opened.
 func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
 	c.Sizes = nil // the largest shows most
 	c.Count, c.Deadline, c.Preload, c.Flood, c.Adaptive, c.Timeout = 1, 0, 1, false, false, patience
@@ -58,13 +90,13 @@ func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
 	case ping.MethodUDP:
 		c.Proto = ping.ProtoUDP // auto may have come to it
 	}
+	before := counters(report.Family(c.Address))
 	p, err := ping.Open(c)
 	if err != nil {
 		return nil
 	}
 	defer p.Close()
 	var result diagnose.Probe
-	before := counters(report.Family(c.Address))
 	err = p.Run(ctx, func(e ping.Event) {
 		switch e.Kind {
 		case ping.Reply:

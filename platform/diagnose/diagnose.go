@@ -25,7 +25,8 @@ func rules() []rule {
 	away := plus(absent, "addr_missing", "rule_blocks", "route_missing")
 	blocked := plus(away, "echo_ignored", "conntrack_full", "xfrm_blocks", "qdisc_drop", "fw_reject", "fw_output",
 		"ingress_drop", "fw_input_request", "fw_input_reply", "queue_overflow")
-	explained := plus(blocked, "socket_filter", "fw_icmp_only", "cpu_throttled")
+	service := []string{"ports_exhausted", "port_refused", "port_silent"}
+	explained := plus(blocked, plus(service, "socket_filter", "fw_icmp_only", "cpu_throttled")...)
 	return []rule{
 		{code: "lo_missing", find: loMissing},
 		{code: "lo_down", find: loDown},
@@ -34,6 +35,7 @@ func rules() []rule {
 		{code: "addr_missing", find: addrMissing, unless: absent},
 		{code: "rule_blocks", find: ruleBlocks},
 		{code: "route_missing", find: routeMissing, unless: plus(absent, "addr_missing", "rule_blocks")},
+		{code: "ports_exhausted", find: portsExhausted, unless: away},
 		{code: "icmp_not_permitted", find: icmpNotPermitted, always: true},
 		{code: "echo_ignored", find: echoIgnored},
 		{code: "conntrack_full", find: conntrackFull},
@@ -41,12 +43,15 @@ func rules() []rule {
 		{code: "qdisc_drop", find: qdiscDrop},
 		{code: "fw_reject", find: fwReject},
 		{code: "fw_output", find: fwOutput, unless: []string{"conntrack_full", "xfrm_blocks", "qdisc_drop", "fw_reject"}},
+		{code: "fw_output", find: fwOutputStream, unless: plus(away, "conntrack_full", "qdisc_drop", "fw_reject", "fw_output")},
 		{code: "ingress_drop", find: ingressDrop, unless: away},
 		{code: "fw_input_request", find: fwInputRequest, unless: plus(away, "fw_reject")},
 		{code: "fw_input_reply", find: fwInputReply, unless: plus(away, "fw_reject")},
 		{code: "queue_overflow", find: queueOverflow},
 		{code: "socket_filter", find: socketFilter, unless: []string{"queue_overflow"}},
 		{code: "fw_icmp_only", find: fwICMPOnly, unless: plus(blocked, "socket_filter")},
+		{code: "port_refused", find: portRefused, unless: plus(blocked, "ports_exhausted")},
+		{code: "port_silent", find: portSilent, unless: plus(blocked, "ports_exhausted")},
 		{code: "payload_corrupted", find: payloadCorrupted, always: true},
 		{code: "duplicate_replies", find: duplicateReplies, always: true},
 		{code: "cpu_throttled", find: cpuThrottled, always: true},

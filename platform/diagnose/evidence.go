@@ -58,6 +58,10 @@ type Evidence struct {
 	Probe *Probe `json:"probe,omitempty"`
 	// UDP is a datagram to a socket of our own on the same address; nil where none was sent.
 	UDP *Datagram `json:"udp,omitempty"`
+	// Listeners are the sockets on the port of the service, PortsInUse is how many of the ports that the system gives out
+	// have a socket; both of the protocol of the probes, and only where something may hang on them.
+	Listeners  platform.Known[[]platform.Listener] `json:"listeners,omitzero"`
+	PortsInUse platform.Known[int]                 `json:"ports_in_use,omitzero"`
 	// QueueDrops are the answers that found the queue of our own socket full.
 	QueueDrops platform.Known[uint64] `json:"queue_drops"`
 
@@ -115,6 +119,9 @@ func (e Evidence) troubled() bool { return e.Method == "" || e.missing() > 0 }
 
 // icmp says whether the probes are echo requests.
 func (e Evidence) icmp() bool { return strings.HasPrefix(e.Method, "icmp") }
+
+// stream says whether the probes travel over TCP.
+func (e Evidence) stream() bool { return strings.HasPrefix(e.Method, "tcp") }
 
 // refused says whether send failed with one of these errors, in the run or in the extra probe.
 func (e Evidence) refused(errnos ...string) bool {

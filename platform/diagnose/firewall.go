@@ -8,7 +8,8 @@ import (
 	"lping/platform"
 )
 
-// fwReject: an ICMP error came back, or was sent, for a probe. On loopback only a firewall makes those.
+// fwReject: an ICMP error came back, or was sent, for a probe. On loopback only a firewall makes those, but for a port of
+// UDP that nobody has. A port that is closed although somebody listens is a firewall's doing, too.
 func fwReject(f platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{
 		Severity: Error,
@@ -17,11 +18,15 @@ func fwReject(f platform.Facts, e Evidence) (Finding, bool) {
 		Fix:      accept(f, e, "output", "input"),
 	}
 	for _, r := range e.Reports {
-		if unreachableReport(e.Family, r) {
+		if unreachableReport(e.Family, r) && !(e.Port != 0 && e.Method == "udp" && noPort(e.Family, r)) {
 			return out, true
 		}
 	}
 	out.Cause = "a firewall likely rejects the probes"
+	if !e.icmp() && e.closed() && heard(f, e) {
+		out.Evidence = join(out.Evidence, listening(e))
+		return out, true
+	}
 	c, _ := e.counted()
 	s := e.stage()
 	refused := e.Probe != nil && e.Probe.Errno == "EPERM"
@@ -38,9 +43,40 @@ func unreachableReport(family int, r Report) bool {
 	return r.Type == 3
 }
 
+// noPort says whether an ICMP error is port unreachable, which the system itself sends where nobody has a port of UDP.
+func noPort(family int, r Report) bool {
+	if family == 6 {
+		return r.Type == 1 && r.Code == 4
+	}
+	return r.Type == 3 && r.Code == 3
+}
+
 // fwOutput: netfilter and cgroup programs on egress look the same, an EPERM from send. Datagram sockets of IPv6 keep it
 // to themselves (ping_v6_sendmsg), so there the counters must tell.
 func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
+	out := droppedAtOutput(f, e)
+	switch s := e.stage(); {
+	case e.refused("EPERM"):
+		return out, true
+	case s == replyAtOutput:
+		out.Cause = likely(strings.Replace(out.Cause, "the probes", "the echo reply", 1))
+		return out, true
+	default:
+		out.Cause = likely(out.Cause)
+		return out, s == atOutput
+	}
+}
+
+// fwOutputStream is the same for TCP, which neither says nor counts it (tcp_connect in net/ipv4/tcp_output.c): a packet
+// that the interface never took.
+func fwOutputStream(f platform.Facts, e Evidence) (Finding, bool) {
+	out := droppedAtOutput(f, e)
+	out.Cause = likely(out.Cause)
+	return out, f.Loopback.OK && e.stage() == beforeLink
+}
+
+// droppedAtOutput names what drops packets on their way out, before the interface.
+func droppedAtOutput(f platform.Facts, e Evidence) Finding {
 	hook := "output"
 	if len(seen(f, e, []string{hook})) == 0 && len(seen(f, e, []string{"postrouting"})) > 0 {
 		hook = "postrouting"
@@ -55,16 +91,7 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Cause = "a cgroup program drops the probes on egress"
 		out.Fix = "detach it: bpftool cgroup tree"
 	}
-	switch s := e.stage(); {
-	case e.refused("EPERM"):
-		return out, true
-	case s == replyAtOutput:
-		out.Cause = likely(strings.Replace(out.Cause, "the probes", "the echo reply", 1))
-		return out, true
-	default:
-		out.Cause = likely(out.Cause)
-		return out, s == atOutput
-	}
+	return out
 }
 
 // likely puts the word before the verb of a cause: "a firewall drops" becomes "a firewall likely drops".

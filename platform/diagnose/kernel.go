@@ -38,7 +38,7 @@ func echoIgnored(f platform.Facts, e Evidence) (Finding, bool) {
 func conntrackFull(f platform.Facts, e Evidence) (Finding, bool) {
 	c, ok := f.Conntrack.Get()
 	full := ok && c.Max > 0 && float64(c.Count)*100 >= float64(c.Max)*nearlyFull
-	if !full || !e.refused("EPERM") && e.stage() != atOutput {
+	if !full || !e.refused("EPERM") && e.stage() != atOutput && e.stage() != beforeLink {
 		return Finding{}, false
 	}
 	return Finding{

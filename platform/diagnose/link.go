@@ -24,17 +24,18 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 		Evidence: join(queues(f, false), e.sends(), e.moved(), e.udp()),
 		Fix:      egressFix(f, name),
 	}
-	switch {
+	silent := e.UDP != nil && !e.UDP.Answered && e.UDP.Errno != "EPERM"
+	switch s := e.stage(); {
 	case f.System == "linux" && e.refused("ENOBUFS"):
 		return out, true
-	case e.stage() != atOutput && e.stage() != replyAtOutput:
+	case s == replyAtOutput:
+		out.Cause = strings.Replace(out.Cause, "the probes", "the echo reply", 1)
+	case s == beforeLink: // what keeps TCP from the interface may be the interface itself
+		silent = e.UDP != nil && e.UDP.Errno == "ENOBUFS"
+	case s != atOutput:
 		return out, false
 	}
 	out.Cause = likely(out.Cause)
-	if e.stage() == replyAtOutput {
-		out.Cause = strings.Replace(out.Cause, "the probes", "the echo reply", 1)
-	}
-	silent := e.UDP != nil && !e.UDP.Answered && e.UDP.Errno != "EPERM"
 	return out, c.QueueDrops > 0 || silent || onlyOnLink(f, e, name)
 }
 

@@ -27,6 +27,9 @@ func packetLoss(_ platform.Facts, e Evidence) (Finding, bool) {
 	if e.Silent == missing {
 		out.Cause = fmt.Sprintf("%d of %d probes had no answer when the run was interrupted", e.Silent, e.decided())
 	}
+	if cause, fix := e.ended(); cause != "" {
+		out.Cause, out.Fix = cause, fix
+	}
 	if e.refused("EMSGSIZE") {
 		out.Fix = tooLarge
 	}
@@ -43,6 +46,8 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 	if e.refused("EMSGSIZE") {
 		cause = fmt.Sprintf("a probe with %d data bytes is too large to leave in one piece", e.Size)
 		fix = tooLarge
+	} else if why, remedy := e.ended(); why != "" {
+		cause, fix = why, remedy
 	}
 	return Finding{
 		Severity: Error,
@@ -50,6 +55,27 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 		Evidence: join(tally(e), opened(e), e.sends(), e.moved(), e.udp(), unread(f, e)),
 		Fix:      fix,
 	}, e.Method != "" && e.missing() > 0 || e.Method == "" && !denied(e)
+}
+
+// ended tells how a connection that stood came to its end, and where to look; empty where none did.
+func (e Evidence) ended() (cause, fix string) {
+	if !e.stream() {
+		return "", ""
+	}
+	where := "connection"
+	fix = "look for what takes part in it: nft list ruleset; ss -K; a proxy"
+	if e.Port != 0 {
+		where, fix = "connection to "+e.service(), "look at the log of the service"
+	}
+	switch {
+	case e.refused("ECONNRESET"):
+		return "something resets the " + where, fix
+	case e.refused("EPIPE"):
+		return "something closes the " + where, fix
+	case e.refused("EPROTO"):
+		return "something writes into the " + where + " what was not sent", fix
+	}
+	return "", fix
 }
 
 // denied says that the missing socket has its own finding.

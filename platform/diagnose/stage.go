@@ -19,6 +19,8 @@ const (
 	atOutput
 	// onLink: it left IP, and never came back in by the interface.
 	onLink
+	// beforeLink: it left TCP, and the interface did not take it. The stream repeats it, and returns and counts no error.
+	beforeLink
 	// atInput: it came in, and was not delivered (netfilter PREROUTING or INPUT).
 	atInput
 	// atEcho: it was delivered, and ICMP made no reply (icmp_echo).
@@ -40,7 +42,7 @@ func (e Evidence) stage() stage {
 		return unclear
 	}
 	if !e.icmp() {
-		return datagramStage(c)
+		return transportStage(c, e.stream())
 	}
 	switch {
 	case c.OutEchos > c.InEchos:
@@ -75,12 +77,18 @@ func echoStage(c platform.Counters, output, link, input stage) stage {
 	return s
 }
 
-// datagramStage is the same as pathStage for a probe over UDP or TCP, which has no counters of its own.
-func datagramStage(c platform.Counters) stage {
-	if s := pathStage(c, atOutput, onLink, atInput); s != onLink || c.OutRequests > c.InReceives {
+// transportStage is the same as pathStage for a probe over UDP or TCP, which has no counters of its own.
+func transportStage(c platform.Counters, stream bool) stage {
+	s := pathStage(c, atOutput, onLink, atInput)
+	switch {
+	case s != onLink:
 		return s
+	case c.OutRequests <= c.InReceives:
+		return unclear
+	case stream && c.OutRequests > c.LinkSent:
+		return beforeLink
 	}
-	return unclear
+	return s
 }
 
 // withheld are packets that came in and were neither delivered nor refused by IP itself.
@@ -104,7 +112,8 @@ func (e Evidence) moved() string {
 		name string
 		n    uint64
 	}{
-		{"OutEchos", c.OutEchos}, {"OutDiscards", c.OutDiscards}, {"InReceives", c.InReceives},
+		{"OutEchos", c.OutEchos}, {"OutDiscards", c.OutDiscards}, {"packets of lo", c.LinkSent},
+		{"InReceives", c.InReceives},
 		{"InDelivers", c.InDelivers}, {"InEchos", c.InEchos}, {"OutEchoReps", c.OutEchoReps},
 		{"InEchoReps", c.InEchoReps}, {"InErrors", c.InMsgErrors}, {"OutDestUnreachs", c.OutDestUnreachs},
 		{"qdisc drops", c.QueueDrops},

@@ -1,0 +1,183 @@
+package diagnose
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"lping/platform"
+)
+
+// portRange is the sysctl for the ports that the system gives to sockets without one of their own, of both families.
+const portRange = "net.ipv4.ip_local_port_range"
+
+// portsExhausted: bind got no port (EADDRINUSE, or EAGAIN from UDP), or connect none that is free for its target.
+func portsExhausted(f platform.Facts, e Evidence) (Finding, bool) {
+	unopened := e.Method == "" && slices.Contains([]string{"EADDRINUSE", "EAGAIN"}, e.Stream)
+	if !unopened && !(!e.icmp() && e.Method != "" && e.refused("EADDRNOTAVAIL")) {
+		return Finding{}, false
+	}
+	return Finding{
+		Severity: Error,
+		Cause:    "no local port is left",
+		Evidence: join(portRange+" "+portsOf(f), portsUsed(f, e), e.sends()),
+		Fix:      setting(f, portRange, `"1024 65535"`) + ", or close sockets: ss -tuan",
+	}, true
+}
+
+// portsOf is the range of the ports that are given out.
+func portsOf(f platform.Facts) string {
+	if r, ok := f.Ports.Get(); ok {
+		return "is " + r.String()
+	}
+	return "unknown: " + f.Ports.Reason()
+}
+
+// portsUsed tells how many of the ports are taken.
+func portsUsed(f platform.Facts, e Evidence) string {
+	n, ok := e.PortsInUse.Get()
+	r, known := f.Ports.Get()
+	switch {
+	case !ok:
+		return "ports in use unknown: " + e.PortsInUse.Reason()
+	case !known:
+		return fmt.Sprintf("%d in use", n)
+	}
+	return fmt.Sprintf("%d of %d in use", n, r.High-r.Low+1)
+}
+
+// portRefused: nobody has the port of the service at this address. That it is open at another one is what people look
+// for longest.
+func portRefused(f platform.Facts, e Evidence) (Finding, bool) {
+	out := Finding{
+		Severity: Error,
+		Cause:    "nobody listens on " + e.service(),
+		Evidence: join(e.sends(), listening(e), e.moved()),
+		Fix:      "start the service",
+	}
+	list, known := e.Listeners.Get()
+	switch {
+	case e.Received > 0 || e.Probe != nil && e.Probe.Answered:
+		out.Cause = fmt.Sprintf("%s was closed for %d of %d probes", e.service(), e.SendErrors, e.decided())
+		out.Fix = "look why the service was away: its log, and how often it starts"
+	case !known:
+		out.Cause = "likely nobody listens on " + e.service()
+		out.Fix = fmt.Sprintf("start the service, or let it listen on %s too", e.Target)
+	case len(list) > 0:
+		out.Cause = fmt.Sprintf("%s is closed: the service listens on %s only", e.service(), places(list))
+		out.Fix = fmt.Sprintf("let the service listen on %s too", e.Target)
+	}
+	return out, e.Port != 0 && e.closed()
+}
+
+// portSilent: neither an answer nor a refusal, and nothing on the way explains it. A service of UDP need not answer; one
+// of TCP does not accept.
+func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
+	out := Finding{Severity: Error, Evidence: join(tally(e), listening(e), e.moved(), e.udp())}
+	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors == 0
+	if l, ok := listener(f, e); ok && e.stream() && l.Full() {
+		out.Cause = fmt.Sprintf("%s does not accept: its backlog of %d is full", e.service(), l.Backlog)
+		out.Fix = "restart the service, or raise the backlog that it listens with"
+		return out, silent
+	}
+	switch _, known := e.Listeners.Get(); {
+	case known && !heard(f, e):
+		out.Cause = "nobody listens on " + e.service() + ", and a firewall likely drops the refusal"
+		out.Fix = "start the service"
+	case e.stream():
+		out.Cause = e.service() + " neither answers nor refuses"
+		out.Fix = fmt.Sprintf("look at the service: ss -tan 'sport = :%d'", e.Port)
+	default:
+		out.Cause = e.service() + " is open or silent: no answer and no refusal"
+		out.Fix = "--max-loss 100% if this service never answers"
+	}
+	return out, silent && e.Received == 0
+}
+
+// closed says whether a probe got what the system answers for a port that nobody has: a reset (RFC 9293, section 3.5.2) or
+// port unreachable (RFC 1122, section 4.1.3.1).
+func (e Evidence) closed() bool {
+	unreachable := func(r Report) bool { return noPort(e.Family, r) }
+	return e.refused("ECONNREFUSED") || slices.ContainsFunc(e.Reports, unreachable)
+}
+
+// heard says that somebody listens where the probes go, who has not answered one.
+func heard(f platform.Facts, e Evidence) bool {
+	if e.Port == 0 {
+		return true // lping itself
+	}
+	_, ok := listener(f, e)
+	return ok && e.Received == 0 && (e.Probe == nil || !e.Probe.Answered)
+}
+
+// listener is the socket that gets what is sent to the service.
+func listener(f platform.Facts, e Evidence) (platform.Listener, bool) {
+	i, known := loopback(f, e)
+	list, _ := e.Listeners.Get()
+	for _, l := range list {
+		if takes(l, e.Target) && (l.Interface == 0 || known && l.Interface == i.Index) {
+			return l, true
+		}
+	}
+	return platform.Listener{}, false
+}
+
+// takes says whether a socket gets what is sent to an address. One on :: gets that of IPv4, too, unless it is told not to.
+func takes(l platform.Listener, to netip.Addr) bool {
+	if l.Address.IsUnspecified() {
+		return l.Address.Is4() == to.Is4() || l.Address.Is6() && !l.IPv6Only
+	}
+	return l.Address == to.WithZone("")
+}
+
+// service is the address and the port that the probes go to.
+func (e Evidence) service() string { return netip.AddrPortFrom(e.Target, e.Port).String() }
+
+// maxPlaces is how many addresses a cause has room for.
+const maxPlaces = 2
+
+// places are the addresses of sockets, a few of them.
+func places(list []platform.Listener) string {
+	var names []string
+	for _, l := range list {
+		if name := l.Address.String(); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) > maxPlaces {
+		names = append(names[:maxPlaces], "others")
+	}
+	return strings.Join(names, ", ")
+}
+
+// listening tells which sockets have the port of the service, and what waits in their queues.
+func listening(e Evidence) string {
+	list, ok := e.Listeners.Get()
+	switch {
+	case e.Port == 0:
+		return ""
+	case !ok:
+		return "sockets unknown: " + e.Listeners.Reason()
+	case len(list) == 0:
+		return fmt.Sprintf("no socket has port %d", e.Port)
+	}
+	var parts []string
+	for _, l := range list[:min(len(list), 2*maxPlaces)] {
+		part := l.Address.String()
+		if l.IPv6Only {
+			part += " (IPv6 only)"
+		}
+		if l.Interface != 0 {
+			part += fmt.Sprintf(" (interface %d only)", l.Interface)
+		}
+		switch {
+		case e.stream():
+			part += fmt.Sprintf(", %d wait in its backlog of %d", l.Queue, l.Backlog)
+		case l.Queue > 0:
+			part += fmt.Sprintf(", %d bytes wait to be read", l.Queue)
+		}
+		parts = append(parts, part)
+	}
+	return "sockets there: " + strings.Join(parts, "; ")
+}
