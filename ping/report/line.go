@@ -142,7 +142,7 @@ func reason(r Result) (code, cause, fix string) {
 	if i := worst(r.Findings); i >= 0 && (r.Findings[i].Severity > diagnose.Info || r.Cause == "") {
 		f := r.Findings[i]
 		switch {
-		case f.Code == "unknown" && r.Cause != "":
+		case f.Cause == diagnose.NoCause && r.Cause != "":
 			f.Cause = r.Cause // says more than that no rule knows it
 		case len(r.Target.Sizes) > 0 && r.Cause != "" && r.Cause != f.Cause:
 			f.Cause = r.Cause + ": " + f.Cause // at which size comes first

@@ -56,8 +56,9 @@ func cpuFix(f platform.Facts) string {
 	return "raise the CPU limit (systemd: CPUQuota=)"
 }
 
+// slowPath is about ICMP, which the kernel answers. The stamps of UDP are those before and after who echoes it.
 func slowPath(_ platform.Facts, e Evidence) (Finding, bool) {
-	if e.Kernel == nil || e.Kernel.Count < enough || e.Kernel.P50 < slowKernel || e.Size > smallSize {
+	if e.Kernel == nil || !e.icmp() || e.Kernel.Count < enough || e.Kernel.P50 < slowKernel || e.Size > smallSize {
 		return Finding{}, false
 	}
 	return Finding{
@@ -80,7 +81,7 @@ func clockStepped(_ platform.Facts, e Evidence) (Finding, bool) {
 // Suspicious says whether a run without trouble shows something that a rule may have a word about. Where it does not,
 // there is no need to read facts.
 func (e Evidence) Suspicious() bool {
-	slow := e.Kernel != nil && e.Kernel.P50 >= slowKernel || e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup
+	slow := e.Kernel != nil && e.icmp() && e.Kernel.P50 >= slowKernel || e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup
 	denied := e.Method != "" && e.Datagram != ""
 	return denied || slow || e.Lag >= slowLag || e.Duplicates > 0 || e.Corrupted > 0 || e.ClockStep != 0
 }

@@ -40,9 +40,12 @@ func packetLoss(_ platform.Facts, e Evidence) (Finding, bool) {
 // decided is how many probes there is something to say of.
 func (e Evidence) decided() uint64 { return e.Received + e.Corrupted + e.missing() }
 
+// NoCause is the cause of a finding that names none.
+const NoCause = "no known cause"
+
 // unexplained tells what is known where no rule knows the cause.
 func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
-	cause, fix := "no known cause", "lping doctor shows all that was read"
+	cause, fix := NoCause, "lping doctor shows all that was read"
 	if e.refused("EMSGSIZE") {
 		cause = fmt.Sprintf("a probe with %d data bytes is too large to leave in one piece", e.Size)
 		fix = tooLarge
@@ -63,7 +66,7 @@ func (e Evidence) ended() (cause, fix string) {
 		return "", ""
 	}
 	where := "connection"
-	fix = "look for what takes part in it: nft list ruleset; ss -K; a proxy"
+	fix = "look for what is in between: a proxy, or a rule that resets or redirects (nft list ruleset)"
 	if e.Port != 0 {
 		where, fix = "connection to "+e.service(), "look at the log of the service"
 	}

@@ -38,6 +38,11 @@ func TestStage(t *testing.T) {
 		{"UDP at output", "udp", counted(platform.Counters{OutRequests: 1, OutDiscards: 1}), atOutput},
 		{"UDP at input", "udp", counted(platform.Counters{OutRequests: 1, InReceives: 1}), atInput},
 		{"UDP on the link", "udp", counted(platform.Counters{OutRequests: 1}), onLink},
+		{"TCP before the link", "tcp", counted(platform.Counters{OutRequests: 1}), beforeLink},
+		{"TCP, its answer before the link", "tcp-connect", counted(platform.Counters{OutRequests: 2, LinkSent: 1, InReceives: 1, InDelivers: 1}), beforeLink},
+		{"TCP on the link", "tcp", counted(platform.Counters{OutRequests: 1, LinkSent: 1}), onLink},
+		{"TCP at input", "tcp", counted(platform.Counters{OutRequests: 1, LinkSent: 1, InReceives: 1}), atInput},
+		{"TCP delivered", "tcp", counted(platform.Counters{OutRequests: 1, LinkSent: 1, InReceives: 1, InDelivers: 1}), unclear},
 		{"UDP delivered", "udp", counted(platform.Counters{OutRequests: 1, InReceives: 1, InDelivers: 1}), unclear},
 	}
 	for _, tt := range tests {
@@ -249,7 +254,7 @@ func TestNoIPv6(t *testing.T) {
 func TestSuspicious(t *testing.T) {
 	for name, e := range map[string]Evidence{
 		"duplicates": {Duplicates: 1}, "corrupted": {Corrupted: 1}, "clock": {ClockStep: -3},
-		"kernel": {Kernel: &Latency{5, slowKernel, 1}}, "wake-up": {Wakeup: &Latency{5, 0, slowWakeup}},
+		"kernel": {Method: "icmp-raw", Kernel: &Latency{5, slowKernel, 1}}, "wake-up": {Wakeup: &Latency{5, 0, slowWakeup}},
 	} {
 		if !e.Suspicious() {
 			t.Errorf("%s: got false", name)
@@ -257,5 +262,24 @@ func TestSuspicious(t *testing.T) {
 	}
 	if (Evidence{Sent: 5, Received: 5, Kernel: &Latency{5, 0.002, 0.01}, Wakeup: &Latency{5, 0.01, 1}}).Suspicious() {
 		t.Error("an ordinary run is suspicious")
+	}
+}
+
+func TestTakes(t *testing.T) {
+	for _, tt := range []struct {
+		at, to string
+		only   bool
+		want   bool
+	}{
+		{"127.0.0.1", "127.0.0.1", false, true}, {"127.0.0.2", "127.0.0.1", false, false},
+		{"0.0.0.0", "127.0.0.1", false, true}, {"0.0.0.0", "::1", false, false},
+		{"::", "::1", true, true}, {"::", "::1", false, true},
+		{"::", "127.0.0.1", false, true}, {"::", "127.0.0.1", true, false},
+		{"::1", "127.0.0.1", false, false}, {"fe80::1", "fe80::1%lo", false, true},
+	} {
+		l := platform.Listener{Address: netip.MustParseAddr(tt.at), IPv6Only: tt.only}
+		if got := takes(l, netip.MustParseAddr(tt.to)); got != tt.want {
+			t.Errorf("%s, IPv6 only %v, for %s: got %v, want %v", tt.at, tt.only, tt.to, got, tt.want)
+		}
 	}
 }

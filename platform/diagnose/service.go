@@ -78,7 +78,7 @@ func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors == 0
 	if l, ok := listener(f, e); ok && e.stream() && l.Full() {
 		out.Cause = fmt.Sprintf("%s does not accept: its backlog of %d is full", e.service(), l.Backlog)
-		out.Fix = "restart the service, or raise the backlog that it listens with"
+		out.Fix = "restart the service, or raise its backlog"
 		return out, silent
 	}
 	switch _, known := e.Listeners.Get(); {
@@ -100,6 +100,13 @@ func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 func (e Evidence) closed() bool {
 	unreachable := func(r Report) bool { return noPort(e.Family, r) }
 	return e.refused("ECONNREFUSED") || slices.ContainsFunc(e.Reports, unreachable)
+}
+
+// unheard says that the system sent the refusal of a datagram that nobody took: what keeps it back keeps back no probe.
+func (e Evidence) unheard(c platform.Counters) bool {
+	list, known := e.Listeners.Get()
+	taken := slices.ContainsFunc(list, func(l platform.Listener) bool { return takes(l, e.Target) })
+	return known && !taken && e.Method == "udp" && c.OutDestUnreachs > 0
 }
 
 // heard says that somebody listens where the probes go, who has not answered one.
@@ -146,7 +153,7 @@ func places(list []platform.Listener) string {
 		}
 	}
 	if len(names) > maxPlaces {
-		names = append(names[:maxPlaces], "others")
+		return strings.Join(names[:maxPlaces], ", ") + " and others"
 	}
 	return strings.Join(names, ", ")
 }

@@ -38,7 +38,7 @@ const (
 // stage finds out where the extra probe ended.
 func (e Evidence) stage() stage {
 	c, ok := e.counted()
-	if !ok || e.Probe.Answered || e.Probe.Errno != "" {
+	if !ok || e.Probe.Answered || e.Probe.Errno != "" || e.unheard(c) {
 		return unclear
 	}
 	if !e.icmp() {
@@ -107,12 +107,16 @@ func (e Evidence) moved() string {
 	if !ok {
 		return ""
 	}
+	var sent uint64 // by IP, which is of interest where ICMP does not count it
+	if !e.icmp() {
+		sent = c.OutRequests
+	}
 	var b strings.Builder
 	for _, m := range []struct {
 		name string
 		n    uint64
 	}{
-		{"OutEchos", c.OutEchos}, {"OutDiscards", c.OutDiscards}, {"packets of lo", c.LinkSent},
+		{"OutEchos", c.OutEchos}, {"OutRequests", sent}, {"OutDiscards", c.OutDiscards}, {"packets of lo", c.LinkSent},
 		{"InReceives", c.InReceives},
 		{"InDelivers", c.InDelivers}, {"InEchos", c.InEchos}, {"OutEchoReps", c.OutEchoReps},
 		{"InEchoReps", c.InEchoReps}, {"InErrors", c.InMsgErrors}, {"OutDestUnreachs", c.OutDestUnreachs},
