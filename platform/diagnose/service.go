@@ -172,7 +172,7 @@ func listening(e Evidence) string {
 	var parts []string
 	for _, l := range list[:min(len(list), 2*maxPlaces)] {
 		part := l.Address.String()
-		if l.IPv6Only {
+		if l.IPv6Only && l.Address.IsUnspecified() {
 			part += " (IPv6 only)"
 		}
 		if l.Interface != 0 {
