@@ -428,7 +428,7 @@ var services = map[string]struct {
 	"tcp":         {stream: acceptEach(func(c net.Conn) { io.Copy(io.Discard, c) })},
 	"tcp-backlog": {stream: fillBacklog},
 	"tcp-closes":  {stream: acceptEach(func(c net.Conn) { c.Read(make([]byte, 1)) })},
-	"tcp-writes":  {stream: acceptEach(func(c net.Conn) { io.Copy(c, io.LimitReader(zeros{}, 1<<20)) })},
+	"tcp-writes":  {stream: acceptEach(func(c net.Conn) { io.Copy(c, zeros{}) })},
 	"udp-echo":    {datagram: answer(1)},
 	"udp-chatty":  {datagram: answer(2)},
 	"udp-silent":  {datagram: answer(0)},

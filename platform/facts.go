@@ -275,6 +275,8 @@ type Counters struct {
 	OutRequests uint64 `json:"out_requests"`
 	OutDiscards uint64 `json:"out_discards"`
 	OutNoRoutes uint64 `json:"out_no_routes"`
+	// OutTransmits are packets that IP handed to an interface; 0 where the kernel does not count them.
+	OutTransmits uint64 `json:"out_transmits,omitempty"`
 	// ICMP messages of the family.
 	InEchos         uint64 `json:"in_echos"`
 	InEchoReps      uint64 `json:"in_echo_reps"`

@@ -30,6 +30,8 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 		return out, true
 	case s == replyAtOutput:
 		out.Cause = strings.Replace(out.Cause, "the probes", "the echo reply", 1)
+	case s == atEgress:
+		silent = true
 	case s == beforeLink: // what keeps TCP from the interface may be the interface itself
 		silent = e.UDP != nil && e.UDP.Errno == "ENOBUFS"
 	case s != atOutput:

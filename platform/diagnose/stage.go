@@ -20,7 +20,9 @@ const (
 	// onLink: it left IP, and never came back in by the interface.
 	onLink
 	// beforeLink: it left TCP, and the interface did not take it. The stream repeats it, and returns and counts no error.
+	// atEgress is the same where IP is known to have handed it over.
 	beforeLink
+	atEgress
 	// atInput: it came in, and was not delivered (netfilter PREROUTING or INPUT).
 	atInput
 	// atEcho: it was delivered, and ICMP made no reply (icmp_echo).
@@ -85,10 +87,12 @@ func transportStage(c platform.Counters, stream bool) stage {
 		return s
 	case c.OutRequests <= c.InReceives:
 		return unclear
-	case stream && c.OutRequests > c.LinkSent:
-		return beforeLink
+	case !stream || c.OutRequests <= c.LinkSent:
+		return s
+	case c.OutRequests <= c.OutTransmits:
+		return atEgress
 	}
-	return s
+	return beforeLink
 }
 
 // withheld are packets that came in and were neither delivered nor refused by IP itself.
