@@ -19,34 +19,36 @@ var (
 type counter struct {
 	name4, name6 string
 	field        func(*Counters) *uint64
-	// newer says that not every kernel has it.
-	newer bool
 }
 
 // counters lists them all. Both names are whole, with the protocol before a dot in those of snmp.
 func counters() []counter {
 	return []counter{
-		{name4: "Ip.InReceives", name6: "Ip6InReceives", field: func(c *Counters) *uint64 { return &c.InReceives }},
-		{name4: "Ip.InDiscards", name6: "Ip6InDiscards", field: func(c *Counters) *uint64 { return &c.InDiscards }},
-		{name4: "Ip.InHdrErrors", name6: "Ip6InHdrErrors", field: func(c *Counters) *uint64 { return &c.InErrors }},
-		{name4: "Ip.InAddrErrors", name6: "Ip6InAddrErrors", field: func(c *Counters) *uint64 { return &c.InErrors }},
-		{name4: "Ip.InUnknownProtos", name6: "Ip6InUnknownProtos", field: func(c *Counters) *uint64 { return &c.InErrors }},
-		{name4: "Ip.InDelivers", name6: "Ip6InDelivers", field: func(c *Counters) *uint64 { return &c.InDelivers }},
-		{name4: "Ip.ForwDatagrams", name6: "Ip6OutForwDatagrams", field: func(c *Counters) *uint64 { return &c.Forwarded }},
-		{name4: "Ip.ReasmReqds", name6: "Ip6ReasmReqds", field: func(c *Counters) *uint64 { return &c.Fragments }},
-		{name4: "Ip.ReasmOKs", name6: "Ip6ReasmOKs", field: func(c *Counters) *uint64 { return &c.Reassembled }},
-		{name4: "Ip.OutRequests", name6: "Ip6OutRequests", field: func(c *Counters) *uint64 { return &c.OutRequests }},
-		{name4: "Ip.OutDiscards", name6: "Ip6OutDiscards", field: func(c *Counters) *uint64 { return &c.OutDiscards }},
-		{name4: "Ip.OutNoRoutes", name6: "Ip6OutNoRoutes", field: func(c *Counters) *uint64 { return &c.OutNoRoutes }},
-		{name4: "Ip.OutTransmits", name6: "Ip6OutTransmits", field: func(c *Counters) *uint64 { return &c.OutTransmits }, newer: true},
-		{name4: "Icmp.InEchos", name6: "Icmp6InEchos", field: func(c *Counters) *uint64 { return &c.InEchos }},
-		{name4: "Icmp.InEchoReps", name6: "Icmp6InEchoReplies", field: func(c *Counters) *uint64 { return &c.InEchoReps }},
-		{name4: "Icmp.InDestUnreachs", name6: "Icmp6InDestUnreachs", field: func(c *Counters) *uint64 { return &c.InDestUnreachs }},
-		{name4: "Icmp.InErrors", name6: "Icmp6InErrors", field: func(c *Counters) *uint64 { return &c.InMsgErrors }},
-		{name4: "Icmp.OutEchos", name6: "Icmp6OutEchos", field: func(c *Counters) *uint64 { return &c.OutEchos }},
-		{name4: "Icmp.OutEchoReps", name6: "Icmp6OutEchoReplies", field: func(c *Counters) *uint64 { return &c.OutEchoReps }},
-		{name4: "Icmp.OutDestUnreachs", name6: "Icmp6OutDestUnreachs", field: func(c *Counters) *uint64 { return &c.OutDestUnreachs }},
+		{"Ip.InReceives", "Ip6InReceives", func(c *Counters) *uint64 { return &c.InReceives }},
+		{"Ip.InDiscards", "Ip6InDiscards", func(c *Counters) *uint64 { return &c.InDiscards }},
+		{"Ip.InHdrErrors", "Ip6InHdrErrors", func(c *Counters) *uint64 { return &c.InErrors }},
+		{"Ip.InAddrErrors", "Ip6InAddrErrors", func(c *Counters) *uint64 { return &c.InErrors }},
+		{"Ip.InUnknownProtos", "Ip6InUnknownProtos", func(c *Counters) *uint64 { return &c.InErrors }},
+		{"Ip.InDelivers", "Ip6InDelivers", func(c *Counters) *uint64 { return &c.InDelivers }},
+		{"Ip.ForwDatagrams", "Ip6OutForwDatagrams", func(c *Counters) *uint64 { return &c.Forwarded }},
+		{"Ip.ReasmReqds", "Ip6ReasmReqds", func(c *Counters) *uint64 { return &c.Fragments }},
+		{"Ip.ReasmOKs", "Ip6ReasmOKs", func(c *Counters) *uint64 { return &c.Reassembled }},
+		{"Ip.OutRequests", "Ip6OutRequests", func(c *Counters) *uint64 { return &c.OutRequests }},
+		{"Ip.OutDiscards", "Ip6OutDiscards", func(c *Counters) *uint64 { return &c.OutDiscards }},
+		{"Ip.OutNoRoutes", "Ip6OutNoRoutes", func(c *Counters) *uint64 { return &c.OutNoRoutes }},
+		{"Icmp.InEchos", "Icmp6InEchos", func(c *Counters) *uint64 { return &c.InEchos }},
+		{"Icmp.InEchoReps", "Icmp6InEchoReplies", func(c *Counters) *uint64 { return &c.InEchoReps }},
+		{"Icmp.InDestUnreachs", "Icmp6InDestUnreachs", func(c *Counters) *uint64 { return &c.InDestUnreachs }},
+		{"Icmp.InErrors", "Icmp6InErrors", func(c *Counters) *uint64 { return &c.InMsgErrors }},
+		{"Icmp.OutEchos", "Icmp6OutEchos", func(c *Counters) *uint64 { return &c.OutEchos }},
+		{"Icmp.OutEchoReps", "Icmp6OutEchoReplies", func(c *Counters) *uint64 { return &c.OutEchoReps }},
+		{"Icmp.OutDestUnreachs", "Icmp6OutDestUnreachs", func(c *Counters) *uint64 { return &c.OutDestUnreachs }},
 	}
+}
+
+// newerCounters are those that not every kernel has.
+func newerCounters() []counter {
+	return []counter{{"Ip.OutTransmits", "Ip6OutTransmits", func(c *Counters) *uint64 { return &c.OutTransmits }}}
 }
 
 // ReadCounters takes a snapshot of the counters of a family, 4 or 6, in some 100 us. Two of them around a probe show
@@ -144,10 +146,13 @@ func pick(values map[string]uint64, name func(counter) string) (Counters, error)
 	var c Counters
 	for _, at := range counters() {
 		n, ok := values[name(at)]
-		if !ok && !at.newer {
+		if !ok {
 			return Counters{}, fmt.Errorf("%w: %s", errNoCounters, name(at))
 		}
 		*at.field(&c) += n
+	}
+	for _, at := range newerCounters() {
+		*at.field(&c) += values[name(at)]
 	}
 	return c, nil
 }

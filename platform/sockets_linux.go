@@ -65,15 +65,15 @@ func eachSocket(protocol string, states uint32, ports Range, f func(socket)) err
 	}
 	defer n.close()
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		err := n.stream(sockDiagByFamily, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, socketRequest(family, protocol, states, ports), maxSockets,
-			func(more []message) bool {
-				for _, m := range more {
-					if s, err := parseSocket(m.Data); err == nil && ports.Contains(int64(s.port)) {
-						f(s)
-					}
+		request := socketRequest(family, protocol, states, ports)
+		err := n.stream(sockDiagByFamily, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, request, maxSockets, func(more []message) bool {
+			for _, m := range more {
+				if s, err := parseSocket(m.Data); err == nil && ports.Contains(int64(s.port)) {
+					f(s)
 				}
-				return false
-			})
+			}
+			return false
+		})
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ func portsUsed(f platform.Facts, e Evidence) string {
 
 // portRefused: nobody has the port of the service at this address. That it is open at another one is what people look
 // for longest.
-func portRefused(f platform.Facts, e Evidence) (Finding, bool) {
+func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{
 		Severity: Error,
 		Cause:    "nobody listens on " + e.service(),
@@ -76,13 +76,14 @@ func portRefused(f platform.Facts, e Evidence) (Finding, bool) {
 func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{Severity: Error, Evidence: join(tally(e), listening(e), e.moved(), e.udp())}
 	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors == 0
-	if l, ok := listener(f, e); ok && e.stream() && l.Full() {
+	l, taken := listener(f, e)
+	if taken && e.stream() && l.Full() {
 		out.Cause = fmt.Sprintf("%s does not accept: its backlog of %d is full", e.service(), l.Backlog)
 		out.Fix = "restart the service, or raise its backlog"
 		return out, silent
 	}
 	switch _, known := e.Listeners.Get(); {
-	case known && !heard(f, e):
+	case known && !taken:
 		out.Cause = "nobody listens on " + e.service() + ", and a firewall likely drops the refusal"
 		out.Fix = "start the service"
 	case e.stream():
@@ -148,7 +149,7 @@ const maxPlaces = 2
 func places(list []platform.Listener) string {
 	var names []string
 	for _, l := range list {
-		if name := l.Address.String(); !slices.Contains(names, name) {
+		if name := place(l); !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -156,6 +157,14 @@ func places(list []platform.Listener) string {
 		return strings.Join(names[:maxPlaces], ", ") + " and others"
 	}
 	return strings.Join(names, ", ")
+}
+
+// place is the address of a socket.
+func place(l platform.Listener) string {
+	if l.IPv6Only && l.Address.IsUnspecified() {
+		return l.Address.String() + " (IPv6)"
+	}
+	return l.Address.String()
 }
 
 // listening tells which sockets have the port of the service, and what waits in their queues.
@@ -171,10 +180,7 @@ func listening(e Evidence) string {
 	}
 	var parts []string
 	for _, l := range list[:min(len(list), 2*maxPlaces)] {
-		part := l.Address.String()
-		if l.IPv6Only && l.Address.IsUnspecified() {
-			part += " (IPv6 only)"
-		}
+		part := place(l)
 		if l.Interface != 0 {
 			part += fmt.Sprintf(" (interface %d only)", l.Interface)
 		}
