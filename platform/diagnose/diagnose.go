@@ -40,7 +40,7 @@ func rules() []rule {
 		{code: "echo_ignored", find: echoIgnored},
 		{code: "conntrack_full", find: conntrackFull},
 		{code: "xfrm_blocks", find: xfrmBlocks},
-		{code: "qdisc_drop", find: qdiscDrop},
+		{code: "qdisc_drop", find: qdiscDrop, unless: away},
 		{code: "fw_reject", find: fwReject},
 		{code: "fw_output", find: fwOutput, unless: []string{"conntrack_full", "xfrm_blocks", "qdisc_drop", "fw_reject"}},
 		{code: "fw_output", find: fwOutputStream, unless: plus(away, "conntrack_full", "qdisc_drop", "fw_reject", "fw_output")},
