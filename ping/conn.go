@@ -18,9 +18,10 @@ var (
 type conn interface {
 	// send hands one ICMP message to the kernel.
 	send(msg []byte) error
-	// recv reads one message into b, or one report of the kernel about a message sent earlier. It waits until the
-	// given time; the zero time means not at all. It returns errTimeout, errWoken, or what the system said.
-	recv(b []byte, until time.Time) (packet, error)
+	// recv reads one message into b, or one report of the kernel about a message sent earlier, and sets p, which is
+	// large, to what it was. It waits until the given time; the zero time means not at all. It returns errTimeout,
+	// errWoken, or what the system said.
+	recv(p *packet, b []byte, until time.Time) error
 	// wake makes a recv that waits, or else the next one that would, return errWoken.
 	wake()
 	socket() Socket

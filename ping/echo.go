@@ -113,34 +113,34 @@ func (m *mailbox) put(l letter) bool {
 	}
 }
 
-func (m *mailbox) recv(b []byte, until time.Time) (packet, error) {
+func (m *mailbox) recv(p *packet, b []byte, until time.Time) error {
 	select {
 	case l := <-m.arrived:
-		return m.open(l, b)
+		return m.open(l, p, b)
 	default:
 	}
 	left := timeLeft(until)
 	if left <= 0 {
-		return packet{}, errTimeout
+		return errTimeout
 	}
 	m.timer.Reset(left)
 	defer m.timer.Stop()
 	select {
 	case l := <-m.arrived:
-		return m.open(l, b)
+		return m.open(l, p, b)
 	case <-m.woken:
-		return packet{}, errWoken
+		return errWoken
 	case <-m.timer.C:
-		return packet{}, errTimeout
+		return errTimeout
 	}
 }
 
 // open copies a message to b, and its buffer is free again.
-func (m *mailbox) open(l letter, b []byte) (packet, error) {
-	p := l.packet
+func (m *mailbox) open(l letter, p *packet, b []byte) error {
+	*p = l.packet
 	p.msg = b[:copy(b, l.packet.msg)]
 	m.release(l.packet.msg)
-	return p, l.err
+	return l.err
 }
 
 // release makes a buffer free for another message.

@@ -260,7 +260,7 @@ func TestMethodWake(t *testing.T) {
 		b := make([]byte, 128)
 		recv := func(wait time.Duration) (time.Duration, error) {
 			start := time.Now()
-			_, err := cn.recv(b, start.Add(wait))
+			err := cn.recv(new(packet), b, start.Add(wait))
 			return time.Since(start), err
 		}
 		time.AfterFunc(5*ms, cn.wake)
@@ -269,7 +269,7 @@ func TestMethodWake(t *testing.T) {
 		}
 		cn.wake()
 		cn.wake()
-		if _, err := cn.recv(b, time.Time{}); err != errTimeout {
+		if err := cn.recv(new(packet), b, time.Time{}); err != errTimeout {
 			t.Errorf("without waiting: %v", err)
 		}
 		if took, err := recv(-time.Second); err != errTimeout || took > longEnough {

@@ -64,34 +64,34 @@ func (f *fakeConn) send(msg []byte) error {
 	return f.script(f, attempt{n: f.sends, seq: binary.BigEndian.Uint16(msg[6:]), msg: bytes.Clone(msg)})
 }
 
-func (f *fakeConn) recv(b []byte, until time.Time) (packet, error) {
+func (f *fakeConn) recv(p *packet, b []byte, until time.Time) error {
 	select {
 	case a := <-f.arrived:
-		return a.read(b)
+		return a.read(p, b)
 	case a := <-f.unnoticed:
-		return a.read(b)
+		return a.read(p, b)
 	default:
 	}
 	if until.IsZero() {
-		return packet{}, errTimeout
+		return errTimeout
 	}
 	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
 	select {
 	case a := <-f.arrived:
-		return a.read(b)
+		return a.read(p, b)
 	case <-f.woken:
-		return packet{}, errWoken
+		return errWoken
 	case <-timer.C:
-		return packet{}, errTimeout
+		return errTimeout
 	}
 }
 
 // read copies what arrived into b, as much as fits.
-func (a arrival) read(b []byte) (packet, error) {
-	p := a.packet
+func (a arrival) read(p *packet, b []byte) error {
+	*p = a.packet
 	p.msg = b[:copy(b, p.msg)]
-	return p, a.err
+	return a.err
 }
 
 func (f *fakeConn) wake() {

@@ -264,7 +264,8 @@ func TestSocketPendingReport(t *testing.T) {
 		if !errors.Is(err, syscall.ECONNREFUSED) && (err != nil || k.mode == SocketDgram) {
 			t.Fatalf("the second send: %v, want %v", err, syscall.ECONNREFUSED)
 		}
-		got, err := p.conn.recv(r.buf, time.Time{})
+		var got packet
+		err = p.conn.recv(&got, r.buf, time.Time{})
 		if err != nil || got.fault.Errno != syscall.ECONNREFUSED {
 			t.Errorf("got %+v, %v", got.fault, err)
 		}

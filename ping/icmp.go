@@ -165,27 +165,28 @@ func (ic *icmpConn) send(msg []byte) error {
 	return err
 }
 
-func (ic *icmpConn) recv(b []byte, until time.Time) (packet, error) {
+func (ic *icmpConn) recv(p *packet, b []byte, until time.Time) error {
 	if until.IsZero() {
 		until = time.Now().Add(pollTime)
 	}
 	if err := ic.packets.SetReadDeadline(until); err != nil {
-		return packet{}, err
+		return err
 	}
 	if ic.woken.Swap(false) { // looked at after the deadline is set: wake sets the two in the other order
-		return packet{}, errWoken
+		return errWoken
 	}
 	n, ttl, from, err := ic.read(b)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		if ic.woken.Swap(false) {
-			return packet{}, errWoken
+			return errWoken
 		}
-		return packet{}, errTimeout
+		return errTimeout
 	case err != nil:
-		return packet{}, err
+		return err
 	}
-	return packet{msg: b[:n], ttl: ttl, from: addrOf(from)}, nil
+	*p = packet{msg: b[:n], ttl: ttl, from: addrOf(from)}
+	return nil
 }
 
 func (ic *icmpConn) read(b []byte) (n, ttl int, from net.Addr, err error) {

@@ -196,16 +196,17 @@ func (ac *apiConn) serve() {
 	}
 }
 
-func (ac *apiConn) recv(b []byte, until time.Time) (packet, error) {
+func (ac *apiConn) recv(p *packet, b []byte, until time.Time) error {
 	for {
 		x, err := ac.next(until)
 		if err != nil {
-			return packet{}, err
+			return err
 		}
-		p, ok := ac.read(x, b)
+		got, ok := ac.read(x, b)
 		ac.free = append(ac.free, x)
 		if ok {
-			return p, nil
+			*p = got
+			return nil
 		}
 	}
 }

@@ -230,7 +230,7 @@ func TestAPIRecv(t *testing.T) {
 		start := time.Now()
 		expect := func(what string, until time.Time, want error, after time.Duration) {
 			t.Helper()
-			if _, err := ac.recv(b, until); err != want || time.Since(start) != after {
+			if err := ac.recv(new(packet), b, until); err != want || time.Since(start) != after {
 				t.Errorf("%s: %v after %v, want %v after %v", what, err, time.Since(start), want, after)
 			}
 		}
@@ -263,7 +263,8 @@ func TestAPIShortBuffer(t *testing.T) {
 			if err := ac.send(probeOf(false, 1, 8, nil, 1, false).request(1)); err != nil {
 				t.Fatal(err)
 			}
-			p, err := ac.recv(make([]byte, n), time.Now().Add(time.Second))
+			var p packet
+			err := ac.recv(&p, make([]byte, n), time.Now().Add(time.Second))
 			if err != nil || len(p.msg) != min(n, 16) {
 				t.Errorf("%d bytes, %v, want %d", len(p.msg), err, min(n, 16))
 			}

@@ -116,8 +116,8 @@ func TestWindowsEchoMessage(t *testing.T) {
 	if err := cn.send(msg); err != nil {
 		t.Fatal(err)
 	}
-	p, err := cn.recv(make([]byte, 200), time.Now().Add(20*time.Second))
-	if err != nil {
+	var p packet
+	if err := cn.recv(&p, make([]byte, 200), time.Now().Add(20*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	m, err := parseEcho(p.msg, typeEchoReplyV4)
@@ -132,12 +132,12 @@ func TestWindowsEchoMessage(t *testing.T) {
 // TestWindowsEchoAllocs holds that an echo allocates nothing.
 func TestWindowsEchoAllocs(t *testing.T) {
 	cn := openHere(t, Config{Size: 56, Timeout: 10 * time.Second}).conn
-	msg, b := probeOf(false, 1, 56, nil, 1, false).request(1), make([]byte, 100)
+	msg, b, p := probeOf(false, 1, 56, nil, 1, false).request(1), make([]byte, 100), new(packet)
 	allocs := testing.AllocsPerRun(100, func() {
 		if err := cn.send(msg); err != nil {
 			t.Error(err)
 		}
-		if _, err := cn.recv(b, time.Now().Add(20*time.Second)); err != nil {
+		if err := cn.recv(p, b, time.Now().Add(20*time.Second)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -150,7 +150,7 @@ func TestWindowsEchoAllocs(t *testing.T) {
 func TestWindowsEchoWake(t *testing.T) {
 	cn := openHere(t, Config{}).conn
 	time.AfterFunc(10*time.Millisecond, cn.wake)
-	if _, err := cn.recv(make([]byte, 100), time.Now().Add(time.Minute)); err != errWoken {
+	if err := cn.recv(new(packet), make([]byte, 100), time.Now().Add(time.Minute)); err != errWoken {
 		t.Errorf("got %v, want %v", err, errWoken)
 	}
 }

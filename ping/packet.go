@@ -30,7 +30,7 @@ var (
 type message struct {
 	ident, seq uint16
 	// ttl is that of the IPv4 header where one was in front, else 0.
-	ttl int
+	ttl uint8
 	// data is what follows the echo header; it shares memory with what was parsed.
 	data []byte
 }
@@ -44,7 +44,7 @@ func parseEcho(b []byte, typ byte) (message, error) {
 		if ihl < ipv4Len || len(b) < ihl {
 			return m, errShort
 		}
-		m.ttl, b = int(b[8]), b[ihl:]
+		m.ttl, b = b[8], b[ihl:]
 	}
 	if len(b) < headerLen {
 		return m, errShort
@@ -148,9 +148,15 @@ const (
 // compare holds data against what probe seq sent. Where more than half of the nonce differs nothing shows that
 // the packet is about this probe: it is another program's, or made up.
 func (p *probe) compare(data []byte, seq uint64) likeness {
+	sent := p.msg[headerLen:p.length(seq)]
+	if len(data) == len(sent) && len(data) >= nonceLen && binary.BigEndian.Uint64(data) == p.nonce(seq) {
+		if bytes.Equal(data[nonceLen:], sent[nonceLen:]) {
+			return same
+		}
+		return corrupted
+	}
 	var nonce [nonceLen]byte
 	binary.BigEndian.PutUint64(nonce[:], p.nonce(seq))
-	sent := p.msg[headerLen:p.length(seq)]
 	n := min(nonceLen, len(sent), len(data))
 	wrong := 0
 	for i := range n {

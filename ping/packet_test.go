@@ -117,7 +117,7 @@ func TestParseEcho(t *testing.T) {
 		options = "4f 00 00 50 12 34 40 00 22 01 00 00 7f 00 00 01 7f 00 00 01 "
 	)
 	data := unhex(t, "e2 20 a8 39 7b 1d cd af 08 09 0a 0b")
-	whole := func(ttl int) message { return message{ident: 0xbeef, seq: 1, ttl: ttl, data: data} }
+	whole := func(ttl uint8) message { return message{ident: 0xbeef, seq: 1, ttl: ttl, data: data} }
 	tests := []struct {
 		name, bytes string
 		typ         byte
@@ -187,9 +187,9 @@ func checkParse(t *testing.T, b []byte, typ byte, protocol int) {
 		}
 		return
 	}
-	icmpAt, ttl := 0, 0
+	icmpAt, ttl := 0, uint8(0)
 	if !bare {
-		icmpAt, ttl = int(b[0]&0xf)*4, int(b[8])
+		icmpAt, ttl = int(b[0]&0xf)*4, b[8]
 	}
 	msg := b[icmpAt:]
 	if msg[0] != typ || msg[1] != 0 || m.ttl != ttl || !bytes.Equal(m.data, msg[headerLen:]) {

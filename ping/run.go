@@ -112,8 +112,11 @@ type run struct {
 	ident  uint16
 	v6     bool
 	buf    []byte
-	start  time.Time
-	ended  time.Duration
+	// in is what was read last, read when that was.
+	in    packet
+	read  time.Duration
+	start time.Time
+	ended time.Duration
 	// stamps and clock are set where the kernel gives time stamps.
 	stamps stamper
 	clock  *stampClock
@@ -205,7 +208,7 @@ func (r *run) preloading() bool {
 
 // over says that nothing is left to do, or no time to do it.
 func (r *run) over(now time.Duration) bool {
-	c := r.config
+	c := &r.config
 	if c.Deadline > 0 && (now >= c.Deadline || c.Count > 0 && r.received >= c.Count) {
 		return true
 	}
@@ -358,12 +361,16 @@ func (r *run) lose(seq uint64, at time.Time) {
 
 // receive reads and handles one packet, waiting until the given time. It reports whether there was one.
 func (r *run) receive(until time.Time) (bool, error) {
-	p, err := r.conn.recv(r.buf, until)
+	p := &r.in
+	err := r.conn.recv(p, r.buf, until)
 	switch {
 	case err == nil:
 		r.readErrors = 0
 		if p.at.IsZero() {
-			p.at = r.start.Add(time.Since(r.start))
+			r.read = time.Since(r.start)
+			p.at = r.start.Add(r.read)
+		} else {
+			r.read = p.at.Sub(r.start)
 		}
 		r.handle(p)
 		return true, nil
@@ -378,7 +385,7 @@ func (r *run) receive(until time.Time) (bool, error) {
 }
 
 // handle matches one packet with its probe.
-func (r *run) handle(p packet) {
+func (r *run) handle(p *packet) {
 	if p.fault.Errno != 0 {
 		r.handleFault(p)
 		return
@@ -395,7 +402,9 @@ func (r *run) handle(p packet) {
 	if err != nil {
 		return // not a reply: our own request on a raw socket, for one
 	}
-	e := Event{Time: p.at, From: p.from, TTL: max(p.ttl, m.ttl), Bytes: headerLen + len(m.data), Ident: m.ident}
+	var e Event // set field by field: a literal would be made elsewhere and copied
+	e.Time, e.From, e.Ident = p.at, p.from, m.ident
+	e.TTL, e.Bytes = max(p.ttl, int(m.ttl)), headerLen+len(m.data)
 	seq, ok := r.window.find(m.seq)
 	if !ok || m.ident != r.ident || !sameHost(p.from, r.config.Address) {
 		r.foreign(&e)
@@ -408,7 +417,7 @@ func (r *run) handle(p packet) {
 
 // handleOpaque takes what a service said for the answer to the latest probe in flight or, where none is, to the
 // latest of all: nothing in it can be compared.
-func (r *run) handleOpaque(p packet) {
+func (r *run) handleOpaque(p *packet) {
 	e := Event{Time: p.at, From: p.from, TTL: p.ttl, Bytes: len(p.msg)}
 	seq, ok := r.window.latest()
 	if !ok || r.window.of(seq) == answered {
@@ -422,8 +431,8 @@ func (r *run) handleOpaque(p packet) {
 
 // measure sets the RTT of an answer. It ends with the kernel's receive stamp where there is one and the wall clock
 // was not set meanwhile, and with the return of the read otherwise.
-func (r *run) measure(e *Event, p packet) {
-	e.RTT = p.at.Sub(r.start) - r.window.sentAt(e.Seq)
+func (r *run) measure(e *Event, p *packet) {
+	e.RTT = r.read - r.window.sentAt(e.Seq)
 	if p.rtt > 0 {
 		e.RTT = p.rtt
 	}
@@ -481,7 +490,7 @@ func (r *run) foreign(e *Event) {
 }
 
 // handleFault matches an ICMP error with the probe that it quotes. One that quotes none is about the oldest in flight.
-func (r *run) handleFault(p packet) {
+func (r *run) handleFault(p *packet) {
 	r.reports++
 	if p.opaque {
 		if seq, ok := r.window.first(); ok {
@@ -522,4 +531,6 @@ func (r *run) tell(e *Event) {
 }
 
 // sameHost compares addresses; a system may leave the zone out.
-func sameHost(a, b netip.Addr) bool { return a.Unmap().WithZone("") == b.Unmap().WithZone("") }
+func sameHost(a, b netip.Addr) bool {
+	return a == b || a.Unmap().WithZone("") == b.Unmap().WithZone("")
+}

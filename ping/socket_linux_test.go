@@ -231,7 +231,7 @@ func TestSocketWake(t *testing.T) {
 		b := make([]byte, 128)
 		recv := func(wait time.Duration) (time.Duration, error) {
 			start := time.Now()
-			_, err := conn.recv(b, start.Add(wait))
+			err := conn.recv(new(packet), b, start.Add(wait))
 			return time.Since(start), err
 		}
 		time.AfterFunc(5*ms, conn.wake)
@@ -249,7 +249,7 @@ func TestSocketWake(t *testing.T) {
 		if took, err := recv(-time.Second); err != errTimeout || took > patience {
 			t.Errorf("time over: %v after %v", err, took)
 		}
-		if _, err := conn.recv(b, time.Time{}); err != errTimeout {
+		if err := conn.recv(new(packet), b, time.Time{}); err != errTimeout {
 			t.Errorf("without waiting: %v", err)
 		}
 	})

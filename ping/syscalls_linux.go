@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -41,6 +42,8 @@ type linuxConn struct {
 	report    packet
 	reportBuf [reportLen]byte
 
+	// got is what the latest recvmsg brought.
+	got received
 	// What recvmsg fills; kept here so that a read allocates nothing.
 	header  unix.Msghdr
 	iov     unix.Iovec
@@ -109,14 +112,14 @@ func (lc *linuxConn) setUp(c Config) error {
 // the flood of another program could leave no room for our first reply.
 func (lc *linuxConn) discard() {
 	for range maxDrain {
-		if _, err := lc.read(lc.reportBuf[:], 0); err == unix.EAGAIN {
+		if err := lc.read(lc.reportBuf[:], 0); err == unix.EAGAIN {
 			return
 		}
 	}
 }
 
 func (lc *linuxConn) send(msg []byte) error {
-	_, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(lc.fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
+	_, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(lc.fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
 		uintptr(len(msg)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(lc.dst)), lc.dstLen)
 	if lc.stamped {
 		lc.left.add(binary.BigEndian.Uint16(msg[6:]), e == 0)
@@ -132,18 +135,16 @@ func (lc *linuxConn) send(msg []byte) error {
 }
 
 // recv reads without waiting first: on loopback the reply is there when send returns.
-func (lc *linuxConn) recv(b []byte, until time.Time) (packet, error) {
+func (lc *linuxConn) recv(p *packet, b []byte, until time.Time) error {
 	reported := lc.stamped || lc.refused
 	for {
 		if lc.report.fault.Errno != 0 {
-			p := lc.report
-			lc.report = packet{}
-			return p, nil
+			*p, lc.report = lc.report, packet{}
+			return nil
 		}
-		p, err := lc.readMessage(b)
+		err := lc.readMessage(p, b)
 		if err == nil {
-			p.opaque = lc.opaque
-			return p, nil
+			return nil
 		}
 		idle := err == unix.EAGAIN || err == unix.EINTR
 		if reported || !idle { // the errno of a read is only the sign that a report is waiting
@@ -153,13 +154,13 @@ func (lc *linuxConn) recv(b []byte, until time.Time) (packet, error) {
 			lc.refused = false
 		}
 		if !idle {
-			return packet{}, os.NewSyscallError("recvmsg", err)
+			return os.NewSyscallError("recvmsg", err)
 		}
 		if lc.echo != nil && lc.turn() {
 			continue
 		}
 		if reported, err = lc.await(until); err != nil {
-			return packet{}, err
+			return err
 		}
 		reported = reported || lc.stamped
 	}
@@ -173,8 +174,8 @@ func (lc *linuxConn) readReports() {
 
 // readReport takes one stamp or report off the error queue, if there is one.
 func (lc *linuxConn) readReport() bool {
-	p, err := lc.read(lc.reportBuf[:], unix.MSG_ERRQUEUE)
-	switch {
+	p := &lc.got
+	switch err := lc.read(lc.reportBuf[:], unix.MSG_ERRQUEUE); {
 	case err != nil:
 		return false
 	case p.stamp:
@@ -210,25 +211,31 @@ func (lc *linuxConn) await(until time.Time) (reported bool, err error) {
 }
 
 // readMessage reads a message without waiting.
-func (lc *linuxConn) readMessage(b []byte) (packet, error) {
+func (lc *linuxConn) readMessage(p *packet, b []byte) error {
 	if !lc.plain {
-		p, err := lc.read(b, 0)
-		return p.packet, err
+		if err := lc.read(b, 0); err != nil {
+			return err
+		}
+		*p = lc.got.packet
+		p.opaque = lc.opaque
+		return nil
 	}
 	var name *unix.RawSockaddrAny
 	if lc.open {
 		name, lc.header.Namelen = &lc.name, unix.SizeofSockaddrAny
 	}
-	n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(lc.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
+	n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(lc.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
 		uintptr(len(b)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(name)), uintptr(unsafe.Pointer(&lc.header.Namelen)))
 	if e != 0 {
-		return packet{}, e
+		return e
 	}
-	return packet{msg: b[:n], from: lc.sender()}, nil
+	*p = packet{}
+	p.msg, p.from, p.opaque = b[:n], lc.sender(), lc.opaque
+	return nil
 }
 
-// read is one recvmsg that does not wait.
-func (lc *linuxConn) read(b []byte, flags uintptr) (received, error) {
+// read sets got by one recvmsg that does not wait.
+func (lc *linuxConn) read(b []byte, flags uintptr) error {
 	lc.iov.Base = unsafe.SliceData(b)
 	lc.iov.SetLen(len(b))
 	lc.header = unix.Msghdr{Iov: &lc.iov, Control: &lc.control[0]}
@@ -237,16 +244,17 @@ func (lc *linuxConn) read(b []byte, flags uintptr) (received, error) {
 	}
 	lc.header.SetIovlen(1)
 	lc.header.SetControllen(len(lc.control))
-	n, _, e := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(lc.fd), uintptr(unsafe.Pointer(&lc.header)), unix.MSG_DONTWAIT|flags)
+	n, _, e := syscall.RawSyscall(unix.SYS_RECVMSG, uintptr(lc.fd), uintptr(unsafe.Pointer(&lc.header)), unix.MSG_DONTWAIT|flags)
 	if e != 0 {
-		return received{}, e
+		return e
 	}
-	p := received{packet: packet{msg: b[:n], from: lc.sender()}}
+	lc.got = received{}
+	lc.got.msg, lc.got.from = b[:n], lc.sender()
 	if lc.stamped {
-		p.at = time.Now()
+		lc.got.at = time.Now()
 	}
-	parseControl(lc.control[:min(int(lc.header.Controllen), len(lc.control))], &p)
-	return p, nil
+	parseControl(lc.control[:min(int(lc.header.Controllen), len(lc.control))], &lc.got)
+	return nil
 }
 
 // sender is the address that the kernel filled in, or the only one that it can be.

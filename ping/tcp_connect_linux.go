@@ -130,7 +130,7 @@ func (cc *connectConn) take(i int) handshake {
 	return a
 }
 
-func (cc *connectConn) recv(b []byte, until time.Time) (packet, error) {
+func (cc *connectConn) recv(p *packet, b []byte, until time.Time) error {
 	for {
 		cc.watch()
 		cc.add(cc.listener, unix.POLLIN)
@@ -139,14 +139,15 @@ func (cc *connectConn) recv(b []byte, until time.Time) (packet, error) {
 			cc.add(a.fd, unix.POLLOUT)
 		}
 		if err := cc.wait(timeLeft(until)); err != nil {
-			return packet{}, err
+			return err
 		}
 		now := time.Now()
 		cc.turnAway()
 		for i, polled := range cc.polled[first:] {
-			if p, ok := cc.outcome(i, polled.Revents, b); ok {
-				p.at, p.rtt = now, now.Sub(p.at)
-				return p, nil
+			if got, ok := cc.outcome(i, polled.Revents, b); ok {
+				*p = got
+				p.at, p.rtt = now, now.Sub(got.at)
+				return nil
 			}
 		}
 	}

@@ -115,17 +115,18 @@ func (sc *streamConn) send(msg []byte) error {
 	return nil
 }
 
-func (sc *streamConn) recv(b []byte, until time.Time) (packet, error) {
+func (sc *streamConn) recv(p *packet, b []byte, until time.Time) error {
 	for {
-		if p, ok := sc.next(b); ok {
+		if got, ok := sc.next(b); ok {
+			*p = got
 			p.from = sc.target
-			return p, nil
+			return nil
 		}
 		if sc.fill() || sc.move() {
 			continue
 		}
 		if err := sc.await(until); err != nil {
-			return packet{}, err
+			return err
 		}
 	}
 }
