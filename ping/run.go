@@ -166,7 +166,7 @@ func arrivalRoom(c Config) int {
 
 // step does what is due and waits for what comes next. It reports whether the run goes on.
 func (r *run) step() (bool, error) {
-	now := time.Since(r.start)
+	now := r.now()
 	if first, ok := r.window.first(); ok && now >= r.window.sentAt(first)+r.config.Timeout {
 		return true, r.expire(now)
 	}
@@ -185,6 +185,15 @@ func (r *run) step() (bool, error) {
 	}
 	_, err := r.receive(r.start.Add(r.wakeAt()))
 	return true, err
+}
+
+// now is the time since the start. While every probe of a flood is answered the next is due at once, whatever the time
+// is: that of the last read is near enough, and saves one reading of the clock in three.
+func (r *run) now() time.Duration {
+	if r.read > 0 && r.window.inFlight == 0 && r.unanswered() == 0 && r.config.Flood && r.config.Deadline == 0 {
+		return r.read
+	}
+	return time.Since(r.start)
 }
 
 // finish ends a run: a duplicate of the last reply may be waiting, and what a deadline leaves open is lost. What is
