@@ -1,3 +1,7 @@
+// The number of processors does not change while a check runs, and looking for that costs a short one a thread.
+//
+//go:debug updatemaxprocs=0
+
 // Command lping says whether the loopback of this machine, container or network namespace is healthy, and if not,
 // why not. It sends ICMP echo requests to 127.0.0.1 or ::1, matches the replies and ends with a verdict.
 //
