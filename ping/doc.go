@@ -47,7 +47,7 @@
 //
 // Echo request and reply are those of RFC 792 (types 8 and 0) and RFC 4443 (types 128 and 129). The data starts
 // with a nonce of up to 8 bytes that differs from probe to probe and from run to run, then the pattern or a
-// counter. Every reply is compared whole. Nothing in it is ever taken for a time.
+// counter. With Sizes each probe has the next size. Every reply is compared whole. Nothing in it is ever taken for a time.
 //
 // # Time
 //
