@@ -396,8 +396,10 @@ func (j *job) diagnose(ctx context.Context, c Config, v stats.Verdict) []diagnos
 	found := j.look()
 	found.addTo(&j.evidence)
 	list := diagnose.Diagnose(found.facts, j.evidence)
-	if v == stats.Healthy && !c.Thorough && j.literal() {
-		list = slices.DeleteFunc(list, func(f diagnose.Finding) bool { return f.Code == "hosts_localhost" })
+	if v == stats.Healthy && !c.Thorough {
+		list = slices.DeleteFunc(list, func(f diagnose.Finding) bool {
+			return f.Code == "hosts_localhost" && j.literal() || f.Code == "port_silent" // which the limits allow
+		})
 	}
 	return list
 }
