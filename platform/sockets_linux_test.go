@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -69,7 +70,13 @@ func TestReadListeners(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		tcp, udp, none = ReadListeners(TCP, port), ReadListeners(UDP, port), ReadListeners(UDP, 8081)
+		udp, none = ReadListeners(UDP, port), ReadListeners(UDP, 8081)
+		for range 100 { // a busy kernel queues a connection a little after connect returns
+			if tcp = ReadListeners(TCP, port); len(tcp.Value) > 0 && tcp.Value[0].Queue > 0 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
 		client.Close()
 		for _, fd := range all {
 			unix.Close(fd)
