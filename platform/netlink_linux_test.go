@@ -351,7 +351,9 @@ func TestNamespaceConfigured(t *testing.T) {
 	var f Facts
 	inNamespace(t, func() { f.IPv4.Target, f.IPv6.Target = targets(netip.MustParseAddr("fd00::1")); readNetlink(&f) },
 		"ip link set lo up", "ip address add fd00::1/64 dev lo nodad", "ip rule add pref 5 to 127.0.0.0/8 blackhole",
-		"ip rule del pref 0", "ip rule add pref 9 lookup local", "tc qdisc add dev lo clsact")
+		"ip rule del pref 0", "ip rule add pref 9 lookup local", "tc qdisc add dev lo clsact",
+		// The kernel takes a new IPv6 address for its own a little after the call that adds it.
+		"for i in $(seq 100); do ip -6 route get fd00::1 | grep -q ^local && break; sleep 0.02; done")
 	lo := f.Loopback.Value
 	if len(lo) != 1 || !lo[0].Up() || lo[0].Qdisc != "noqueue" || !lo[0].Stats.OK {
 		t.Fatalf("loopback %+v (%s), want lo, up", lo, f.Loopback.Reason())
