@@ -14,11 +14,15 @@ func (h host) readContainer() Container {
 		h.kubernetes, h.podman, h.docker, h.variable, h.systemd, h.cgroup, h.kernel,
 	} {
 		if c, ok := look(); ok {
+			c.HostNetwork = h.hostNetwork()
 			return c
 		}
 	}
 	return Container{}
 }
+
+// hostNetwork looks for a sysctl that only the first network namespace has (net/core/sysctl_net_core.c).
+func (h host) hostNetwork() bool { return h.exists("/proc/sys/net/core/dev_weight") }
 
 func (h host) kubernetes() (Container, bool) {
 	const secrets = "/var/run/secrets/kubernetes.io/serviceaccount"

@@ -258,6 +258,8 @@ type Container struct {
 	Sign string `json:"sign,omitempty"`
 	// Rootless says that the runtime has no privileges on the host itself.
 	Rootless bool `json:"rootless,omitempty"`
+	// HostNetwork says that the network namespace is the host's own: no runtime sets its sysctls.
+	HostNetwork bool `json:"host_network,omitempty"`
 }
 
 // Counters are what the network stack counts for one family, under the names of IPv4 (/proc/net/snmp and snmp6,

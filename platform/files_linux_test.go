@@ -272,6 +272,8 @@ func TestReadContainer(t *testing.T) {
 	}{
 		{"none", map[string]string{"proc/version": "Linux version 6.18.0", "proc/self/cgroup": "0::/user.slice\n"}, Container{}},
 		{"docker", map[string]string{".dockerenv": ""}, Container{Runtime: "docker", Sign: "/.dockerenv"}},
+		{"docker on the host's network", map[string]string{".dockerenv": "", "proc/sys/net/core/dev_weight": "64\n"},
+			Container{Runtime: "docker", Sign: "/.dockerenv", HostNetwork: true}},
 		{"podman", map[string]string{"run/.containerenv": "engine=\"podman-4.9\"\nrootless=1\n"},
 			Container{Runtime: "podman", Sign: "/run/.containerenv", Rootless: true}},
 		{"kubernetes over docker", map[string]string{".dockerenv": "", "var/run/secrets/kubernetes.io/serviceaccount/": ""},

@@ -77,10 +77,17 @@ func ownGroups(p platform.Process) []int64 { return append([]int64{p.GID}, p.Gro
 
 func numbers(list []int64) string { return strings.Trim(fmt.Sprint(list), "[]") }
 
+// overflowGroup is how a user namespace shows a group that it does not have, such as the ends of a closed range
+// (user_namespaces(7)).
+const overflowGroup = 65534
+
 // permitted says that the kernel's own switch permits datagram sockets, so that something else refused.
 func permitted(f platform.Facts) bool {
 	r, ok := f.PingGroups.Get()
 	p, known := f.Process.Get()
+	if in, _ := p.UserNamespace.Get(); in && (r.Low == overflowGroup || r.High == overflowGroup) {
+		return false
+	}
 	return ok && known && slices.ContainsFunc(ownGroups(p), r.Contains)
 }
 
@@ -93,8 +100,12 @@ func groups(f platform.Facts) string {
 	return "0 2147483647"
 }
 
-// setting is how a sysctl is set in this place. In a container it is the runtime that sets it, from outside.
+// setting is how a sysctl is set in this place. In a container it is the runtime that sets it, from outside; but with the
+// host's network it refuses to.
 func setting(f platform.Facts, key, value string) string {
+	if f.Container.Value.HostNetwork {
+		return "sysctl -w " + key + "=" + value + " # on the host"
+	}
 	switch f.Container.Value.Runtime {
 	case "docker":
 		return "docker run --sysctl " + key + "=" + value
