@@ -1,0 +1,217 @@
+package container
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// patience is for one command to an engine on a busy machine.
+const patience = 2 * time.Minute
+
+// engine is a container engine that runs containers here, with the image that the Dockerfile makes.
+type engine struct {
+	name string
+	// command is the engine's own, and options what every run needs here.
+	command, options []string
+	image            string
+}
+
+// engines are those to be tried: all, unless the host's LPING_CI_ENGINES names some.
+var engines = map[string]func(t *testing.T) (*engine, error){"docker": openDocker, "podman": openPodman}
+
+var opened = map[string]*engine{}
+
+// onEngines runs a test on each engine, and skips it where one does not answer.
+func onEngines(t *testing.T, test func(t *testing.T, e *engine)) {
+	names := "docker podman"
+	if list, ok := os.LookupEnv("LPING_CI_ENGINES"); ok {
+		names = list
+	}
+	for _, name := range strings.Fields(names) {
+		t.Run(name, func(t *testing.T) {
+			if os.Geteuid() != 0 {
+				t.Skip("needs root, to break the network namespaces of its containers")
+			}
+			e := opened[name]
+			if e == nil {
+				var err error
+				if e, err = engines[name](t); err != nil {
+					t.Skipf("needs an engine that answers, %s: %v", name, err)
+				}
+				e.build(t)
+				opened[name] = e
+			}
+			test(t, e)
+		})
+	}
+}
+
+// lowLimits stand for Podman's own, which are more than a root without CAP_SYS_RESOURCE can give.
+var lowLimits = []string{"--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"}
+
+var errNoEngine = errors.New("runs no container here")
+
+func openDocker(t *testing.T) (*engine, error) {
+	e := &engine{name: "docker", command: []string{"docker"}, image: unique}
+	if !has(t, "docker", "the image and its health check; install docker.io and start dockerd") {
+		return nil, errNoEngine
+	}
+	if out, status := run(t, 30*time.Second, "docker", "version", "--format", "{{.Server.Version}}"); status != 0 {
+		return nil, fmt.Errorf("start dockerd, or let this user reach it: %s", strings.TrimSpace(out))
+	}
+	return e, nil
+}
+
+// openPodman takes the first low-level runtime that runs a container: crun wants a cgroup hierarchy of one version.
+func openPodman(t *testing.T) (*engine, error) {
+	e := &engine{name: "podman", image: "localhost/" + unique, options: lowLimits}
+	if !has(t, "podman", "the image and its health check; install podman and crun or runc") {
+		return nil, errNoEngine
+	}
+	dir, root := t.TempDir(), ""
+	_, path := buildLping(t)
+	root = filepath.Join(dir, "root")
+	if err := errors.Join(os.Mkdir(root, 0o755), copyFile(filepath.Join(root, "lping"), path)); err != nil {
+		return nil, err
+	}
+	result := errNoEngine
+	for _, low := range []string{"crun", "runc"} {
+		e.command = []string{"podman", "--runtime", low}
+		args := slices.Concat(e.command, []string{"run", "--rm", "--network", "none"}, e.options, []string{"--rootfs", root, "/lping", "-V"})
+		out, status := run(t, time.Minute, args...)
+		if status == 0 {
+			return e, nil
+		}
+		t.Logf("podman with %s: %s", low, strings.TrimSpace(out))
+		result = fmt.Errorf("%w; with %s: %s", errNoEngine, low, strings.TrimSpace(out))
+	}
+	return nil, result
+}
+
+// build makes the image as the Dockerfile says for a host that reaches no registry.
+func (e *engine) build(t *testing.T) {
+	t.Helper()
+	dir, _ := buildLping(t)
+	args := slices.Concat(e.command, []string{"build", "--file", "Dockerfile", "--target", "prebuilt", "--tag", e.image})
+	if e.name == "podman" {
+		args = append(args, "--format", "docker", "--layers=false") // which would stay
+	}
+	if out, status := run(t, patience, append(args, dir)...); status != 0 {
+		t.Fatalf("build: status %d\n%s", status, out)
+	}
+	atEnd = append(atEnd, func() { run(t, patience, slices.Concat(e.command, []string{"rmi", "--force", e.image})...) })
+}
+
+// do is a command that must succeed.
+func (e *engine) do(t *testing.T, args ...string) string {
+	t.Helper()
+	out, status := run(t, patience, slices.Concat(e.command, args)...)
+	if status != 0 {
+		t.Fatalf("%s %q: status %d\n%s", e.name, args, status, out)
+	}
+	return out
+}
+
+// once runs lping in a container of its own.
+func (e *engine) once(t *testing.T, options, args []string) (out string, status int) {
+	t.Helper()
+	return run(t, patience, slices.Concat(e.command, []string{"run", "--rm", "--no-healthcheck"}, e.options, options,
+		[]string{e.image}, args)...)
+}
+
+var containers atomic.Uint64
+
+// start starts a container in the background, which goes with the test.
+func (e *engine) start(t *testing.T, options, args []string) (name string) {
+	t.Helper()
+	name = fmt.Sprintf("%s-%d", unique, containers.Add(1))
+	t.Cleanup(func() { run(t, patience, slices.Concat(e.command, []string{"rm", "--force", "--volumes", name})...) })
+	e.do(t, slices.Concat([]string{"run", "--detach", "--name", name}, e.options, options, []string{e.image}, args)...)
+	return name
+}
+
+// state is what both engines tell of a container.
+type state struct {
+	Pid, ExitCode         int
+	StartedAt, FinishedAt time.Time
+	Health                health
+}
+
+type health struct {
+	Status string
+	Log    []struct {
+		Start, End time.Time
+		ExitCode   int
+		Output     string
+	}
+}
+
+func (e *engine) state(t *testing.T, name string) state {
+	t.Helper()
+	var s state
+	if err := json.Unmarshal([]byte(e.do(t, "inspect", "--type", "container", "--format", "{{json .State}}", name)), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// await waits until the health is as it should be.
+func (e *engine) await(t *testing.T, name, status string) health {
+	t.Helper()
+	var s state
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if e.name == "podman" { // where systemd is not there to do it
+			run(t, patience, slices.Concat(e.command, []string{"healthcheck", "run", name})...)
+		}
+		if s = e.state(t, name); s.Health.Status == status {
+			return s.Health
+		}
+	}
+	t.Fatalf("health: never %s: %+v\n%s", status, s, e.do(t, "logs", "--tail", "20", name))
+	return health{}
+}
+
+// network is the container's network namespace; never ours, which is not to be broken.
+func (e *engine) network(t *testing.T, name string) string {
+	t.Helper()
+	ns := "/proc/" + strconv.Itoa(e.state(t, name).Pid) + "/ns/net"
+	theirs, err := os.Readlink(ns)
+	ours, ourErr := os.Readlink("/proc/self/ns/net")
+	if err := errors.Join(err, ourErr); err != nil || theirs == ours {
+		t.Fatalf("no network namespace of its own: %s, ours is %s: %v", theirs, ours, err)
+	}
+	return ns
+}
+
+// inside runs a command of the host in a network namespace.
+func inside(t *testing.T, ns string, command ...string) {
+	t.Helper()
+	if out, status := run(t, time.Minute, slices.Concat([]string{"nsenter", "--net=" + ns, "--"}, command)...); status != 0 {
+		t.Fatalf("%q: status %d\n%s", command, status, out)
+	}
+}
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return cmp.Or(err, out.Close())
+}

@@ -1,0 +1,291 @@
+// Package container holds recipes and no code: these are the tests of the recipes.
+package container
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// unique begins the names of all that these tests make.
+var unique = fmt.Sprintf("lping-test-%d", os.Getpid())
+
+// built is a directory with lping as it is released, in the way that the prebuilt stage wants it: static and for all.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", unique+"-")
+	if err != nil {
+		return "", err
+	}
+	atEnd = append(atEnd, func() { os.RemoveAll(dir) })
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "urfave_cli_no_docs", "-ldflags", "-s -w",
+		"-o", filepath.Join(dir, binary()), "lping")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return dir, os.Chmod(dir, 0o755)
+})
+
+func binary() string {
+	if runtime.GOOS == "windows" {
+		return "lping.exe"
+	}
+	return "lping"
+}
+
+func buildLping(t *testing.T) (dir, path string) {
+	t.Helper()
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, filepath.Join(dir, binary())
+}
+
+// atEnd is what the tests leave to the end of all.
+var atEnd []func()
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	for _, f := range slices.Backward(atEnd) {
+		f()
+	}
+	os.Exit(status)
+}
+
+// recipes are the files of this directory, and how many commands with lping each has.
+var recipes = map[string]int{
+	"Dockerfile": 1, "compose.yaml": 1, "app.container": 1, "pod.yaml": 1, "ecs-task.json": 1, "app.nomad.hcl": 1,
+	"consul.json": 1, "lping.service": 1, "lping.timer": 0, "nagios.cfg": 1, "icinga2.conf": 1, "README.md": 2,
+}
+
+func TestEveryRecipeIsTested(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if _, known := recipes[entry.Name()]; !known && filepath.Ext(entry.Name()) != ".go" {
+			t.Errorf("%s is not in recipes: say how many commands it has, and test the rest of it", entry.Name())
+		}
+	}
+}
+
+// TestCommands runs the command of each recipe as it stands there. Its answer is one line that begins with a verdict,
+// with the status that the scheme has for it.
+func TestCommands(t *testing.T) {
+	_, path := buildLping(t)
+	for file, n := range recipes {
+		t.Run(file, func(t *testing.T) {
+			commands := commandsOf(readRecipe(t, file))
+			if len(commands) != n {
+				t.Fatalf("commands: got %q, want %d", commands, n)
+			}
+			for _, args := range commands {
+				out, status := run(t, 30*time.Second, append([]string{path}, args...)...)
+				bad := 1
+				if slices.Contains(args, "nagios") {
+					bad = 2
+				}
+				if !(status == 0 && strings.HasPrefix(out, "healthy ") || status == bad && strings.HasPrefix(out, "unhealthy ")) {
+					t.Errorf("lping %q: status %d, %s", args, status, out)
+				}
+			}
+		})
+	}
+}
+
+// command is what follows lping in a probe, whatever the file's syntax; in Nomad the arguments have a line of their own.
+var command = regexp.MustCompile(`(?m)^\s*[^#\s].*?/lping"?(?:\n\s*args\s*=|,)?(.*--(?:health|exit).*)$`)
+
+func commandsOf(recipe string) (list [][]string) {
+	for _, m := range command.FindAllStringSubmatch(recipe, -1) {
+		end, _, _ := strings.Cut(m[1], "]")
+		end = strings.TrimRight(end, `\ `)
+		list = append(list, strings.FieldsFunc(end, func(r rune) bool { return strings.ContainsRune(` "',[`, r) }))
+	}
+	return list
+}
+
+func TestJSONRecipes(t *testing.T) {
+	for _, file := range []string{"ecs-task.json", "consul.json"} {
+		d := json.NewDecoder(strings.NewReader(readRecipe(t, file)))
+		d.DisallowUnknownFields()
+		var into any = new(ecsTask)
+		if file == "consul.json" {
+			into = new(consulService)
+		}
+		if err := d.Decode(into); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+// ecsTask has the names of the task definition parameters that the recipe needs.
+type ecsTask struct {
+	Family, NetworkMode  string
+	ContainerDefinitions []struct {
+		Name, Image, User      string
+		Essential              bool
+		Memory                 int
+		ReadonlyRootFilesystem bool
+		LinuxParameters        struct{ Capabilities struct{ Drop []string } }
+		SystemControls         []struct{ Namespace, Value string }
+		HealthCheck            struct {
+			Command                                 []string
+			Interval, Timeout, Retries, StartPeriod int
+		}
+	}
+}
+
+// consulService has the names of a check definition of Consul.
+type consulService struct {
+	Check struct {
+		ID, Name, Interval, Timeout string
+		Args                        []string
+	}
+}
+
+// TestUnits has systemd read the units, with the binary where it is here.
+func TestUnits(t *testing.T) {
+	if !has(t, "systemd-analyze", "the units") {
+		return
+	}
+	_, path := buildLping(t)
+	dir := t.TempDir()
+	for _, file := range []string{"lping.service", "lping.timer"} {
+		text := strings.ReplaceAll(readRecipe(t, file), "/usr/local/bin/lping", path)
+		writeFile(t, filepath.Join(dir, file), text)
+	}
+	out, status := run(t, time.Minute, "systemd-analyze", "verify", "--man=no",
+		filepath.Join(dir, "lping.service"), filepath.Join(dir, "lping.timer"))
+	if status != 0 || strings.Contains(out, dir) {
+		t.Errorf("systemd-analyze verify: status %d\n%s", status, out)
+	}
+}
+
+// TestQuadlet has Podman's generator make a unit of the Quadlet recipe.
+func TestQuadlet(t *testing.T) {
+	var generator string
+	for _, path := range []string{"/usr/libexec/podman/quadlet", "/usr/lib/podman/quadlet"} {
+		if _, err := os.Stat(path); err == nil {
+			generator = path
+		}
+	}
+	if generator == "" {
+		t.Log("Quadlet is part of Podman from 4.4 on: not here, so the recipe's keys are not checked")
+		return
+	}
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "app.container"), readRecipe(t, "app.container"))
+	out, status := run(t, time.Minute, "env", "QUADLET_UNIT_DIRS="+dir, generator, "-dryrun")
+	if status != 0 || !strings.Contains(out, "--health-cmd") || !strings.Contains(out, "/lping") {
+		t.Errorf("quadlet -dryrun: status %d\n%s", status, out)
+	}
+}
+
+// TestPod has kubectl read the pod, strictly and without a cluster.
+func TestPod(t *testing.T) {
+	if !has(t, "kubectl", "the pod") {
+		return
+	}
+	out, status := run(t, time.Minute, "kubectl", "set", "env", "--local", "-f", "pod.yaml", "-o", "json", "A=b")
+	if status != 0 {
+		t.Fatalf("kubectl: status %d\n%s", status, out)
+	}
+	var pod struct {
+		Spec struct {
+			SecurityContext struct {
+				Sysctls []struct{ Name, Value string }
+			}
+			Containers []struct {
+				ReadinessProbe struct{ Exec struct{ Command []string } }
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &pod); err != nil {
+		t.Fatal(err)
+	}
+	// kubectl drops what it does not know.
+	if s := pod.Spec.SecurityContext.Sysctls; len(s) != 1 || s[0].Name != "net.ipv4.ping_group_range" {
+		t.Errorf("sysctls: %+v", s)
+	}
+	if c := pod.Spec.Containers; len(c) != 1 || !slices.Equal(c[0].ReadinessProbe.Exec.Command, []string{"/lping", "--health"}) {
+		t.Errorf("containers: %+v", c)
+	}
+}
+
+// Helpers.
+
+func readRecipe(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// has says whether a tool is here that checks more than the tests of this package do by themselves.
+func has(t *testing.T, tool, what string) bool {
+	t.Helper()
+	if _, err := exec.LookPath(tool); err != nil {
+		t.Logf("%s is not installed: it would check %s", tool, what)
+		return false
+	}
+	return true
+}
+
+// run runs a command for so long and returns what it wrote, and its status; -1 if it did not end by itself.
+func run(t *testing.T, limit time.Duration, command ...string) (out string, status int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.WaitDelay = 5 * time.Second
+	cmd.Env = environment()
+	var b bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &b, &b
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		t.Errorf("%q: not done in %v\n%s", command, limit, b.String())
+		return b.String(), -1
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Errorf("%q: %v", command, err)
+		return b.String(), -1
+	} else if ok {
+		return b.String(), exit.ExitCode()
+	}
+	return b.String(), 0
+}
+
+// environment is ours without what would change lping, and with what the engines need.
+func environment() []string {
+	list := slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "LPING_") })
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		list = append(list, "DISABLE_HC_SYSTEMD=true") // Podman would ask systemd for a timer
+	}
+	return list
+}
