@@ -70,7 +70,8 @@ func TestMain(m *testing.M) {
 // recipes are the files of this directory, and how many commands with lping each has.
 var recipes = map[string]int{
 	"Dockerfile": 1, "compose.yaml": 1, "app.container": 1, "pod.yaml": 1, "ecs-task.json": 1, "app.nomad.hcl": 1,
-	"consul.json": 1, "lping.service": 1, "lping.timer": 0, "nagios.cfg": 1, "icinga2.conf": 1, "README.md": 2,
+	"consul.json": 1, "lping.service": 1, "lping.timer": 0, "lping-textfile.service": 0, "lping-textfile.timer": 0,
+	"nagios.cfg": 1, "icinga2.conf": 1, "README.md": 2,
 }
 
 func TestEveryRecipeIsTested(t *testing.T) {
@@ -97,11 +98,7 @@ func TestCommands(t *testing.T) {
 			}
 			for _, args := range commands {
 				out, status := run(t, 30*time.Second, append([]string{path}, args...)...)
-				bad := 1
-				if slices.Contains(args, "nagios") {
-					bad = 2
-				}
-				if !(status == 0 && strings.HasPrefix(out, "healthy ") || status == bad && strings.HasPrefix(out, "unhealthy ")) {
+				if !slices.ContainsFunc(answers, func(a answer) bool { return a.of(args, out, status) }) {
 					t.Errorf("lping %q: status %d, %s", args, status, out)
 				}
 			}
@@ -109,14 +106,40 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// answer is what the words of a command lead to.
+type answer struct {
+	words  string
+	begins string
+	status int
+}
+
+var answers = []answer{
+	{"--health", "healthy ", 0},
+	{"--health", "unhealthy ", 1},
+	{"--format line --exit nagios", "healthy ", 0},
+	{"--format line --exit nagios", "unhealthy ", 2},
+	{"--format nagios", "LPING OK - ", 0},
+	{"--format nagios", "LPING CRITICAL - ", 2},
+}
+
+func (a answer) of(args []string, out string, status int) bool {
+	return strings.Contains(strings.Join(args, " "), a.words) && strings.HasPrefix(out, a.begins) && status == a.status
+}
+
 // command is what follows lping in a probe, whatever the file's syntax; in Nomad the arguments have a line of their own.
-var command = regexp.MustCompile(`(?m)^\s*[^#\s].*?/lping"?(?:\n\s*args\s*=|,)?(.*--(?:health|exit).*)$`)
+var command = regexp.MustCompile(`(?m)^\s*[^#\s].*?/lping"?(?:\n\s*args\s*=|,)?(.*(?:--health|nagios).*)$`)
 
 func commandsOf(recipe string) (list [][]string) {
 	for _, m := range command.FindAllStringSubmatch(recipe, -1) {
 		end, _, _ := strings.Cut(m[1], "]")
 		end = strings.TrimRight(end, `\ `)
-		list = append(list, strings.FieldsFunc(end, func(r rune) bool { return strings.ContainsRune(` "',[`, r) }))
+		var args []string
+		for _, word := range strings.FieldsFunc(end, func(r rune) bool { return strings.ContainsRune(` "'[`, r) }) {
+			if word = strings.TrimSuffix(word, ","); word != "" {
+				args = append(args, word)
+			}
+		}
+		list = append(list, args)
 	}
 	return list
 }
@@ -167,14 +190,35 @@ func TestUnits(t *testing.T) {
 	}
 	_, path := buildLping(t)
 	dir := t.TempDir()
-	for _, file := range []string{"lping.service", "lping.timer"} {
+	verify := []string{"systemd-analyze", "verify", "--man=no"}
+	for _, file := range []string{"lping.service", "lping.timer", "lping-textfile.service", "lping-textfile.timer"} {
 		text := strings.ReplaceAll(readRecipe(t, file), "/usr/local/bin/lping", path)
 		writeFile(t, filepath.Join(dir, file), text)
+		verify = append(verify, filepath.Join(dir, file))
 	}
-	out, status := run(t, time.Minute, "systemd-analyze", "verify", "--man=no",
-		filepath.Join(dir, "lping.service"), filepath.Join(dir, "lping.timer"))
+	out, status := run(t, time.Minute, verify...)
 	if status != 0 || strings.Contains(out, dir) {
 		t.Errorf("systemd-analyze verify: status %d\n%s", status, out)
+	}
+}
+
+// TestTextfile runs the command of the unit that writes metrics, into another directory.
+func TestTextfile(t *testing.T) {
+	_, path := buildLping(t)
+	m := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/lping (.*) --output (\S+)$`).
+		FindStringSubmatch(readRecipe(t, "lping-textfile.service"))
+	if m == nil || !strings.Contains(readRecipe(t, "lping-textfile.service"), "\nReadWritePaths="+filepath.ToSlash(filepath.Dir(m[2]))+"\n") {
+		t.Fatalf("no command, or no way to write its file: %q", m)
+	}
+	dir := t.TempDir()
+	name := filepath.Join(dir, "lping.prom")
+	out, status := run(t, 30*time.Second, slices.Concat([]string{path}, strings.Fields(m[1]), []string{"--output", name})...)
+	b, err := os.ReadFile(name)
+	if out != "" || status > 1 || err != nil || !strings.Contains(string(b), "\n# TYPE lping_") {
+		t.Errorf("status %d, %v: %s\n%s", status, err, out, b)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+		t.Errorf("more than one file: %v", entries)
 	}
 }
 
