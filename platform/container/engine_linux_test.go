@@ -102,12 +102,17 @@ func openPodman(t *testing.T) (*engine, error) {
 // build makes the image as the Dockerfile says for a host that reaches no registry.
 func (e *engine) build(t *testing.T) {
 	t.Helper()
-	dir, _ := buildLping(t)
+	_, path := buildLping(t)
+	context := t.TempDir()
+	err := errors.Join(copyFile(filepath.Join(context, "lping"), path), copyFile(filepath.Join(context, "LICENSE"), "../../LICENSE"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	args := slices.Concat(e.command, []string{"build", "--file", "Dockerfile", "--target", "prebuilt", "--tag", e.image})
 	if e.name == "podman" {
 		args = append(args, "--format", "docker", "--layers=false") // which would stay
 	}
-	if out, status := run(t, patience, append(args, dir)...); status != 0 {
+	if out, status := run(t, patience, append(args, context)...); status != 0 {
 		t.Fatalf("build: status %d\n%s", status, out)
 	}
 	atEnd = append(atEnd, func() { run(t, patience, slices.Concat(e.command, []string{"rmi", "--force", e.image})...) })
