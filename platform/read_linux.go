@@ -41,6 +41,13 @@ func ReadNames(root string) Facts {
 	return f
 }
 
+// ReadLimits reads only what may hold up a process that is answered: the limit of its CPU time, and who set it. A process
+// that is short of CPU time has none for more.
+func ReadLimits(root string) Facts {
+	h := host{root}
+	return Facts{System: runtime.GOOS, CPU: known(h.readCPU()), Container: Know(h.readContainer())}
+}
+
 // readNetlink reads what only netlink tells. Each fact has its own answer.
 func readNetlink(f *Facts) {
 	n, err := openNetlink(unix.NETLINK_ROUTE)

@@ -35,6 +35,11 @@ func ReadNames(string) Facts {
 	return Facts{System: runtime.GOOS, Loopback: known(readLoopback()), Localhost: Unknown[[]HostsLine](notHere)}
 }
 
+// ReadLimits is unknown on this system.
+func ReadLimits(string) Facts {
+	return Facts{System: runtime.GOOS, CPU: Unknown[CPU](notHere), Container: Unknown[Container](notHere)}
+}
+
 // ReadCounters is unknown on this system.
 func ReadCounters(string, int) Known[Counters] { return Unknown[Counters](notHere) }
 

@@ -392,6 +392,9 @@ func (j *job) diagnose(ctx context.Context, c Config, v stats.Verdict) []diagnos
 	if v == stats.Healthy && !j.evidence.Suspicious() && !c.Thorough {
 		return j.diagnoseName()
 	}
+	if v == stats.Healthy && j.evidence.Delayed() && !c.Thorough && j.literal() && j.look == nil {
+		return diagnose.Diagnose(platform.ReadLimits("/"), j.evidence)
+	}
 	j.startLook(ctx)
 	found := j.look()
 	found.addTo(&j.evidence)

@@ -80,8 +80,15 @@ func clockStepped(_ platform.Facts, e Evidence) (Finding, bool) {
 
 // Suspicious says whether a run without trouble shows something that a rule may have a word about. Where it does not,
 // there is no need to read facts.
-func (e Evidence) Suspicious() bool {
+func (e Evidence) Suspicious() bool { return e.strange() || e.Delayed() }
+
+// Delayed says that answers came slowly, or were read late. Where that is all, the limits of this process may tell why.
+func (e Evidence) Delayed() bool {
 	slow := e.Kernel != nil && e.icmp() && e.Kernel.P50 >= slowKernel || e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup
+	return (slow || e.Lag >= slowLag) && !e.strange()
+}
+
+func (e Evidence) strange() bool {
 	denied := e.Method != "" && e.Datagram != ""
-	return denied || slow || e.Lag >= slowLag || e.Duplicates > 0 || e.Corrupted > 0 || e.ClockStep != 0
+	return denied || e.Duplicates > 0 || e.Corrupted > 0 || e.ClockStep != 0
 }
