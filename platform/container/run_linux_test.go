@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -331,19 +332,14 @@ func TestNothing(t *testing.T) {
 
 // TestCompose starts the Compose recipe with our image and a short interval.
 func TestCompose(t *testing.T) {
-	compose := []string{"docker", "compose"}
-	if _, status := run(t, time.Minute, "docker", "compose", "version"); status != 0 {
-		if compose = []string{"docker-compose"}; !has(t, "docker-compose", "compose.yaml") {
-			return
-		}
-	}
-	if list, ok := os.LookupEnv("LPING_CI_ENGINES"); ok && !strings.Contains(list, "docker") {
+	compose, modern := composeCommand(t)
+	if compose == nil {
 		return
 	}
 	dir := t.TempDir()
 	recipe := readRecipe(t, "compose.yaml")
-	if compose[0] == "docker-compose" {
-		t.Log("docker-compose is too old for start_interval: left out")
+	if !modern {
+		t.Log("Compose or the engine is too old for start_interval: left out")
 		recipe = regexp.MustCompile(`(?m)^ +start_interval: .*\n`).ReplaceAllString(recipe, "")
 	}
 	writeFile(t, filepath.Join(dir, "compose.yaml"), recipe)
@@ -365,4 +361,22 @@ func TestCompose(t *testing.T) {
 		id, _ := run(t, patience, append(files, "ps", "--quiet")...)
 		e.await(t, strings.TrimSpace(id), "healthy")
 	})
+}
+
+// composeCommand is Docker Compose, if it is here, and whether it and the engine, from 25 on, know start_interval.
+func composeCommand(t *testing.T) (command []string, modern bool) {
+	t.Helper()
+	if list, ok := os.LookupEnv("LPING_CI_ENGINES"); ok && !strings.Contains(list, "docker") || !has(t, "docker", "compose.yaml") {
+		return nil, false
+	}
+	if _, status := run(t, time.Minute, "docker", "compose", "version"); status == 0 {
+		out, _ := run(t, time.Minute, "docker", "version", "--format", "{{.Server.Version}}")
+		major, _, _ := strings.Cut(out, ".")
+		n, _ := strconv.Atoi(major)
+		return []string{"docker", "compose"}, n >= 25
+	}
+	if !has(t, "docker-compose", "compose.yaml") {
+		return nil, false
+	}
+	return []string{"docker-compose"}, false
 }
