@@ -21,7 +21,8 @@
 // is a goroutine.
 //
 // With Port the datagram goes to a service instead, which need not know what it says. So any datagram that comes back is
-// an answer, to the latest probe in flight; its data is not compared, and one more is Foreign. Where nobody has the port
+// an answer, to the probe whose request it echoes, or else to the oldest in flight; its data is not compared, and one more
+// is Foreign. Where nobody has the port
 // the probe ends with ECONNREFUSED, from the ICMP error (port unreachable). Silence is a Timeout: whether a service that
 // does not answer is there cannot be told. On Linux an ICMP error quotes its probe; elsewhere it is taken for one about
 // the oldest probe in flight, and of several at once the system keeps one.
@@ -32,7 +33,7 @@
 // as soon as that has come. Messages have one length and a stream keeps their order, so nothing else tells them apart.
 // A stall is a Timeout for each probe, since what is under way comes late and in order. When the connection ends, what
 // is in flight fails, and so does every later probe: with ECONNRESET after a reset, EPIPE after a close, EPROTO where
-// more came back than was sent, or what connect said. TCP repeats what is lost: loss shows as Late, 200 ms and more later.
+// more came back than was sent, or what connect said. TCP repeats what is lost: loss shows as an RTT of 200 ms and more, or as Late.
 //
 // MethodConnect (Connect, or Port with TCP) makes a connection of each probe, to a listener of ours or to a service.
 // The end of the handshake is the reply, and the RTT runs from just before connect; no data is sent and Size is not
@@ -41,7 +42,7 @@
 // itself, since it chose the port that was asked for, counts as refused. Each connection is reset (SO_LINGER 0): a close
 // in order would keep a port for a minute each, and a long run would use them up. A service sees a client that connects
 // and resets, as from other TCP health checks. At most 128 connections are under way at once; beyond that a probe is
-// refused with ENOBUFS.
+// refused with EAGAIN.
 //
 // # Messages
 //

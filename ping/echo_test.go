@@ -534,25 +534,3 @@ func TestOpenAuto(t *testing.T) {
 		})
 	}
 }
-
-func TestWindowLatest(t *testing.T) {
-	w := newWindow(8)
-	check := func(want uint64, wantOK bool) {
-		t.Helper()
-		if got, ok := w.latest(); got != want || ok != wantOK {
-			t.Errorf("got %d, %v; want %d, %v", got, ok, want, wantOK)
-		}
-	}
-	check(0, false)
-	w.add()
-	check(1, true)
-	w.settle(1, answered)
-	check(1, true)
-	w.add()
-	w.add()
-	check(3, true)
-	w.settle(3, lost)
-	check(2, true)
-	w.settle(2, answered)
-	check(3, true)
-}

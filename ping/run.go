@@ -424,11 +424,17 @@ func (r *run) handle(p *packet) {
 	r.judge(&e, r.probe.compare(m.data, seq), m.data)
 }
 
-// handleOpaque takes what a service said for the answer to the latest probe in flight or, where none is, to the
-// latest of all: nothing in it can be compared.
+// handleOpaque finds the probe that a service answers: the one whose header it sent back, else the oldest in flight or,
+// where none is, the latest of all. Nothing in its words can be compared.
 func (r *run) handleOpaque(p *packet) {
 	e := Event{Time: p.at, From: p.from, TTL: p.ttl, Bytes: len(p.msg)}
-	seq, ok := r.window.latest()
+	seq, ok := r.echoed(p.msg)
+	if !ok {
+		seq, ok = r.window.first()
+	}
+	if !ok {
+		seq, ok = r.window.next-1, r.window.next > 1
+	}
 	if !ok || r.window.of(seq) == answered {
 		r.foreign(&e) // it said more than one word
 		return
@@ -436,6 +442,19 @@ func (r *run) handleOpaque(p *packet) {
 	e.Seq = seq
 	r.measure(&e, p)
 	r.judge(&e, same, nil)
+}
+
+// echoed is the probe whose request stands in what came: a service may be an echo.
+func (r *run) echoed(msg []byte) (seq uint64, ok bool) {
+	typ := byte(typeEchoRequestV4)
+	if r.v6 {
+		typ = typeEchoRequestV6
+	}
+	m, err := parseEcho(msg, typ)
+	if err != nil || m.ident != r.ident {
+		return 0, false
+	}
+	return r.window.find(m.seq)
 }
 
 // measure sets the RTT of an answer. It ends with the kernel's receive stamp where there is one and the wall clock

@@ -46,7 +46,7 @@ func (s *stream) accept(msg []byte) syscall.Errno {
 	case s.failed.Errno != 0:
 		return s.failed.Errno
 	case len(s.unsent) > 0 && len(s.unsent)+len(msg) > maxUnsent:
-		return syscall.ENOBUFS
+		return syscall.EAGAIN
 	}
 	s.unsent = append(s.unsent, msg...)
 	s.waiting.push(headOf(msg))

@@ -71,7 +71,7 @@ func (dc *dialConn) send(msg []byte) error {
 	select {
 	case dc.slots <- struct{}{}:
 	default:
-		return os.NewSyscallError("connect", syscall.ENOBUFS)
+		return os.NewSyscallError("connect", syscall.EAGAIN)
 	}
 	request := headOf(msg)
 	dc.workers.Go(func() {

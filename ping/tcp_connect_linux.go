@@ -3,7 +3,7 @@ package ping
 import (
 	"net/netip"
 	"os"
-
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -19,6 +19,8 @@ type connectConn struct {
 	// listener is our own; -1 where a service listens.
 	listener int
 	from, to *rawAddr
+	// failed is why the listener takes no connection any more; 0 while it does.
+	failed syscall.Errno
 	// underway are the connections without an outcome, the oldest first.
 	underway []handshake
 }
@@ -98,8 +100,11 @@ func (cc *connectConn) prepare(fd int) error {
 }
 
 func (cc *connectConn) send(msg []byte) error {
+	if cc.failed != 0 {
+		return os.NewSyscallError("accept4", cc.failed)
+	}
 	if len(cc.underway) == maxConnects && !cc.abandon() {
-		return os.NewSyscallError("connect", unix.ENOBUFS)
+		return os.NewSyscallError("connect", unix.EAGAIN)
 	}
 	fd, err := cc.newSocket()
 	if err != nil {
@@ -133,7 +138,11 @@ func (cc *connectConn) take(i int) handshake {
 func (cc *connectConn) recv(p *packet, b []byte, until time.Time) error {
 	for {
 		cc.watch()
-		cc.add(cc.listener, unix.POLLIN)
+		if cc.failed == 0 {
+			cc.add(cc.listener, unix.POLLIN)
+		} else {
+			cc.add(-1, 0)
+		}
 		first := len(cc.polled)
 		for _, a := range cc.underway {
 			cc.add(a.fd, unix.POLLOUT)
@@ -149,6 +158,9 @@ func (cc *connectConn) recv(p *packet, b []byte, until time.Time) error {
 				p.at, p.rtt = now, now.Sub(got.at)
 				return nil
 			}
+		}
+		if timeLeft(until) <= 0 { // what came was for the listener
+			return errTimeout
 		}
 	}
 }
@@ -212,7 +224,11 @@ func (cc *connectConn) turnAway() {
 	}
 	for range maxConnects {
 		fd, _, e := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(cc.listener), 0, 0, unix.SOCK_CLOEXEC, 0, 0)
-		if e != 0 {
+		switch {
+		case idle(e) || e == unix.ECONNABORTED:
+			return
+		case e != 0:
+			cc.failed = e
 			return
 		}
 		unix.Close(int(fd))

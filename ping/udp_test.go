@@ -192,7 +192,15 @@ func unnamed(d time.Duration) script {
 	}
 }
 
-// TestOpaque: a word of a service answers the latest probe in flight.
+// sendsBack is a service that is an echo, some time later.
+func sendsBack(d time.Duration) script {
+	return func(f *fakeConn, a attempt) error {
+		f.deliver(d, arrival{packet: packet{msg: a.msg, from: f.sock.Local, opaque: true}})
+		return nil
+	}
+}
+
+// TestOpaque: a word of a service answers the probe that it quotes, or else the oldest in flight.
 func TestOpaque(t *testing.T) {
 	one := Config{Count: 1, Size: 56}
 	expectAll(t, []runCase{
@@ -212,24 +220,34 @@ func TestOpaque(t *testing.T) {
 			50ms sent 2
 			50ms reply 2 rtt=0s
 			50ms end`},
-		{"the latest first", Config{Count: 3, Size: 56, Preload: 3}, inTurn(silence, silence, opaque(ms, 2*ms, 3*ms)), `
+		{"a slow echo, each to its probe", Config{Count: 3, Size: 56, Timeout: 100 * ms},
+			inTurn(sendsBack(90*ms), sendsBack(10*ms), sendsBack(110*ms)), `
+			0s sent 1
+			50ms no-answer 1
+			50ms sent 2
+			60ms reply 2 rtt=10ms
+			90ms reply 1 rtt=90ms
+			100ms sent 3
+			200ms timeout 3
+			200ms end`},
+		{"the oldest first", Config{Count: 3, Size: 56, Preload: 3}, inTurn(silence, silence, opaque(ms, 2*ms, 3*ms)), `
 			0s sent 1
 			0s no-answer 1
 			0s sent 2
 			0s no-answer 2
 			0s sent 3
-			1ms reply 3 rtt=1ms
+			1ms reply 1 rtt=1ms
 			2ms reply 2 rtt=2ms
-			3ms reply 1 rtt=3ms
+			3ms reply 3 rtt=3ms
 			3ms end`},
-		{"one is lost, the next is not blamed", Config{Count: 2, Size: 56, Interval: 20 * ms, Timeout: 30 * ms},
+		{"one answers for the other", Config{Count: 2, Size: 56, Interval: 20 * ms, Timeout: 30 * ms},
 			inTurn(silence, opaque(ms, 15*ms)), `
 			0s sent 1
 			20ms no-answer 1
 			20ms sent 2
-			21ms reply 2 rtt=1ms
-			30ms timeout 1
-			30ms end`},
+			21ms reply 1 rtt=21ms
+			35ms reply 2 rtt=15ms
+			35ms end`},
 		{"refused, no word of whom", Config{Count: 2, Size: 56, Preload: 2},
 			inTurn(silence, all(unnamed(ms), unnamed(2*ms), unnamed(3*ms))), `
 			0s sent 1

@@ -70,18 +70,6 @@ func (w *window) find(wire uint16) (uint64, bool) {
 	return last - back, true
 }
 
-// latest is the latest probe in flight, or the latest of all where none is; ok is false before the first.
-func (w *window) latest() (seq uint64, ok bool) {
-	seq = w.next - 1
-	if w.inFlight == 0 {
-		return seq, seq > 0
-	}
-	for w.of(seq) != inFlight {
-		seq--
-	}
-	return seq, true
-}
-
 // of is the state of a probe that the window holds.
 func (w *window) of(seq uint64) state { return w.state[w.slot(seq)] }
 
