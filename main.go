@@ -267,13 +267,32 @@ func (in *input) decided(long string) bool {
 		rivals = []string{"exit", "health"}
 	case "proto", "socket":
 		rivals = []string{"proto", "socket"}
-	case "size", "sweep":
-		rivals = []string{"size", "sweep"}
+	case "connect", "port":
+		if in.types("proto=icmp", "proto=auto", "socket=dgram", "socket=raw") || long == "connect" && in.types("proto=udp") {
+			return true
+		}
+	case "size", "sweep", "pattern":
+		if in.types("connect=true") || in.types("proto=tcp") && (in.typesAny("port") || long == "sweep") {
+			return true
+		}
+		if long != "pattern" {
+			rivals = []string{"size", "sweep"}
+		}
 	}
 	return slices.ContainsFunc(in.typed, func(o string) bool {
 		name, _, _ := strings.Cut(strings.TrimPrefix(o, "--"), "=")
 		return slices.Contains(rivals, name)
 	})
+}
+
+// types says that one of these options was typed, with its value.
+func (in *input) types(options ...string) bool {
+	return slices.ContainsFunc(in.typed, func(o string) bool { return slices.Contains(options, strings.TrimPrefix(o, "--")) })
+}
+
+// typesAny says that an option was typed, with any value.
+func (in *input) typesAny(long string) bool {
+	return slices.ContainsFunc(in.typed, func(o string) bool { return strings.HasPrefix(o, "--"+long+"=") })
 }
 
 var formats = []string{"text", "line", "json", "prometheus", "nagios"}
@@ -553,7 +572,8 @@ func (s *settings) readTargets(r *reader) {
 	}
 	name := strings.Join(r.in.operands, "")
 	if s.config.Port != 0 && !v4 && !v6 && isLocalhost(name) {
-		v4, v6, s.anyFamily = true, true, true
+		v4, v6 = r.in.sourceFamilies()
+		s.anyFamily = v4 && v6
 	}
 	if s.targets, r.err = targets(name, v4, v6); r.err != nil {
 		return
@@ -563,6 +583,17 @@ func (s *settings) readTargets(r *reader) {
 			r.err = cmdline.Wrap(r.in.label("interface"), s.readOrigin(x))
 		}
 	}
+}
+
+// sourceFamilies are those that the sources which were asked for leave; both where there are none.
+func (in *input) sourceFamilies() (v4, v6 bool) {
+	v4, v6 = true, true
+	for _, x := range in.values("interface") {
+		if a, err := netip.ParseAddr(x); err == nil {
+			v4, v6 = v4 && a.Unmap().Is4(), v6 && !a.Unmap().Is4()
+		}
+	}
+	return v4 || !v6, v6
 }
 
 // readSizes reads how large the probes are: as large as every target takes.
@@ -707,6 +738,9 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 	if err != nil {
 		return 0, err
 	}
+	if c.IsSet("output") && c.String("output") == "" {
+		return 0, cmdline.Wrap(in.label("output"), &cmdline.Error{Message: "no file is named", Hint: "--output lping.prom"})
+	}
 	if !c.IsSet("output") {
 		return checkOnto(c, in, s, stdout, stderr)
 	}
@@ -735,7 +769,7 @@ func checkOnto(c *cli.Context, in input, s settings, stdout, stderr io.Writer) (
 	defer stop(nil)
 	var k *check.Check
 	k = check.New(check.Config{
-		Ping: s.config, Targets: s.targets, Limits: s.limits, Asked: true, Any: s.anyFamily, Exit: in.scheme.status,
+		Ping: s.config, Targets: s.targets, Limits: s.limits, Asked: !s.anyFamily, Any: s.anyFamily, Exit: in.scheme.status,
 		Renderer: renderer, Quiet: s.output.Quiet, Buckets: in.format == "prometheus",
 		Lasting: func() (done func()) { return handleSignals(k, stop, stderr) },
 	})
@@ -835,14 +869,18 @@ var errFromTerminal = fmt.Errorf("%w by the terminal", check.ErrInterrupted)
 func handleSignals(k *check.Check, stop context.CancelCauseFunc, stderr io.Writer) func() {
 	signals := make(chan os.Signal, 1)
 	done := make(chan struct{})
-	signal.Notify(signals, append(platform.StatusSignals(), os.Interrupt, syscall.SIGTERM)...)
+	list := append(platform.StatusSignals(), os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup leaves it
+		list = append(list, syscall.SIGHUP)
+	}
+	signal.Notify(signals, list...)
 	go func() {
 		defer close(done)
 		for s := range signals {
 			switch s {
 			case os.Interrupt:
 				stop(errFromTerminal)
-			case syscall.SIGTERM:
+			case syscall.SIGTERM, syscall.SIGHUP:
 				stop(check.ErrInterrupted)
 			default:
 				k.Status(stderr)

@@ -344,9 +344,7 @@ func (j *job) judge(ctx context.Context, c Config) (r report.Result, failure err
 	}
 	r.Findings = j.diagnose(ctx, c, r.Verdict)
 	r.Verdict, r.Cause = weigh(r.Verdict, r.Cause, r.Findings)
-	if r.Verdict != stats.Healthy {
-		r.Cause = cmp.Or(j.evidence.Sweep, r.Cause)
-	}
+	r.Cause = cmp.Or(j.evidence.Sweep, r.Cause) // even where the limits allow it
 	if !c.Asked && r.Summary.Received == 0 && excused(r.Findings) {
 		if r.Verdict, r.Cause = weigh(stats.Healthy, "", r.Findings); r.Verdict == stats.Healthy {
 			r.Verdict, r.Cause = stats.Unknown, r.Findings[0].Cause
@@ -418,7 +416,8 @@ func (j *job) diagnoseName() []diagnose.Finding {
 	if j.literal() {
 		return nil
 	}
-	return diagnose.Diagnose(platform.ReadNames("/"), j.evidence)
+	list := diagnose.Diagnose(platform.ReadNames("/"), j.evidence)
+	return slices.DeleteFunc(list, func(f diagnose.Finding) bool { return f.Code != "hosts_localhost" })
 }
 
 // ownEvidence is what the run itself showed.

@@ -90,7 +90,8 @@ func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
 	case ping.MethodUDP:
 		c.Proto = ping.ProtoUDP // auto may have come to it
 	}
-	before := counters(report.Family(c.Address))
+	family := report.Family(c.Address)
+	before, others := counters(family), counters(otherFamily(family))
 	p, err := ping.Open(c)
 	if err != nil {
 		return nil
@@ -110,9 +111,15 @@ func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
 	if err != nil {
 		return nil
 	}
-	result.Counted = since(before, counters(report.Family(c.Address)))
+	result.Counted = since(before, counters(family))
+	others = since(others, counters(otherFamily(family)))
+	// Packets of the interface are those of both families, and what the other one sent it received, too.
+	link := &result.Counted.Value.LinkSent
+	*link -= min(*link, others.Value.InReceives)
 	return &result
 }
+
+func otherFamily(family int) int { return 10 - family }
 
 // counters reads until two readings agree, a few times at most: the run sends meanwhile, and a packet that is on its way
 // from one counter to the next would look lost.

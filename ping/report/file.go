@@ -20,18 +20,23 @@ type File struct {
 
 // CreateFile starts a file that Commit will put in the place of path. What is there must be a regular file.
 func CreateFile(path string) (*File, error) {
-	info, err := os.Stat(path)
+	mode := fs.FileMode(0o666) // less the umask
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return nil, err
+		}
+		info, err = os.Lstat(path)
+	}
 	switch {
 	case err == nil && !info.Mode().IsRegular():
 		return nil, &fs.PathError{Op: "write", Path: path, Err: errNotRegular}
 	case err == nil:
-		if path, err = filepath.EvalSymlinks(path); err != nil {
-			return nil, err
-		}
+		mode = info.Mode().Perm()
 	}
 	dir, base := filepath.Split(path)
 	beside := filepath.Join(dir, "."+base+"."+strconv.FormatUint(rand.Uint64(), 36)+".tmp")
-	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return nil, err
 	}

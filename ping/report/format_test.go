@@ -259,7 +259,7 @@ func checkPrometheus(t *testing.T, r Report) {
 	}
 }
 
-var sampleForm = regexp.MustCompile(`^(lping_[a-z_]+\{(?:[a-z]+="(?:[^"\\]|\\[\\"n])*",?)+\}) [-+.e0-9]+$`)
+var sampleForm = regexp.MustCompile(`^(lping_overall_healthy|lping_[a-z_]+\{(?:[a-z]+="(?:[^"\\]|\\[\\"n])*",?)+\}) [-+.e0-9]+$`)
 
 func checkText(t *testing.T, r Report) {
 	for _, result := range r.Results {

@@ -80,7 +80,10 @@ func headline(v stats.Verdict, results []Result) string {
 	if len(results) == 0 {
 		return v.String()
 	}
-	if rank(results[0].Verdict) == rank(stats.Healthy) {
+	if v == stats.Healthy { // a family that does not count is told by its finding
+		results = slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Verdict != v })
+	}
+	if len(results) == 0 || rank(results[0].Verdict) == rank(stats.Healthy) {
 		return v.String() + " " + healthyParts(results)
 	}
 	var rest strings.Builder

@@ -39,7 +39,11 @@ func (n *nagios) Finish(r Report) error {
 	case r.Verdict == stats.Degraded:
 		state = "WARNING"
 	}
-	text := strings.TrimPrefix(headline(r.Verdict, byNeed(r.Results)), r.Verdict.String()+" ")
+	results := byNeed(r.Results)
+	text := strings.TrimPrefix(headline(r.Verdict, results), r.Verdict.String()+" ")
+	if more := further(results); len(more) > 0 && r.Verdict != stats.Healthy {
+		text += "; " + appendix(more[0])
+	}
 	b := append(append(n.buf[:0], "LPING "+state+" - "...), plain(cut(text, maxLine))...)
 	separator := byte('|')
 	for _, result := range r.Results {

@@ -29,7 +29,7 @@ func (p *prometheus) Event(Target, ping.Event) error { return nil }
 func (p *prometheus) Finish(r Report) error {
 	e := exposition{b: p.buf[:0], results: r.Results}
 	e.family("lping_healthy", "gauge", "Whether the verdict is healthy or degraded (1) or anything else (0).",
-		func(s *sample, r Result) { s.value(bit(r.Verdict == stats.Healthy || r.Verdict == stats.Degraded)) })
+		func(s *sample, r Result) { s.value(bit(well(r.Verdict))) })
 	e.family("lping_verdict", "gauge", "The verdict: 1 for the one that was given, 0 for the others.", verdicts)
 	e.family("lping_finding", "gauge", "What was found; the value is always 1.", findings)
 	e.family("lping_probes", "gauge", "Probes of this run, each in the one class that it ended in.", probes)
@@ -53,8 +53,12 @@ func (p *prometheus) Finish(r Report) error {
 		})
 	e.family("lping_run_duration_seconds", "gauge", "Time from the first send to the last decision.",
 		func(s *sample, r Result) { s.value(r.Summary.Duration.Seconds()) })
+	e.b = fmt.Appendf(e.b, "# HELP lping_overall_healthy %s\n# TYPE lping_overall_healthy gauge\nlping_overall_healthy %g\n",
+		"Whether the verdict over all addresses is healthy or degraded (1) or anything else (0).", bit(well(r.Verdict)))
 	return p.putRaw(e.b)
 }
+
+func well(v stats.Verdict) bool { return v == stats.Healthy || v == stats.Degraded }
 
 // exposition is the text as it grows.
 type exposition struct {

@@ -94,9 +94,11 @@ func anyOf(list []Finding, codes []string) bool {
 	return slices.ContainsFunc(list, func(f Finding) bool { return slices.Contains(codes, f.Code) })
 }
 
-// capped is a finding that explains only what the user's limits allow: no error then.
+// capped is a finding that explains only what the user's limits allow: no error then. Who allows a service to be silent
+// does not allow it to be away.
 func capped(f Finding, e Evidence) Finding {
-	if e.LossAllowed && f.Code != "payload_corrupted" && f.Severity == Error {
+	away := f.Code == "port_refused" && e.Received == 0
+	if e.LossAllowed && f.Code != "payload_corrupted" && !away && f.Severity == Error {
 		f.Severity = Info
 	}
 	return f

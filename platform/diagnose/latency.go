@@ -90,5 +90,6 @@ func (e Evidence) Delayed() bool {
 
 func (e Evidence) strange() bool {
 	denied := e.Method != "" && e.Datagram != ""
-	return denied || e.Duplicates > 0 || e.Corrupted > 0 || e.ClockStep != 0
+	refused := e.Port != 0 && e.SendErrors > 0
+	return denied || refused || e.Duplicates > 0 || e.Corrupted > 0 || e.ClockStep != 0
 }

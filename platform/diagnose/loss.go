@@ -11,6 +11,11 @@ import (
 // tooLarge is what helps a probe that is larger than the MTU and may not be cut.
 const tooLarge = "smaller probes, or -M want"
 
+const (
+	noDescriptor    = "no file descriptor is left for a connection"
+	moreDescriptors = "raise the limit: ulimit -n"
+)
+
 // packetLoss is partial loss that nothing else explains.
 func packetLoss(_ platform.Facts, e Evidence) (Finding, bool) {
 	missing := e.missing()
@@ -30,8 +35,11 @@ func packetLoss(_ platform.Facts, e Evidence) (Finding, bool) {
 	if cause, fix := e.ended(); cause != "" {
 		out.Cause, out.Fix = cause, fix
 	}
-	if e.refused("EMSGSIZE") {
+	switch {
+	case e.refused("EMSGSIZE"):
 		out.Fix = tooLarge
+	case e.refused("EMFILE", "ENFILE"):
+		out.Cause, out.Fix = noDescriptor, moreDescriptors
 	}
 	out.Cause = cmp.Or(e.Sweep, out.Cause)
 	return out, missing > 0 && (e.Received > 0 || e.Late == missing)
@@ -49,6 +57,8 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 	if e.refused("EMSGSIZE") {
 		cause = fmt.Sprintf("a probe with %d data bytes is too large to leave in one piece", e.Size)
 		fix = tooLarge
+	} else if e.refused("EMFILE", "ENFILE") {
+		cause, fix = noDescriptor, moreDescriptors
 	} else if why, remedy := e.ended(); why != "" {
 		cause, fix = why, remedy
 	}

@@ -75,7 +75,7 @@ func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 // of TCP does not accept.
 func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{Severity: Error, Evidence: join(tally(e), listening(e), e.moved(), e.udp())}
-	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors == 0
+	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors == e.beyond()
 	l, taken := listener(f, e)
 	if taken && e.stream() && l.Full() {
 		out.Cause = fmt.Sprintf("%s does not accept: its backlog of %d is full", e.service(), l.Backlog)
@@ -94,6 +94,19 @@ func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Fix = "--max-loss 100% if this service never answers"
 	}
 	return out, silent && e.Received == 0
+}
+
+// beyond are the probes that lping itself held back, since too many connections were under way.
+func (e Evidence) beyond() uint64 {
+	if !e.stream() {
+		return 0
+	}
+	for _, r := range e.Refused {
+		if r.Errno == "EAGAIN" {
+			return r.Count
+		}
+	}
+	return 0
 }
 
 // closed says whether a probe got what the system answers for a port that nobody has: a reset (RFC 9293, section 3.5.2) or
