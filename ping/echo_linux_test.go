@@ -558,24 +558,6 @@ func TestMethodMTU(t *testing.T) {
 	})
 }
 
-// setMTU sets lo's MTU in this goroutine's namespace.
-func setMTU(t *testing.T, mtu uint32) {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(os.NewSyscallError("socket", err))
-	}
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lo.SetUint32(mtu)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFMTU, lo); err != nil {
-		t.Fatal(os.NewSyscallError("SIOCSIFMTU", err))
-	}
-}
-
 // TestOpenFallsBack: where ICMP is not permitted a run goes over UDP, and says why.
 func TestOpenFallsBack(t *testing.T) {
 	inNamespace(t)

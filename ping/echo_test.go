@@ -288,20 +288,7 @@ func TestMethodWake(t *testing.T) {
 func TestMethodCancel(t *testing.T) {
 	onEachMethod(t, func(t *testing.T, k methodKind) {
 		k.need(t)
-		for i := range 30 {
-			p, err := k.tryOpen(Config{Interval: 50 * time.Microsecond, Timeout: time.Hour})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			time.AfterFunc(time.Duration(i)*20*time.Microsecond, cancel)
-			if err := p.Run(ctx, func(Event) {}); err != context.Canceled {
-				t.Errorf("round %d: %v", i, err)
-			}
-			if err := p.Close(); err != nil {
-				t.Errorf("round %d: %v", i, err)
-			}
-		}
+		cancelAnytime(t, k.tryOpen, Config{Interval: 50 * time.Microsecond, Timeout: time.Hour})
 	})
 }
 

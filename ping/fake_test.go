@@ -409,3 +409,22 @@ func probeOf(v6 bool, ident uint16, size int, pattern []byte, key uint64, sum bo
 	}
 	return newProbe(c, ident, key, sum)
 }
+
+// cancelAnytime cancels runs at any moment and closes their conns at once.
+func cancelAnytime(t *testing.T, open func(Config) (*Pinger, error), c Config) {
+	t.Helper()
+	for i := range 30 {
+		p, err := open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Duration(i)*20*time.Microsecond, cancel)
+		if err := p.Run(ctx, func(Event) {}); err != context.Canceled {
+			t.Errorf("round %d: %v", i, err)
+		}
+		if err := p.Close(); err != nil {
+			t.Errorf("round %d: %v", i, err)
+		}
+	}
+}

@@ -31,6 +31,22 @@ func inEmptyNamespace(t testing.TB) {
 // setLoopback sets lo up or down in this goroutine's namespace.
 func setLoopback(t testing.TB, up bool) {
 	t.Helper()
+	flags := uint16(0)
+	if up {
+		flags = unix.IFF_UP
+	}
+	changeLoopback(t, unix.SIOCSIFFLAGS, func(lo *unix.Ifreq) { lo.SetUint16(flags) })
+}
+
+// setMTU sets lo's MTU in this goroutine's namespace.
+func setMTU(t testing.TB, mtu uint32) {
+	t.Helper()
+	changeLoopback(t, unix.SIOCSIFMTU, func(lo *unix.Ifreq) { lo.SetUint32(mtu) })
+}
+
+// changeLoopback makes a request about lo (netdevice(7)).
+func changeLoopback(t testing.TB, request uint, set func(lo *unix.Ifreq)) {
+	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(os.NewSyscallError("socket", err))
@@ -40,12 +56,9 @@ func setLoopback(t testing.TB, up bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lo.SetUint16(0)
-	if up {
-		lo.SetUint16(unix.IFF_UP)
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
-		t.Fatal(os.NewSyscallError("SIOCSIFFLAGS", err))
+	set(lo)
+	if err := unix.IoctlIfreq(fd, request, lo); err != nil {
+		t.Fatal(os.NewSyscallError("ioctl", err))
 	}
 }
 

@@ -258,20 +258,7 @@ func TestSocketWake(t *testing.T) {
 // TestSocketWakeRace cancels runs at any moment and closes the conn at once.
 func TestSocketWakeRace(t *testing.T) {
 	onEachSocket(t, func(t *testing.T, k socketKind) {
-		for i := range 30 {
-			p, err := k.tryOpen(Config{Address: k.address, Socket: k.mode, Interval: 50 * time.Microsecond, Timeout: time.Hour})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			time.AfterFunc(time.Duration(i)*20*time.Microsecond, cancel)
-			if err := p.Run(ctx, func(Event) {}); err != context.Canceled {
-				t.Errorf("round %d: %v", i, err)
-			}
-			if err := p.Close(); err != nil {
-				t.Errorf("round %d: %v", i, err)
-			}
-		}
+		cancelAnytime(t, k.tryOpen, Config{Address: k.address, Socket: k.mode, Interval: 50 * time.Microsecond, Timeout: time.Hour})
 	})
 }
 
