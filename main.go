@@ -40,7 +40,16 @@ import (
 	"lping/stats"
 )
 
-func main() { os.Exit(run(context.Background(), os.Args, os.LookupEnv, os.Stdout, os.Stderr)) }
+// processors is how many lping can use: on a large host the Go runtime would start a thread for each of the readers that look
+// for a cause, and a container may have no pids left for them.
+const processors = 2
+
+func main() {
+	if runtime.GOMAXPROCS(0) > processors {
+		runtime.GOMAXPROCS(processors)
+	}
+	os.Exit(run(context.Background(), os.Args, os.LookupEnv, os.Stdout, os.Stderr))
+}
 
 // run is the command without its process: it never ends that, and writes to no other place.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
@@ -411,6 +420,15 @@ type settings struct {
 	anyFamily bool
 }
 
+// within says that the run is over in that time, whatever comes back.
+func (s settings) within(d time.Duration) bool {
+	c := s.config
+	if c.Deadline > 0 {
+		return c.Deadline <= d
+	}
+	return c.Count > 0 && float64(c.Count-1)*float64(c.Interval)+float64(c.Timeout) <= float64(d)
+}
+
 // reader reads the values of options and keeps the first error.
 type reader struct {
 	cli *cli.Context
@@ -771,7 +789,12 @@ func checkOnto(c *cli.Context, in input, s settings, stdout, stderr io.Writer) (
 	k = check.New(check.Config{
 		Ping: s.config, Targets: s.targets, Limits: s.limits, Asked: !s.anyFamily, Any: s.anyFamily, Exit: in.scheme.status,
 		Renderer: renderer, Quiet: s.output.Quiet, Buckets: in.format == "prometheus",
-		Lasting: func() (done func()) { return handleSignals(k, stop, stderr) },
+		Lasting: func() (done func()) {
+			if in.scheme == schemeHealth && s.within(time.Second) {
+				return func() {}
+			}
+			return handleSignals(k, stop, stderr)
+		},
 	})
 	r, err := k.Run(ctx)
 	var unchecked *check.UncheckedError
@@ -865,7 +888,9 @@ func newRenderer(format string, w io.Writer, o report.Options) report.Renderer {
 
 var errFromTerminal = fmt.Errorf("%w by the terminal", check.ErrInterrupted)
 
-// handleSignals ends the run on an interrupt and prints its state where that is asked for. The result undoes it.
+// handleSignals ends the run on an interrupt and prints its state where that is asked for. The result undoes it. It takes the
+// Go runtime three threads, for which a container may have no pids left: a health check that is over within a second goes
+// without, and a signal ends it as it ends any command.
 func handleSignals(k *check.Check, stop context.CancelCauseFunc, stderr io.Writer) func() {
 	signals := make(chan os.Signal, 1)
 	done := make(chan struct{})

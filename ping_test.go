@@ -167,6 +167,9 @@ var wrappers = map[string]string{
 	"inns": `exec nsenter --net="/run/netns/$NS" -- "$@"`,
 	// nobody COMMAND: as a user without any privilege.
 	"nobody": `exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"`,
+	// few PIDS COMMAND: as a user without any privilege who may have so many threads in all.
+	"few": `pids=$1; shift
+exec prlimit --nproc="$pids" setpriv --reuid=$((1000000 + $$)) --regid=65534 --clear-groups -- "$@"`,
 	// counts CONDITION COMMAND: with -j, and the condition is true of each summary. The other conditions are what
 	// holds of every run: each probe is in one class, and the events tell of the same probes as the summary.
 	"counts": `condition=$1; shift
