@@ -207,6 +207,7 @@ func TestText(t *testing.T) {
 		"ingress_drop-xdp":                  "error ingress_drop: an ingress filter of lo (tc, netdev, XDP) likely drops the echo request; fix: ip link set lo xdp off",
 		"conntrack_full":                    "error conntrack_full: the connection tracking table is full; fix: sysctl -w net.netfilter.nf_conntrack_max=131072",
 		"cpu_throttled-late":                "warning cpu_throttled: the CPU limit of 0.01 likely delays lping; fix: docker run --cpus with more",
+		"cpu_throttled-slow":                "info cpu_throttled: the CPU limit of 0.01 likely delays lping; fix: raise resources.limits.cpu",
 		"packet_loss-half":                  "error packet_loss: 3 of 5 probes were lost; fix: look for rules that limit a rate (nft list ruleset; tc -s qdisc show dev lo)",
 		"cpu_throttled-not-throttled":       "error packet_loss: 2 of 5 answers came after the timeout; fix: free the CPU, or allow more time (-W)",
 		"hosts_localhost-elsewhere":         "warning hosts_localhost: the hosts file says that localhost is 10.1.2.3, which is not on loopback; fix: in /etc/hosts, take localhost off the line 10.1.2.3",

@@ -22,7 +22,8 @@ const (
 	oftenThrottled = 5
 )
 
-// cpuThrottled: answers were there and lping was not let run. The cgroup's count is as old as the cgroup.
+// cpuThrottled: answers were there and lping was not let run. That is no fault of loopback: it is for information unless an
+// answer came too late. The cgroup's count is as old as the cgroup.
 func cpuThrottled(f platform.Facts, e Evidence) (Finding, bool) {
 	c, ok := f.CPU.Get()
 	slow := e.Late > 0 || e.Lag >= slowLag || e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup
@@ -37,8 +38,12 @@ func cpuThrottled(f platform.Facts, e Evidence) (Finding, bool) {
 	if e.Wakeup != nil {
 		wakeup = fmt.Sprintf("wake-up p99 %.3f ms", e.Wakeup.P99)
 	}
+	severity := Info
+	if e.Late > 0 {
+		severity = Warning
+	}
 	return Finding{
-		Severity: Warning,
+		Severity: severity,
 		Cause:    fmt.Sprintf("the CPU limit of %g likely delays lping", c.Limit),
 		Evidence: join(fmt.Sprintf("throttled in %d of %d periods, %.0f ms", c.Throttled, c.Periods, c.ThrottledTime), wakeup, lag),
 		Fix:      cpuFix(f),
