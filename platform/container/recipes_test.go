@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -222,14 +223,9 @@ func TestTextfile(t *testing.T) {
 	}
 }
 
-// TestQuadlet has Podman's generator make a unit of the Quadlet recipe.
+// TestQuadlet has Podman's generator make a unit of the Quadlet recipe, whose command line must say what the recipe says.
 func TestQuadlet(t *testing.T) {
-	var generator string
-	for _, path := range []string{"/usr/libexec/podman/quadlet", "/usr/lib/podman/quadlet"} {
-		if _, err := os.Stat(path); err == nil {
-			generator = path
-		}
-	}
+	generator := quadlet()
 	if generator == "" {
 		t.Log("Quadlet is part of Podman from 4.4 on: not here, so the recipe's keys are not checked")
 		return
@@ -237,9 +233,46 @@ func TestQuadlet(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "app.container"), readRecipe(t, "app.container"))
 	out, status := run(t, time.Minute, "env", "QUADLET_UNIT_DIRS="+dir, generator, "-dryrun")
-	if status != 0 || !strings.Contains(out, "--health-cmd") || !strings.Contains(out, "/lping") {
-		t.Errorf("quadlet -dryrun: status %d\n%s", status, out)
+	m := regexp.MustCompile(`(?m)^ExecStart=(.*)$`).FindStringSubmatch(out)
+	if status != 0 || m == nil {
+		t.Fatalf("quadlet -dryrun: status %d\n%s", status, out)
 	}
+	var words []string
+	for _, word := range regexp.MustCompile(`"(?:\\.|[^"\\])*"|\S+`).FindAllString(m[1], -1) {
+		if strings.HasPrefix(word, `"`) { // systemd's escapes are among Go's
+			unquoted, err := strconv.Unquote(word)
+			if err != nil {
+				t.Fatalf("%s: %v", word, err)
+			}
+			word = unquoted
+		}
+		if option, value, ok := strings.Cut(word, "="); ok && strings.HasPrefix(option, "--") { // the generator has both ways
+			words = append(words, option, value)
+		} else {
+			words = append(words, word)
+		}
+	}
+	for _, want := range [][]string{
+		{"--sysctl", "net.ipv4.ping_group_range=0 2147483647"},
+		{"--health-cmd", `["/lping", "--health"]`},
+		{"--health-interval", "30s"}, {"--health-timeout", "2s"}, {"--health-retries", "1"}, {"--health-on-failure", "kill"},
+		{"--user", "65534:65534"}, {"--cap-drop", "all"}, {"--security-opt", "no-new-privileges"},
+	} {
+		i := slices.Index(words, want[0])
+		if i < 0 || !slices.Equal(words[i:min(i+2, len(words))], want) || slices.Contains(words[i+1:], want[0]) {
+			t.Errorf("not %q, or more than once, in %q", want, words)
+		}
+	}
+}
+
+// quadlet is where the generator is: Podman's packages keep it out of PATH.
+func quadlet() string {
+	for _, name := range []string{"quadlet", "/usr/libexec/podman/quadlet", "/usr/lib/podman/quadlet"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
 }
 
 // TestPod has kubectl read the pod, strictly and without a cluster.
