@@ -298,6 +298,11 @@ func TestPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	// kubectl drops what it does not know.
+	for _, m := range regexp.MustCompile(`(?m)^[ -]*(\w+):`).FindAllStringSubmatch(readRecipe(t, "pod.yaml"), -1) {
+		if !strings.Contains(out, `"`+m[1]+`":`) {
+			t.Errorf("kubectl does not know %s", m[1])
+		}
+	}
 	if s := pod.Spec.SecurityContext.Sysctls; len(s) != 1 || s[0].Name != "net.ipv4.ping_group_range" {
 		t.Errorf("sysctls: %+v", s)
 	}
