@@ -203,26 +203,6 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-// TestTextfile runs the command of the unit that writes metrics, into another directory.
-func TestTextfile(t *testing.T) {
-	_, path := buildLping(t)
-	m := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/lping (.*) --output (\S+)$`).
-		FindStringSubmatch(readRecipe(t, "lping-textfile.service"))
-	if m == nil || !strings.Contains(readRecipe(t, "lping-textfile.service"), "\nReadWritePaths="+filepath.ToSlash(filepath.Dir(m[2]))+"\n") {
-		t.Fatalf("no command, or no way to write its file: %q", m)
-	}
-	dir := t.TempDir()
-	name := filepath.Join(dir, "lping.prom")
-	out, status := run(t, 30*time.Second, slices.Concat([]string{path}, strings.Fields(m[1]), []string{"--output", name})...)
-	b, err := os.ReadFile(name)
-	if out != "" || status > 1 || err != nil || !strings.Contains(string(b), "\n# TYPE lping_") {
-		t.Errorf("status %d, %v: %s\n%s", status, err, out, b)
-	}
-	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
-		t.Errorf("more than one file: %v", entries)
-	}
-}
-
 // TestQuadlet has Podman's generator make a unit of the Quadlet recipe, whose command line must say what the recipe says.
 func TestQuadlet(t *testing.T) {
 	generator := quadlet()
