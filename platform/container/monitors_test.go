@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,14 +21,14 @@ import (
 // textfile is the command of the unit that writes metrics, and the file that it writes here: in another directory.
 func textfile(t *testing.T) (command []string, name string) {
 	t.Helper()
-	_, path := buildLping(t)
+	_, lping := buildLping(t)
 	recipe := readRecipe(t, "lping-textfile.service")
 	m := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/lping (.*) --output (\S+)$`).FindStringSubmatch(recipe)
-	if m == nil || !strings.Contains(recipe, "\nReadWritePaths="+filepath.ToSlash(filepath.Dir(m[2]))+"\n") {
+	if m == nil || !strings.Contains(recipe, "\nStateDirectory="+strings.TrimPrefix(path.Dir(m[2]), "/var/lib/")+"\n") {
 		t.Fatalf("no command, or no way to write its file: %q", m)
 	}
 	name = filepath.Join(t.TempDir(), "lping.prom")
-	return slices.Concat([]string{path}, strings.Fields(m[1]), []string{"--output", name}), name
+	return slices.Concat([]string{lping}, strings.Fields(m[1]), []string{"--output", name}), name
 }
 
 // TestTextfile runs the command of the unit that writes metrics.
