@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -64,8 +65,8 @@ var errNoEngine = errors.New("runs no container here")
 
 func openDocker(t *testing.T) (*engine, error) {
 	e := &engine{name: "docker", command: []string{"docker"}, image: unique}
-	if !has(t, "docker", "the image and its health check; install docker.io and start dockerd") {
-		return nil, errNoEngine
+	if _, err := exec.LookPath("docker"); err != nil {
+		return nil, fmt.Errorf("install docker.io and start dockerd: %w", err)
 	}
 	if out, status := run(t, 30*time.Second, "docker", "version", "--format", "{{.Server.Version}}"); status != 0 {
 		return nil, fmt.Errorf("start dockerd, or let this user reach it: %s", strings.TrimSpace(out))
@@ -76,8 +77,8 @@ func openDocker(t *testing.T) (*engine, error) {
 // openPodman takes the first low-level runtime that runs a container: crun wants a cgroup hierarchy of one version.
 func openPodman(t *testing.T) (*engine, error) {
 	e := &engine{name: "podman", image: "localhost/" + unique, options: lowLimits}
-	if !has(t, "podman", "the image and its health check; install podman and crun or runc") {
-		return nil, errNoEngine
+	if _, err := exec.LookPath("podman"); err != nil {
+		return nil, fmt.Errorf("install podman and crun or runc: %w", err)
 	}
 	dir, root := t.TempDir(), ""
 	_, path := buildLping(t)

@@ -46,9 +46,7 @@ func TestTextfile(t *testing.T) {
 
 // TestNodeExporter has node_exporter read the metrics again and again while the command of the unit writes them.
 func TestNodeExporter(t *testing.T) {
-	if !has(t, "prometheus-node-exporter", "whether it ever meets half a file") {
-		return
-	}
+	needs(t, "prometheus-node-exporter", "the metrics while they are written")
 	command, name := textfile(t)
 	command = append(command, "-i", "1ms") // the sooner it writes again
 	if out, status := run(t, 30*time.Second, command...); status > 1 {
@@ -138,9 +136,7 @@ func scrape(t *testing.T, url string) string {
 
 // TestNagios has Nagios read the recipe, with the objects that it leaves to its reader.
 func TestNagios(t *testing.T) {
-	if !has(t, "nagios4", "the recipe for Nagios") {
-		return
-	}
+	needs(t, "nagios4", "the recipe for Nagios")
 	dir := t.TempDir()
 	name, group := account(t)
 	writeFile(t, filepath.Join(dir, "loopback.cfg"), readRecipe(t, "nagios.cfg"))
@@ -197,9 +193,7 @@ illegal_macro_output_chars=$
 
 // TestIcinga2 has Icinga 2 read the recipe, where it belongs: a host with an agent has the service, another has not.
 func TestIcinga2(t *testing.T) {
-	if !has(t, "icinga2", "the recipe for Icinga 2") {
-		return
-	}
+	needs(t, "icinga2", "the recipe for Icinga 2")
 	dir := t.TempDir()
 	main, zone := filepath.Join(dir, "icinga2.conf"), filepath.Join(dir, "zones.d", "master")
 	if err := os.MkdirAll(zone, 0o755); err != nil {

@@ -186,9 +186,7 @@ type consulService struct {
 
 // TestUnits has systemd read the units, with the binary where it is here.
 func TestUnits(t *testing.T) {
-	if !has(t, "systemd-analyze", "the units") {
-		return
-	}
+	needs(t, "systemd-analyze", "the units")
 	_, path := buildLping(t)
 	dir := t.TempDir()
 	verify := []string{"systemd-analyze", "verify", "--man=no"}
@@ -207,8 +205,7 @@ func TestUnits(t *testing.T) {
 func TestQuadlet(t *testing.T) {
 	generator := quadlet()
 	if generator == "" {
-		t.Log("Quadlet is part of Podman from 4.4 on: not here, so the recipe's keys are not checked")
-		return
+		t.Skip("needs quadlet, which is part of Podman from 4.4 on and reads app.container")
 	}
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "app.container"), readRecipe(t, "app.container"))
@@ -257,9 +254,7 @@ func quadlet() string {
 
 // TestPod has kubectl read the pod, strictly and without a cluster.
 func TestPod(t *testing.T) {
-	if !has(t, "kubectl", "the pod") {
-		return
-	}
+	needs(t, "kubectl", "the pod")
 	out, status := run(t, time.Minute, "kubectl", "set", "env", "--local", "-f", "pod.yaml", "-o", "json", "A=b")
 	if status != 0 {
 		t.Fatalf("kubectl: status %d\n%s", status, out)
@@ -309,14 +304,12 @@ func writeFile(t *testing.T, name, text string) {
 	}
 }
 
-// has says whether a tool is here that checks more than the tests of this package do by themselves.
-func has(t *testing.T, tool, what string) bool {
+// needs skips a test that asks a tool for its judgement where that is not here.
+func needs(t *testing.T, tool, what string) {
 	t.Helper()
 	if _, err := exec.LookPath(tool); err != nil {
-		t.Logf("%s is not installed: it would check %s", tool, what)
-		return false
+		t.Skipf("needs %s, which reads %s", tool, what)
 	}
-	return true
 }
 
 // run runs a command for so long and returns what it wrote, and its status; -1 if it did not end by itself.
