@@ -3,6 +3,7 @@ package diagnose
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lping/platform"
@@ -12,7 +13,7 @@ import (
 const tooLarge = "smaller probes, or -M want"
 
 const (
-	noDescriptor    = "no file descriptor is left for a connection"
+	noDescriptor    = "no file descriptor is left for a socket"
 	moreDescriptors = "raise the limit: ulimit -n"
 )
 
@@ -38,7 +39,7 @@ func packetLoss(_ platform.Facts, e Evidence) (Finding, bool) {
 	switch {
 	case e.refused("EMSGSIZE"):
 		out.Fix = tooLarge
-	case e.refused("EMFILE", "ENFILE"):
+	case e.exhausted():
 		out.Cause, out.Fix = noDescriptor, moreDescriptors
 	}
 	out.Cause = cmp.Or(e.Sweep, out.Cause)
@@ -57,7 +58,7 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 	if e.refused("EMSGSIZE") {
 		cause = fmt.Sprintf("a probe with %d data bytes is too large to leave in one piece", e.Size)
 		fix = tooLarge
-	} else if e.refused("EMFILE", "ENFILE") {
+	} else if e.exhausted() {
 		cause, fix = noDescriptor, moreDescriptors
 	} else if why, remedy := e.ended(); why != "" {
 		cause, fix = why, remedy
@@ -89,6 +90,12 @@ func (e Evidence) ended() (cause, fix string) {
 		return "something writes into the " + where + " what was not sent", fix
 	}
 	return "", fix
+}
+
+// exhausted says that this process, or the system, has all the file descriptors that it may have.
+func (e Evidence) exhausted() bool {
+	short := []string{"EMFILE", "ENFILE"}
+	return e.refused(short...) || slices.Contains(short, e.Datagram) || slices.Contains(short, e.Raw)
 }
 
 // denied says that the missing socket has its own finding.
