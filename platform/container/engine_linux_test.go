@@ -109,14 +109,21 @@ func (e *engine) build(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := slices.Concat(e.command, []string{"build", "--file", "Dockerfile", "--target", "prebuilt", "--tag", e.image})
+	e.buildImage(t, e.image, "Dockerfile", context, "--target", "prebuilt")
+}
+
+// buildImage makes an image, which goes when all tests are done.
+func (e *engine) buildImage(t *testing.T, image, file, context string, options ...string) {
+	t.Helper()
+	args := []string{"build", "--file", file, "--tag", image, "--force-rm"}
 	if e.name == "podman" {
 		args = append(args, "--format", "docker", "--layers=false") // which would stay
 	}
-	if out, status := run(t, patience, append(args, context)...); status != 0 {
-		t.Fatalf("build: status %d\n%s", status, out)
+	atEnd = append(atEnd, func() { run(t, patience, slices.Concat(e.command, []string{"rmi", "--force", image})...) })
+	args = slices.Concat(e.command, args, options, []string{context})
+	if out, status := run(t, 10*time.Minute, args...); status != 0 {
+		t.Fatalf("%q: status %d\n%s", args, status, out)
 	}
-	atEnd = append(atEnd, func() { run(t, patience, slices.Concat(e.command, []string{"rmi", "--force", e.image})...) })
 }
 
 // do is a command that must succeed.
@@ -141,9 +148,14 @@ var containers atomic.Uint64
 // start starts a container in the background, which goes with the test.
 func (e *engine) start(t *testing.T, options, args []string) (name string) {
 	t.Helper()
+	return e.startImage(t, e.image, options, args)
+}
+
+func (e *engine) startImage(t *testing.T, image string, options, args []string) (name string) {
+	t.Helper()
 	name = fmt.Sprintf("%s-%d", unique, containers.Add(1))
 	t.Cleanup(func() { run(t, patience, slices.Concat(e.command, []string{"rm", "--force", "--volumes", name})...) })
-	e.do(t, slices.Concat([]string{"run", "--detach", "--name", name}, e.options, options, []string{e.image}, args)...)
+	e.do(t, slices.Concat([]string{"run", "--detach", "--name", name}, e.options, options, []string{image}, args)...)
 	return name
 }
 

@@ -1,7 +1,6 @@
 package container
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -138,18 +137,24 @@ func TestHealth(t *testing.T) {
 		}
 		name := e.start(t, append(slices.Clone(hardened), options...), []string{"-q", "-c0", "-i1"})
 		e.await(t, name, "healthy")
-		ns := e.network(t, name)
-		for _, f := range faults {
-			t.Run(f.name, func(t *testing.T) {
-				inside(t, ns, f.do...)
-				broken := time.Now()
-				checkLog(t, e.await(t, name, "unhealthy"), broken, 1, regexp.MustCompile(`^unhealthy 127\.0\.0\.1 0/5 `+f.want))
-				inside(t, ns, f.undo...)
-				mended := time.Now()
-				checkLog(t, e.await(t, name, "healthy"), mended, 0, regexp.MustCompile(`^healthy 127\.0\.0\.1 5/5 p50=`))
-			})
-		}
+		e.breakAndMend(t, name)
 	})
+}
+
+// breakAndMend does each fault to a container that is healthy.
+func (e *engine) breakAndMend(t *testing.T, name string) {
+	t.Helper()
+	ns := e.network(t, name)
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			inside(t, ns, f.do...)
+			broken := time.Now()
+			checkLog(t, e.await(t, name, "unhealthy"), broken, 1, regexp.MustCompile(`^unhealthy 127\.0\.0\.1 0/5 `+f.want))
+			inside(t, ns, f.undo...)
+			mended := time.Now()
+			checkLog(t, e.await(t, name, "healthy"), mended, 0, regexp.MustCompile(`^healthy 127\.0\.0\.1 5/5 p50=`))
+		})
+	}
 }
 
 // probe is the health command of the Podman recipe, as its command line takes it.
@@ -175,31 +180,6 @@ func checkLog(t *testing.T, h health, since time.Time, status int, want *regexp.
 		return
 	}
 	t.Errorf("no check since %v: %+v", since, h)
-}
-
-// TestImage has the image's own HEALTHCHECK.
-func TestImage(t *testing.T) {
-	onEngines(t, func(t *testing.T, e *engine) {
-		var config struct {
-			User        string
-			Entrypoint  []string
-			Healthcheck struct{ Test []string }
-		}
-		out := e.do(t, "image", "inspect", "--format", "{{json .Config}}", e.image)
-		if e.name == "podman" { // keeps it elsewhere
-			health := e.do(t, "image", "inspect", "--format", "{{json .HealthCheck}}", e.image)
-			out = strings.TrimRight(out, "}\n") + `},"Healthcheck":` + health + "}"
-		}
-		if err := json.Unmarshal([]byte(out), &config); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		if config.User != "65534:65534" || !slices.Equal(config.Entrypoint, []string{"/lping"}) ||
-			!slices.Equal(config.Healthcheck.Test, []string{"CMD", "/lping", "--health"}) {
-			t.Errorf("the image's configuration: %s", out)
-		}
-		name := e.start(t, []string{"--health-interval=1s"}, []string{"-q", "-c0", "-i1"})
-		e.await(t, name, "healthy")
-	})
 }
 
 // TestStop: as process 1 lping must ask for the signal, or the engine waits 10 s and kills it.
