@@ -790,7 +790,7 @@ func checkOnto(c *cli.Context, in input, s settings, stdout, stderr io.Writer) (
 		Ping: s.config, Targets: s.targets, Limits: s.limits, Asked: !s.anyFamily, Any: s.anyFamily, Exit: in.scheme.status,
 		Renderer: renderer, Quiet: s.output.Quiet, Buckets: in.format == "prometheus",
 		Lasting: func() (done func()) {
-			if in.scheme == schemeHealth && s.within(time.Second) {
+			if in.scheme == schemeHealth && s.within(time.Second) && !c.IsSet("output") { // whose file is not to be left half
 				return func() {}
 			}
 			return handleSignals(k, stop, stderr)
