@@ -40,14 +40,12 @@ import (
 	"lping/stats"
 )
 
-// processors is how many lping can use: on a large host the Go runtime would start a thread for each of the readers that look
-// for a cause, and a container may have no pids left for them.
-const processors = 2
+// processors is how many lping may use where its run lasts: one for each of two families. It begins with one, since a
+// container may have no pids left for the threads of more.
+var processors = 2
 
 func main() {
-	if runtime.GOMAXPROCS(0) > processors {
-		runtime.GOMAXPROCS(processors)
-	}
+	processors = min(processors, runtime.GOMAXPROCS(1))
 	os.Exit(run(context.Background(), os.Args, os.LookupEnv, os.Stdout, os.Stderr))
 }
 
@@ -60,8 +58,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	}
 	switch {
 	case errors.Is(err, syscall.EPIPE): // who closed the pipe knows enough
-	case in.format == "nagios":
-		_, _ = io.WriteString(stdout, report.NagiosUnknown(err.Error()+"; "+hintOf(err))) // there is no other place
+	case in.format == "nagios" && show(stdout, report.NagiosUnknown(err.Error()+"; "+hintOf(err))) == nil:
 	default:
 		fmt.Fprintln(stderr, "lping: error:", err)
 		fmt.Fprintln(stderr, "lping: hint:", hintOf(err))
@@ -136,7 +133,7 @@ func options() []option {
 		{long: "crit", value: "L", example: "9,60%", usage: "the same: unhealthy beyond, in the place of --max-loss"},
 		{long: "format", value: "F", example: "json", usage: "output: text, line, json, prometheus or nagios"},
 		{short: "j", long: "json", usage: "--format json"},
-		{long: "output", value: "FILE", example: "lping.prom", usage: "write to FILE, whole or not at all"},
+		{long: "output", value: "FILE", example: "lping.prom", usage: "write to FILE, whole or not at all; -: stdout"},
 		{long: "exit", value: "SCHEME", example: "health", usage: "exit status: ping, health or nagios"},
 		{long: "health", usage: "--format line --exit health, for containers"},
 		{short: "V", long: "version", usage: "print the version"},
@@ -304,7 +301,11 @@ func (in *input) typesAny(long string) bool {
 	return slices.ContainsFunc(in.typed, func(o string) bool { return strings.HasPrefix(o, "--"+long+"=") })
 }
 
-var formats = []string{"text", "line", "json", "prometheus", "nagios"}
+var (
+	formats = []string{"text", "line", "json", "prometheus", "nagios"}
+	// atTheEnd are the formats that say nothing before it.
+	atTheEnd = []string{"line", "prometheus", "nagios"}
+)
 
 // findFormat finds out in which format, and by which exit status, even an error is told. The last option wins.
 func (in *input) findFormat() (err error) {
@@ -426,7 +427,8 @@ func (s settings) within(d time.Duration) bool {
 	if c.Deadline > 0 {
 		return c.Deadline <= d
 	}
-	return c.Count > 0 && float64(c.Count-1)*float64(c.Interval)+float64(c.Timeout) <= float64(d)
+	interval, timeout := cmp.Or(c.Interval, ping.DefaultInterval), cmp.Or(c.Timeout, ping.DefaultTimeout)
+	return c.Count > 0 && float64(c.Count-1)*float64(interval)+float64(timeout) <= float64(d)
 }
 
 // reader reads the values of options and keeps the first error.
@@ -756,17 +758,16 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	if c.IsSet("output") && c.String("output") == "" {
+	path := c.String("output")
+	switch {
+	case path == "-" || !c.IsSet("output"):
+		return checkOnto(c, in, s, stdout, stderr)
+	case path == "":
 		return 0, cmdline.Wrap(in.label("output"), &cmdline.Error{Message: "no file is named", Hint: "--output lping.prom"})
 	}
-	if !c.IsSet("output") {
-		return checkOnto(c, in, s, stdout, stderr)
-	}
-	file, err := report.CreateFile(c.String("output"))
+	file, err := report.CreateFile(path)
 	if err != nil {
-		return 0, cmdline.Wrap(in.label("output"), &cmdline.Error{
-			Message: err.Error(), Hint: "a file in a directory where this user may write",
-		})
+		return 0, cmdline.Wrap(in.label("output"), &cmdline.Error{Message: err.Error(), Hint: outputHint(err)})
 	}
 	defer file.Discard()
 	status, err := checkOnto(c, in, s, file, stderr)
@@ -777,6 +778,16 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 		return 0, writeError(err)
 	}
 	return status, nil
+}
+
+func outputHint(err error) string {
+	switch {
+	case errors.Is(err, report.ErrNotRegular):
+		return "a file, or - for stdout"
+	case errors.Is(err, syscall.ENOSPC):
+		return roomHint
+	}
+	return "a file in a directory where this user may write"
 }
 
 // checkOnto is the check with its output.
@@ -790,9 +801,11 @@ func checkOnto(c *cli.Context, in input, s settings, stdout, stderr io.Writer) (
 		Ping: s.config, Targets: s.targets, Limits: s.limits, Asked: !s.anyFamily, Any: s.anyFamily, Exit: in.scheme.status,
 		Renderer: renderer, Quiet: s.output.Quiet, Buckets: in.format == "prometheus",
 		Lasting: func() (done func()) {
-			if in.scheme == schemeHealth && s.within(time.Second) && !c.IsSet("output") { // whose file is not to be left half
+			if slices.Contains(atTheEnd, in.format) && s.within(time.Second) {
+				signal.Ignore(append(platform.StatusSignals(), ending()...)...) // the answer comes soon, and handling takes threads
 				return func() {}
 			}
+			runtime.GOMAXPROCS(processors)
 			return handleSignals(k, stop, stderr)
 		},
 	})
@@ -888,17 +901,20 @@ func newRenderer(format string, w io.Writer, o report.Options) report.Renderer {
 
 var errFromTerminal = fmt.Errorf("%w by the terminal", check.ErrInterrupted)
 
-// handleSignals ends the run on an interrupt and prints its state where that is asked for. The result undoes it. It takes the
-// Go runtime three threads, for which a container may have no pids left: a health check that is over within a second goes
-// without, and a signal ends it as it ends any command.
+// ending are the signals that end a run; SIGHUP does not where nohup told so.
+func ending() []os.Signal {
+	list := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		list = append(list, syscall.SIGHUP)
+	}
+	return list
+}
+
+// handleSignals ends the run on an interrupt and prints its state where that is asked for. The result undoes it.
 func handleSignals(k *check.Check, stop context.CancelCauseFunc, stderr io.Writer) func() {
 	signals := make(chan os.Signal, 1)
 	done := make(chan struct{})
-	list := append(platform.StatusSignals(), os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup leaves it
-		list = append(list, syscall.SIGHUP)
-	}
-	signal.Notify(signals, list...)
+	signal.Notify(signals, append(platform.StatusSignals(), ending()...)...)
 	go func() {
 		defer close(done)
 		for s := range signals {
@@ -926,8 +942,10 @@ func show(w io.Writer, text string) error {
 	return nil
 }
 
+const roomHint = "make room there, or let it go elsewhere"
+
 func writeError(err error) error {
-	return &hintedError{fmt.Errorf("write the output: %w", err), "make room there, or let it go elsewhere"}
+	return &hintedError{fmt.Errorf("write the output: %w", err), roomHint}
 }
 
 // scheme is a mapping from the outcome to the exit status.

@@ -66,6 +66,8 @@ type Check struct {
 	stop     context.CancelCauseFunc
 	// done undoes what Config.Lasting did; nil before.
 	done func()
+	// lookout looks for causes, for all jobs.
+	lookout lookout
 }
 
 // job is the check of one target.
@@ -173,16 +175,13 @@ func (k *Check) Facts() platform.Facts {
 func (k *Check) open(ctx context.Context) error {
 	for _, j := range k.jobs {
 		if j.pinger, j.openErr = ping.Open(j.config); j.openErr != nil {
-			j.startLook(ctx)
+			k.startLook(ctx, j)
 			continue
 		}
 		s := j.pinger.Socket()
 		j.target.Method, j.target.Stamps = s.Method, s.Stamps
 		if s.Method == ping.MethodConnect {
 			j.target.Size = 0
-		}
-		if s.Denied != nil {
-			j.startLook(ctx) // what would permit ICMP here is said in any case
 		}
 		if k.config.Renderer == nil {
 			continue
@@ -222,7 +221,7 @@ func (k *Check) lookIfSilent(ctx context.Context, j *job) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !j.recorder.Answered() {
-		j.startLook(ctx)
+		k.startLook(ctx, j)
 	}
 }
 
@@ -231,7 +230,7 @@ func (k *Check) event(ctx context.Context, j *job, e *ping.Event) {
 	record(j.recorder, e)
 	switch e.Kind {
 	case ping.SendError, ping.Timeout, ping.Corrupt:
-		j.startLook(ctx)
+		k.startLook(ctx, j)
 		j.tally.event(e)
 	case ping.ClockStep:
 		j.tally.event(e)
@@ -239,7 +238,7 @@ func (k *Check) event(ctx context.Context, j *job, e *ping.Event) {
 		k.last(ctx, j)
 	case ping.NoAnswer:
 		if e.Time.Sub(j.tally.sent) >= silence {
-			j.startLook(ctx)
+			k.startLook(ctx, j)
 		}
 	case ping.Sent:
 		j.tally.event(e)
@@ -265,15 +264,18 @@ func (k *Check) prepare() {
 	}
 }
 
-// startLook starts to look for causes beside the run, unless that was done before. An interrupt does not stop it: it
-// takes less than a person notices.
-func (j *job) startLook(ctx context.Context) {
-	if j.look != nil {
-		return
+// startLook starts to look for causes beside the run, unless that was done before.
+func (k *Check) startLook(ctx context.Context, j *job) {
+	if j.look == nil {
+		k.prepareLook(ctx, j)
+		go j.look()
 	}
+}
+
+// prepareLook says how to look for causes. An interrupt does not stop it: it takes less than a person notices.
+func (k *Check) prepareLook(ctx context.Context, j *job) {
 	ctx, config, method := context.WithoutCancel(ctx), j.config, j.target.Method
-	j.look = sync.OnceValue(func() findings { return look(ctx, config, method) })
-	go j.look()
+	j.look = sync.OnceValue(func() findings { return k.lookout.look(ctx, config, method) })
 }
 
 // report judges all jobs.
@@ -281,7 +283,7 @@ func (k *Check) report(ctx context.Context) (report.Report, error) {
 	r := report.Report{Verdict: stats.Healthy}
 	checked, answers := false, false
 	for _, j := range k.jobs {
-		result, failure, counts := j.judge(ctx, k.config)
+		result, failure, counts := k.judge(ctx, j)
 		r.Results = append(r.Results, result)
 		if counts {
 			r.Verdict = stats.Worse(r.Verdict, result.Verdict)
@@ -325,7 +327,8 @@ func (j *job) failure() error {
 
 // judge gives the result of one target, why it could not be checked, and whether it counts: a family that nobody asked
 // for may be switched off.
-func (j *job) judge(ctx context.Context, c Config) (r report.Result, failure error, counts bool) {
+func (k *Check) judge(ctx context.Context, j *job) (r report.Result, failure error, counts bool) {
+	c := k.config
 	r = report.Result{Target: j.target, Summary: j.recorder.Summary()}
 	if c.Buckets {
 		r.Buckets = j.recorder.Buckets()
@@ -333,6 +336,9 @@ func (j *job) judge(ctx context.Context, c Config) (r report.Result, failure err
 	r.Verdict, r.Cause = c.Limits.Judge(r.Summary)
 	if j.target.Port != 0 && j.target.Method == ping.MethodUDP {
 		r.Cause = strings.Replace(r.Cause, " probes lost", " probes open or silent", 1) // a service need not answer
+	}
+	if errnos := j.tally.errnos(); errnos != "" && strings.HasSuffix(r.Cause, " refused") {
+		r.Cause += " (" + errnos + ")"
 	}
 	failure = j.failure()
 	if err := cmp.Or(failure, j.openErr); err != nil {
@@ -342,7 +348,7 @@ func (j *job) judge(ctx context.Context, c Config) (r report.Result, failure err
 		r.Verdict = stats.Unhealthy
 		r.Cause = fmt.Sprintf("%d of %d replies by the deadline", r.Summary.Received, j.config.Count)
 	}
-	r.Findings = j.diagnose(ctx, c, r.Verdict)
+	r.Findings = k.diagnose(ctx, j, r.Verdict)
 	r.Verdict, r.Cause = weigh(r.Verdict, r.Cause, r.Findings)
 	r.Cause = cmp.Or(j.evidence.Sweep, r.Cause) // even where the limits allow it
 	if !c.Asked && r.Summary.Received == 0 && excused(r.Findings) {
@@ -383,7 +389,8 @@ func excused(list []diagnose.Finding) bool {
 
 // diagnose says why a run was not well. Of a healthy one nobody looks for more than what its name may hide, unless asked
 // to be thorough.
-func (j *job) diagnose(ctx context.Context, c Config, v stats.Verdict) []diagnose.Finding {
+func (k *Check) diagnose(ctx context.Context, j *job, v stats.Verdict) []diagnose.Finding {
+	c := k.config
 	j.evidence = j.ownEvidence()
 	j.evidence.Asked, j.evidence.Named = c.Asked, !j.literal()
 	j.evidence.LossAllowed = v == stats.Healthy || v == stats.Degraded
@@ -393,7 +400,9 @@ func (j *job) diagnose(ctx context.Context, c Config, v stats.Verdict) []diagnos
 	if v == stats.Healthy && j.evidence.Delayed() && !c.Thorough && j.literal() && j.look == nil {
 		return diagnose.Diagnose(platform.ReadLimits("/"), j.evidence)
 	}
-	j.startLook(ctx)
+	if j.look == nil {
+		k.prepareLook(ctx, j)
+	}
 	found := j.look()
 	found.addTo(&j.evidence)
 	list := diagnose.Diagnose(found.facts, j.evidence)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,11 +34,23 @@ type findings struct {
 	bind string
 }
 
+// lookout looks for causes, for one target at a time: a second reader would need threads, and its probe would move the
+// counters that the first one reads. The zero value is ready.
+type lookout struct {
+	mu    sync.Mutex
+	facts platform.Facts
+}
+
 // look examines this host: the facts, one more probe with the kernel's counters read before and after it, and a UDP
 // datagram to oneself. It takes some 50 ms, so that a diagnosis fits into the time of the run that needs it. The extra
 // probe is sent as c and method say; without a method there is none.
-func look(ctx context.Context, c ping.Config, method string) findings {
-	f := findings{facts: platform.Read("/", c.Address)}
+func (l *lookout) look(ctx context.Context, c ping.Config, method string) findings {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.Address != l.facts.IPv4.Target && c.Address != l.facts.IPv6.Target { // else they are about both
+		l.facts = platform.Read("/", c.Address)
+	}
+	f := findings{facts: l.facts}
 	leaves := diagnose.Leaves(f.facts, report.Family(c.Address))
 	if method != "" && !leaves {
 		f.probe = probe(ctx, c, method)

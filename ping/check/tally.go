@@ -3,6 +3,7 @@ package check
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"lping/ping"
@@ -62,6 +63,15 @@ func (t *tally) note(e *ping.Event) {
 		return
 	}
 	t.failed = e.Seq
+}
+
+// errnos names the errors of send; empty where there were none.
+func (t *tally) errnos() string {
+	var names []string
+	for _, r := range t.refused {
+		names = append(names, r.Errno)
+	}
+	return strings.Join(names, ", ")
 }
 
 func wrongData(m ping.Mismatch) string {

@@ -140,8 +140,8 @@ func TestNormalizeError(t *testing.T) {
 		{"no value in a cluster", "-jc", "--json=true", "", "option -c needs a value; for example -c 5"},
 		{"no value, long", "-j --cou", "--json=true", "", "option --count needs a value; for example --count 5"},
 		{"no value, no example", "-t", "", "", "option -t needs a value; for example -t VALUE"},
-		{"switch with a value", "--quiet=x -j", "--json=true", "", `option --quiet is true or false, not "x"; --quiet or --quiet=false`},
-		{"switch with no value", "--quiet=", "", "", `option --quiet is true or false, not ""; --quiet or --quiet=false`},
+		{"switch with a value", "--quiet=x -j", "--quiet=true --json=true", "", `option --quiet is true or false, not "x"; --quiet or --quiet=false`},
+		{"switch with no value", "--quiet=", "--quiet=true", "", `option --quiet is true or false, not ""; --quiet or --quiet=false`},
 		{"short switch with a value", "-4q=false -j", "--ipv4=true --quiet=true --json=true", "", "option -q takes no value; -q or --quiet=false"},
 		{"the first one counts", "-x --cuont -c", "", "", "unknown option -x; lping -h lists the options"},
 	}
@@ -188,8 +188,8 @@ func TestEnviron(t *testing.T) {
 		{"renamed", "LPING_PORT=tcp://10.0.0.1:7 LPING_TARGET_PORT=7", "--port=7", ""},
 		{"renamed away", "LPING_HELP=x", "", ""},
 		{"other prefix", "COUNT=3 PING_COUNT=3", "", ""},
-		{"bad switch", "LPING_QUIET=x LPING_FORMAT=json", "--format=json", `LPING_QUIET is true or false, not "x"; LPING_QUIET=1 or LPING_QUIET=0`},
-		{"the first one counts", "LPING_QUIET=x LPING_IPV6=y", "", `LPING_IPV6 is true or false, not "y"; LPING_IPV6=1 or LPING_IPV6=0`},
+		{"bad switch", "LPING_QUIET=x LPING_FORMAT=json", "--quiet=true --format=json", `LPING_QUIET is true or false, not "x"; LPING_QUIET=1 or LPING_QUIET=0`},
+		{"the first one counts", "LPING_QUIET=x LPING_IPV6=y", "--ipv6=true --quiet=true", `LPING_IPV6 is true or false, not "y"; LPING_IPV6=1 or LPING_IPV6=0`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

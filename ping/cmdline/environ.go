@@ -10,8 +10,8 @@ import "strings"
 // takes 1, 0, true, false, yes, no, on, off in any case; other values are
 // kept as they are. lookup is os.LookupEnv.
 //
-// The error is an *Error about the first bad variable; the options of the
-// others are returned even then.
+// The error is an *Error about the first bad variable; the options are returned
+// even then, and a switch with a bad value counts as meant.
 func Environ(flags []Flag, prefix string, rename map[string]string, lookup func(string) (string, bool)) (options []string, err error) {
 	for _, f := range flags {
 		name := variable(f, prefix, rename)
@@ -23,10 +23,8 @@ func Environ(flags []Flag, prefix string, rename map[string]string, lookup func(
 			continue
 		}
 		option, bad := fromVariable(f, name, value)
-		switch {
-		case bad == nil:
-			options = append(options, option)
-		case err == nil:
+		options = append(options, option)
+		if err == nil {
 			err = bad
 		}
 	}
@@ -48,7 +46,7 @@ func fromVariable(f Flag, name, value string) (string, error) {
 	}
 	on, ok := boolean(value)
 	if !ok {
-		return "", &Error{
+		return canonical(f, "true"), &Error{
 			Message: show(name) + " is true or false, not " + Quote(value),
 			Hint:    show(name) + "=1 or " + show(name) + "=0",
 		}

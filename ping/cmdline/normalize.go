@@ -113,7 +113,8 @@ func (p *parser) ambiguous(name string, found []Flag) {
 		"write "+strings.Join(names, " or "))
 }
 
-// longSwitch reads a switch with or without "=value".
+// longSwitch reads a switch with or without "=value". One with a bad value counts as meant: how its error is told may
+// depend on it.
 func (p *parser) longSwitch(f Flag, value string, attached bool) {
 	on, ok := boolean(value)
 	switch {
@@ -122,6 +123,7 @@ func (p *parser) longSwitch(f Flag, value string, attached bool) {
 	case ok:
 		p.add(f, on)
 	default:
+		p.add(f, "true")
 		p.fail("option --"+f.Long+" is true or false, not "+Quote(value),
 			"--"+f.Long+" or --"+f.Long+"=false")
 	}

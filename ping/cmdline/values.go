@@ -330,6 +330,7 @@ type Range struct {
 func Thresholds(s string) (rta, loss *Range, err error) {
 	const sample = "the mean RTT in ms and the loss, for example 5,20%"
 	first, second, both := strings.Cut(s, ",")
+	first, second = strings.TrimSpace(first), strings.TrimSpace(second)
 	switch {
 	case both && (strings.HasSuffix(first, "%") || !strings.HasSuffix(second, "%")):
 		return nil, nil, &Error{Quote(s) + " is no threshold", sample}
@@ -364,26 +365,29 @@ func alertRange(s string, most float64) (*Range, error) {
 	case "~":
 		r.Low = math.Inf(-1)
 	default:
-		if r.Low, ok = bound(low, most); !ok {
+		if r.Low, ok = bound(low); !ok {
 			return nil, bad
 		}
 	}
 	if high != "" || !both {
-		if r.High, ok = bound(high, most); !ok {
+		if r.High, ok = bound(high); !ok {
 			return nil, bad
 		}
 	}
-	if r.High < r.Low {
+	switch {
+	case r.Low > most || r.High > most && !math.IsInf(r.High, 1):
+		return nil, &Error{Quote(s) + " is out of range (0 to " + strconv.FormatFloat(most, 'f', -1, 64) + ")", bad.Hint}
+	case r.High < r.Low:
 		return nil, &Error{Quote(s) + " ends before it starts", "the lower bound first"}
 	}
 	return &r, nil
 }
 
 // bound parses an end of a range.
-func bound(s string, most float64) (float64, bool) {
+func bound(s string) (float64, bool) {
 	if !isDecimal(s) {
 		return 0, false
 	}
 	v, err := strconv.ParseFloat(s, 64)
-	return v, err == nil && v <= most
+	return v, err == nil
 }

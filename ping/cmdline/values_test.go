@@ -167,10 +167,11 @@ func TestThresholds(t *testing.T) {
 		{",20%", "- | 0..20 false 20"}, {"0.5:2.5", "0.5..2.5 false 0.5:2.5 | -"}, {"5:", "5..+Inf false 5: | -"},
 		{"~:5", "-Inf..5 false ~:5 | -"}, {"@5:10", "5..10 true @5:10 | -"}, {"@5", "0..5 true @5 | -"},
 		{"10:20%", "- | 10..20 false 10:20"}, {"0,100%", "0..0 false 0 | 0..100 false 100"},
+		{" 5, 20%", "0..5 false 5 | 0..20 false 20"}, {"5,101:%", `"101:" is out of range (0 to 100); ` + ranges},
 		{"20%,5", `"20%,5" is no threshold; ` + sample}, {"5,20", `"5,20" is no threshold; ` + sample},
 		{"5,20%,1%", `"20%,1" is no range; ` + ranges}, {"", `"" is no range; ` + ranges}, {"%", `"" is no range; ` + ranges},
 		{"5ms", `"5ms" is no range; ` + ranges}, {"-1", `"-1" is no range; ` + ranges}, {":5", `":5" is no range; ` + ranges},
-		{"101%", `"101" is no range; ` + ranges}, {"9:5", `"9:5" ends before it starts; the lower bound first`},
+		{"101%", `"101" is out of range (0 to 100); ` + ranges}, {"9:5", `"9:5" ends before it starts; the lower bound first`},
 		{"NaN", `"NaN" is no range; ` + ranges}, {"1e3", `"1e3" is no range; ` + ranges}, {"@", `"@" is no range; ` + ranges},
 	})
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"io"
 	"math"
 	"net/netip"
 	"regexp"
@@ -225,7 +226,7 @@ func checkNagios(t *testing.T, r Report) {
 	}
 	s := strings.TrimSuffix(out.String(), "\n")
 	text, figures, some := strings.Cut(s, "|")
-	if !strings.HasPrefix(text, "LPING ") || len(text) > 230 || strings.ContainsFunc(s, unprintable) {
+	if !strings.HasPrefix(text, "LPING ") || len(text) > maxOutput+31 || strings.ContainsFunc(s, unprintable) {
 		t.Errorf("%q", out.String())
 	}
 	for figure := range strings.SplitSeq(figures, " ") {
@@ -296,15 +297,35 @@ func TestLineKeepsVerdictAndCode(t *testing.T) {
 	f := loDown()
 	f.Cause, f.Fix = strings.Repeat("c", 180), strings.Repeat("f", 180)
 	worse := silent(target6(), f)
-	got := headline(stats.Unhealthy, []Result{worse, healthy(target4())})
+	got := headline(stats.Unhealthy, []Result{worse, healthy(target4())}, maxLine)
 	if len(got) > maxLine || !strings.HasPrefix(got, "unhealthy ::1 0/5 lo_down: ccc") ||
 		!strings.HasSuffix(got, "…; 127.0.0.1 healthy 5/5 p50=0.045ms") {
 		t.Errorf("%d bytes: %s", len(got), got)
 	}
 	r := healthy(target4())
 	r.Verdict, r.Findings = stats.Degraded, []diagnose.Finding{f}
-	got = headline(stats.Degraded, []Result{r})
+	got = headline(stats.Degraded, []Result{r}, maxLine)
 	if len(got) > maxLine || !strings.HasSuffix(got, "c…; p50=0.045ms") {
 		t.Errorf("%d bytes: %s", len(got), got)
+	}
+}
+
+// TestFixInFull has each fix whole where the output has room for it, and once, however the first line was cut.
+func TestFixInFull(t *testing.T) {
+	f := diagnose.Finding{
+		Code: "icmp_not_permitted", Severity: diagnose.Error, Cause: "ICMP sockets are not permitted here",
+		Fix: `pod securityContext.sysctls: {name: net.ipv4.ping_group_range, value: "0 2147483647"}`,
+	}
+	mild := f
+	mild.Severity = diagnose.Info
+	r := Report{Verdict: stats.Unhealthy, Results: []Result{silent(target4(), f), silent(target6(), mild)}}
+	for name, newRenderer := range map[string]func(io.Writer, Options) Renderer{"line": NewLine, "nagios": NewNagios} {
+		var out strings.Builder
+		if err := newRenderer(&out, Options{}).Finish(r); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(out.String(), f.Fix) != 1 {
+			t.Errorf("%s: %s", name, out.String())
+		}
 	}
 }

@@ -38,13 +38,13 @@ func (l *line) Event(Target, ping.Event) error { return nil }
 // Finish writes the whole output.
 func (l *line) Finish(r Report) error {
 	results := byNeed(r.Results)
-	head := cut(headline(r.Verdict, results), maxLine)
+	head := cut(headline(r.Verdict, results, maxLine), maxLine)
 	if err := l.put(append(l.buf[:0], head...)); err != nil {
 		return err
 	}
 	left := maxOutput - len(head) - 1
-	for _, f := range further(results) {
-		s := "  " + cut(appendix(f), maxLine-len("  "))
+	for _, s := range further(results, head) {
+		s = "  " + cut(s, maxLine-len("  "))
 		if left -= len(s) + 1; left < 0 {
 			return nil
 		}
@@ -75,8 +75,9 @@ func basis(r Result) int {
 	return diagnose.Place(code)
 }
 
-// headline is the first line. The worst result comes first, and what it says is cut before anything else is.
-func headline(v stats.Verdict, results []Result) string {
+// headline is the first line, of at most limit bytes where one result is not well. The worst comes first, and what it says is
+// cut before anything else is.
+func headline(v stats.Verdict, results []Result, limit int) string {
 	if len(results) == 0 {
 		return v.String()
 	}
@@ -90,7 +91,7 @@ func headline(v stats.Verdict, results []Result) string {
 	for _, r := range results[1:] {
 		rest.WriteString("; " + cut(aside(r), maxSecond))
 	}
-	return unwell(v, results[0], maxLine-rest.Len()) + rest.String()
+	return unwell(v, results[0], limit-rest.Len()) + rest.String()
 }
 
 // healthyParts describes results that are all healthy. The method stands once where all of them share it.
@@ -166,17 +167,21 @@ func worst(findings []diagnose.Finding) int {
 	return at
 }
 
-// further are the findings that the first line does not tell, each once, although both families may have it.
-func further(results []Result) []diagnose.Finding {
-	var told, out []diagnose.Finding
+// further are the findings that the first line does not tell, or not in full, each once, although both families may have it.
+func further(results []Result, head string) []string {
+	var told, out []string
 	for i, r := range results {
-		if code, _, _ := reason(r); i == 0 && r.Verdict != stats.Healthy && code != "" {
-			told = append(told, r.Findings[worst(r.Findings)])
+		list := r.Findings
+		if code, cause, fix := reason(r); i == 0 && r.Verdict != stats.Healthy && code != "" {
+			first := worst(list)
+			list = append([]diagnose.Finding{list[first]}, slices.Delete(slices.Clone(list), first, first+1)...)
+			if strings.Contains(head, cause) && strings.Contains(head, fix) {
+				told = append(told, appendix(list[0]))
+			}
 		}
-		for _, f := range r.Findings {
-			f.Evidence = "" // it is not shown, so it makes no difference
-			if !slices.ContainsFunc(told, func(t diagnose.Finding) bool { t.Evidence = ""; return t == f }) {
-				told, out = append(told, f), append(out, f)
+		for _, f := range list {
+			if s := appendix(f); !slices.Contains(told, s) {
+				told, out = append(told, s), append(out, s)
 			}
 		}
 	}

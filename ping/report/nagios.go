@@ -40,11 +40,11 @@ func (n *nagios) Finish(r Report) error {
 		state = "WARNING"
 	}
 	results := byNeed(r.Results)
-	text := strings.TrimPrefix(headline(r.Verdict, results), r.Verdict.String()+" ")
-	if more := further(results); len(more) > 0 && r.Verdict != stats.Healthy {
-		text += "; " + appendix(more[0])
+	text := strings.TrimPrefix(headline(r.Verdict, results, maxOutput), r.Verdict.String()+" ")
+	if more := further(results, text); len(more) > 0 && r.Verdict != stats.Healthy {
+		text += "; " + more[0]
 	}
-	b := append(append(n.buf[:0], "LPING "+state+" - "...), plain(cut(text, maxLine))...)
+	b := append(append(n.buf[:0], "LPING "+state+" - "...), plain(cut(text, maxOutput))...)
 	separator := byte('|')
 	for _, result := range r.Results {
 		if result.Summary.Decided() == 0 {
