@@ -9,7 +9,7 @@ job "app" {
       driver = "docker"
 
       config {
-        image        = "app" # with /lping in it
+        image        = "registry.example/app:1" # with /lping in it; Nomad pulls what has no tag, or latest, every time
         cap_drop     = ["all"]
         security_opt = ["no-new-privileges"]
         sysctl = {

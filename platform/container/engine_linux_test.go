@@ -39,6 +39,9 @@ func onEngines(t *testing.T, test func(t *testing.T, e *engine)) {
 	if list, ok := os.LookupEnv("LPING_CI_ENGINES"); ok {
 		names = list
 	}
+	if names == "" {
+		t.Log("LPING_CI_ENGINES asks for no engine")
+	}
 	for _, name := range strings.Fields(names) {
 		t.Run(name, func(t *testing.T) {
 			if os.Geteuid() != 0 {
@@ -91,8 +94,11 @@ func openPodman(t *testing.T) (*engine, error) {
 		e.command = []string{"podman", "--runtime", low}
 		args := slices.Concat(e.command, []string{"run", "--rm", "--network", "none"}, e.options, []string{"--rootfs", root, "/lping", "-V"})
 		out, status := run(t, time.Minute, args...)
-		if status == 0 {
+		switch {
+		case status == 0:
 			return e, nil
+		case status < 125: // from there on it is the engine's own (podman-run(1))
+			t.Fatalf("lping -V: status %d: %s", status, out)
 		}
 		t.Logf("podman with %s: %s", low, strings.TrimSpace(out))
 		result = fmt.Errorf("%w; with %s: %s", errNoEngine, low, strings.TrimSpace(out))

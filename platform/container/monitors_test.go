@@ -191,14 +191,18 @@ illegal_macro_output_chars=$
 	}
 }
 
-// TestIcinga2 has Icinga 2 read the recipe, where it belongs: a host with an agent has the service, another has not.
+// TestIcinga2 has Icinga 2 read the recipe, where it belongs: on the master a host with an agent has the service and another
+// has not, and the agent, which gets the global zone alone, knows the command.
 func TestIcinga2(t *testing.T) {
 	needs(t, "icinga2", "the recipe for Icinga 2")
 	dir := t.TempDir()
-	main, zone := filepath.Join(dir, "icinga2.conf"), filepath.Join(dir, "zones.d", "master")
-	if err := os.MkdirAll(zone, 0o755); err != nil {
-		t.Fatal(err)
+	zones := filepath.Join(dir, "zones.d")
+	for _, zone := range []string{"global-templates", "master"} {
+		if err := os.MkdirAll(filepath.Join(zones, zone), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
+	main := filepath.Join(dir, "icinga2.conf")
 	writeFile(t, main, `
 object Endpoint "master" { }
 object Zone "master" { endpoints = [ "master" ] }
@@ -207,24 +211,34 @@ object Zone "agent" {
   endpoints = [ "agent" ]
   parent = "master"
 }
+object Zone "global-templates" { global = true }
 template Service "generic-service" { }
 object CheckCommand "nothing" { command = [ "true" ] }
 object Host "other" { check_command = "nothing" }
 `)
-	writeFile(t, filepath.Join(zone, "hosts.conf"), `
+	writeFile(t, filepath.Join(zones, "global-templates", "commands.conf"), readRecipe(t, "icinga2-command.conf"))
+	validateIcinga2(t, main, "agent", "Instantiated 1 Host.", "Instantiated 2 CheckCommands.")
+	writeFile(t, filepath.Join(zones, "master", "hosts.conf"), `
 object Host "agent" {
   check_command = "nothing"
   vars.agent_endpoint = name
 }
 `)
-	writeFile(t, filepath.Join(zone, "loopback.conf"), readRecipe(t, "icinga2.conf"))
+	writeFile(t, filepath.Join(zones, "master", "services.conf"), readRecipe(t, "icinga2-service.conf"))
+	validateIcinga2(t, main, "master", "Instantiated 1 Service.", "Instantiated 2 Hosts.", "Instantiated 2 CheckCommands.")
+}
+
+// validateIcinga2 has a node read the configuration.
+func validateIcinga2(t *testing.T, main, node string, wants ...string) {
+	t.Helper()
+	dir := filepath.Dir(main)
 	name, group := account(t)
 	out, status := run(t, time.Minute, "env", "ICINGA2_USER="+name, "ICINGA2_GROUP="+group, "icinga2", "daemon", "--validate",
-		"--config", main, "-D", "NodeName=master", "-D", "ZoneName=master", "-D", "ZonesDir="+filepath.Dir(zone),
+		"--config", main, "-D", "NodeName="+node, "-D", "ZoneName="+node, "-D", "ZonesDir="+filepath.Join(dir, "zones.d"),
 		"-D", "CacheDir="+dir, "-D", "DataDir="+dir)
-	for _, want := range []string{"Instantiated 1 Service.", "Instantiated 2 Hosts.", "Instantiated 2 CheckCommands."} {
+	for _, want := range wants {
 		if status != 0 || !strings.Contains(out, want) || strings.Contains(out, "warning/") {
-			t.Fatalf("status %d, want %s and no warning:\n%s", status, want, out)
+			t.Fatalf("%s: status %d, want %s and no warning:\n%s", node, status, want, out)
 		}
 	}
 }

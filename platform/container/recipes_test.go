@@ -72,7 +72,7 @@ func TestMain(m *testing.M) {
 var recipes = map[string]int{
 	"Dockerfile": 1, "compose.yaml": 1, "app.container": 1, "pod.yaml": 1, "ecs-task.json": 1, "app.nomad.hcl": 1,
 	"consul.json": 1, "lping.service": 1, "lping.timer": 0, "lping-textfile.service": 0, "lping-textfile.timer": 0,
-	"nagios.cfg": 1, "icinga2.conf": 1, "README.md": 2,
+	"nagios.cfg": 1, "icinga2-command.conf": 1, "icinga2-service.conf": 0, "README.md": 2,
 }
 
 func TestEveryRecipeIsTested(t *testing.T) {
@@ -146,41 +146,100 @@ func commandsOf(recipe string) (list [][]string) {
 }
 
 func TestJSONRecipes(t *testing.T) {
-	for _, file := range []string{"ecs-task.json", "consul.json"} {
-		d := json.NewDecoder(strings.NewReader(readRecipe(t, file)))
-		d.DisallowUnknownFields()
-		var into any = new(ecsTask)
-		if file == "consul.json" {
-			into = new(consulService)
-		}
-		if err := d.Decode(into); err != nil {
-			t.Errorf("%s: %v", file, err)
+	var task ecsTask
+	readJSON(t, "ecs-task.json", &task)
+	var service consulService
+	readJSON(t, "consul.json", &service)
+	if len(task.ContainerDefinitions) != 1 {
+		t.Fatalf("containers: %+v", task)
+	}
+	c := task.ContainerDefinitions[0]
+	// The bounds are those of the Amazon ECS API reference, HealthCheck.
+	if h := c.HealthCheck; h.Command[0] != "CMD" || h.Interval < 5 || h.Interval > 300 || h.Timeout < 2 || h.Timeout > 60 ||
+		h.Retries < 1 || h.Retries > 10 || h.StartPeriod > 300 {
+		t.Errorf("health check: %+v", h)
+	}
+	if s := c.SystemControls; len(s) != 1 || s[0].Namespace != rangeSysctl || s[0].Value != ourRange || c.User != ourUser {
+		t.Errorf("system controls: %+v, user %s", s, c.User)
+	}
+	if task.NetworkMode != "awsvpc" { // the sysctls of another belong to the host
+		t.Errorf("network mode %s", task.NetworkMode)
+	}
+}
+
+// What the recipes have in common: a user and a group, which is all that the range needs.
+const (
+	rangeSysctl = "net.ipv4.ping_group_range"
+	ourUser     = "65534:65534"
+	ourRange    = "65534 65534"
+)
+
+// readJSON decodes a recipe, whose keys are known and written as its reader wants them.
+func readJSON(t *testing.T, file string, into any) {
+	t.Helper()
+	recipe := readRecipe(t, file)
+	d := json.NewDecoder(strings.NewReader(recipe))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	again, err := json.Marshal(into)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`"(\w+)":`).FindAllStringSubmatch(recipe, -1) {
+		if !strings.Contains(string(again), m[0]) {
+			t.Errorf("%s: %s is spelled in another way", file, m[1])
 		}
 	}
 }
 
-// ecsTask has the names of the task definition parameters that the recipe needs.
+// ecsTask has the parameters of a task definition that the recipe needs.
 type ecsTask struct {
-	Family, NetworkMode  string
+	Family               string `json:"family"`
+	NetworkMode          string `json:"networkMode"`
 	ContainerDefinitions []struct {
-		Name, Image, User      string
-		Essential              bool
-		Memory                 int
-		ReadonlyRootFilesystem bool
-		LinuxParameters        struct{ Capabilities struct{ Drop []string } }
-		SystemControls         []struct{ Namespace, Value string }
-		HealthCheck            struct {
-			Command                                 []string
-			Interval, Timeout, Retries, StartPeriod int
-		}
-	}
+		Name                   string `json:"name"`
+		Image                  string `json:"image"`
+		User                   string `json:"user"`
+		Essential              bool   `json:"essential"`
+		Memory                 int    `json:"memory"`
+		ReadonlyRootFilesystem bool   `json:"readonlyRootFilesystem"`
+		LinuxParameters        struct {
+			Capabilities struct {
+				Drop []string `json:"drop"`
+			} `json:"capabilities"`
+		} `json:"linuxParameters"`
+		SystemControls []struct {
+			Namespace string `json:"namespace"`
+			Value     string `json:"value"`
+		} `json:"systemControls"`
+		HealthCheck struct {
+			Command     []string `json:"command"`
+			Interval    int      `json:"interval"`
+			Timeout     int      `json:"timeout"`
+			Retries     int      `json:"retries"`
+			StartPeriod int      `json:"startPeriod"`
+		} `json:"healthCheck"`
+	} `json:"containerDefinitions"`
 }
 
-// consulService has the names of a check definition of Consul.
+// consulService has the parameters of a check definition of Consul.
 type consulService struct {
 	Check struct {
-		ID, Name, Interval, Timeout string
-		Args                        []string
+		ID       string   `json:"id"`
+		Name     string   `json:"name"`
+		Args     []string `json:"args"`
+		Interval string   `json:"interval"`
+		Timeout  string   `json:"timeout"`
+	} `json:"check"`
+}
+
+// TestNomad has the syntax of the job read; what the names in it mean is Nomad's to know.
+func TestNomad(t *testing.T) {
+	needs(t, "hclfmt", "the job for Nomad")
+	if out, status := run(t, time.Minute, "hclfmt", "-check", "app.nomad.hcl"); status != 0 {
+		t.Errorf("hclfmt: status %d\n%s", status, out)
 	}
 }
 
@@ -230,10 +289,10 @@ func TestQuadlet(t *testing.T) {
 		}
 	}
 	for _, want := range [][]string{
-		{"--sysctl", "net.ipv4.ping_group_range=0 2147483647"},
+		{"--sysctl", rangeSysctl + "=" + ourRange},
 		{"--health-cmd", `["/lping", "--health"]`},
 		{"--health-interval", "30s"}, {"--health-timeout", "2s"}, {"--health-retries", "1"}, {"--health-on-failure", "kill"},
-		{"--user", "65534:65534"}, {"--cap-drop", "all"}, {"--security-opt", "no-new-privileges"},
+		{"--user", ourUser}, {"--cap-drop", "all"}, {"--security-opt", "no-new-privileges"},
 	} {
 		i := slices.Index(words, want[0])
 		if i < 0 || !slices.Equal(words[i:min(i+2, len(words))], want) || slices.Contains(words[i+1:], want[0]) {
@@ -252,7 +311,7 @@ func quadlet() string {
 	return ""
 }
 
-// TestPod has kubectl read the pod, strictly and without a cluster.
+// TestPod has kubectl read the pod, without a cluster.
 func TestPod(t *testing.T) {
 	needs(t, "kubectl", "the pod")
 	out, status := run(t, time.Minute, "kubectl", "set", "env", "--local", "-f", "pod.yaml", "-o", "json", "A=b")
@@ -262,7 +321,9 @@ func TestPod(t *testing.T) {
 	var pod struct {
 		Spec struct {
 			SecurityContext struct {
-				Sysctls []struct{ Name, Value string }
+				RunAsNonRoot          bool
+				RunAsUser, RunAsGroup int
+				Sysctls               []struct{ Name, Value string }
 			}
 			Containers []struct {
 				ReadinessProbe struct{ Exec struct{ Command []string } }
@@ -278,8 +339,12 @@ func TestPod(t *testing.T) {
 			t.Errorf("kubectl does not know %s", m[1])
 		}
 	}
-	if s := pod.Spec.SecurityContext.Sysctls; len(s) != 1 || s[0].Name != "net.ipv4.ping_group_range" {
-		t.Errorf("sysctls: %+v", s)
+	c := pod.Spec.SecurityContext
+	if len(c.Sysctls) != 1 || c.Sysctls[0].Name != rangeSysctl || c.Sysctls[0].Value != ourRange {
+		t.Errorf("sysctls: %+v", c.Sysctls)
+	}
+	if !c.RunAsNonRoot || fmt.Sprintf("%d:%d", c.RunAsUser, c.RunAsGroup) != ourUser {
+		t.Errorf("security context: %+v", c)
 	}
 	if c := pod.Spec.Containers; len(c) != 1 || !slices.Equal(c[0].ReadinessProbe.Exec.Command, []string{"/lping", "--health"}) {
 		t.Errorf("containers: %+v", c)

@@ -145,15 +145,19 @@ func TestHealth(t *testing.T) {
 func (e *engine) breakAndMend(t *testing.T, name string) {
 	t.Helper()
 	ns := e.network(t, name)
+	var took []time.Duration
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			inside(t, ns, f.do...)
 			broken := time.Now()
-			checkLog(t, e.await(t, name, "unhealthy"), broken, 1, regexp.MustCompile(`^unhealthy 127\.0\.0\.1 0/5 `+f.want))
+			took = append(took, checkLog(t, e.await(t, name, "unhealthy"), broken, 1, regexp.MustCompile(`^unhealthy 127\.0\.0\.1 0/5 `+f.want)))
 			inside(t, ns, f.undo...)
 			mended := time.Now()
-			checkLog(t, e.await(t, name, "healthy"), mended, 0, regexp.MustCompile(`^healthy 127\.0\.0\.1 5/5 p50=`))
+			took = append(took, checkLog(t, e.await(t, name, "healthy"), mended, 0, regexp.MustCompile(`^healthy 127\.0\.0\.1 5/5 p50=`)))
 		})
+	}
+	if len(took) > 0 && slices.Min(took) > 2*time.Second { // of a busy machine, the engine's own time included
+		t.Errorf("no check took less than %v", slices.Min(took))
 	}
 }
 
@@ -167,7 +171,8 @@ func probe(t *testing.T) string {
 	return m[1]
 }
 
-func checkLog(t *testing.T, h health, since time.Time, status int, want *regexp.Regexp) {
+// checkLog checks the first entry since then, and says how long that check took.
+func checkLog(t *testing.T, h health, since time.Time, status int, want *regexp.Regexp) time.Duration {
 	t.Helper()
 	for _, entry := range h.Log {
 		if entry.Start.Before(since) {
@@ -177,53 +182,67 @@ func checkLog(t *testing.T, h health, since time.Time, status int, want *regexp.
 			t.Errorf("the first check since then: status %d, want %d, and %s: %s", entry.ExitCode, status, want, entry.Output)
 		}
 		t.Logf("known %.1f s later: %s", entry.End.Sub(since).Seconds(), strings.TrimSpace(entry.Output))
-		return
+		return entry.End.Sub(entry.Start)
 	}
-	t.Errorf("no check since %v: %+v", since, h)
+	t.Fatalf("no check since %v: %+v", since, h)
+	return 0
 }
 
 // TestStop: as process 1 lping must ask for the signal, or the engine waits 10 s and kills it.
 func TestStop(t *testing.T) {
 	onEngines(t, func(t *testing.T, e *engine) {
-		name := e.start(t, append(slices.Clone(hardened), open, "--no-healthcheck"), []string{"-c0"})
-		for tries := 0; !strings.Contains(e.do(t, "logs", name), "icmp_seq=3 "); tries++ {
-			if tries > 100 {
-				t.Fatal("it does not begin")
+		bestOf(t, time.Second, func() time.Duration {
+			name := e.start(t, append(slices.Clone(hardened), open, "--no-healthcheck"), []string{"-c0"})
+			for tries := 0; !strings.Contains(e.do(t, "logs", name), "icmp_seq=3 "); tries++ {
+				if tries > 100 {
+					t.Fatal("it does not begin")
+				}
+				time.Sleep(100 * time.Millisecond)
 			}
-			time.Sleep(100 * time.Millisecond)
-		}
-		start := time.Now()
-		e.do(t, "stop", name)
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("stop took %v", took)
-		} else {
-			t.Logf("stopped in %v", took)
-		}
-		if s := e.state(t, name); s.ExitCode != 0 {
-			t.Errorf("exit status %d", s.ExitCode)
-		}
-		want := regexp.MustCompile(`\n--- 127\.0\.0\.1 ping statistics ---\n\d+ packets transmitted, \d+ received, 0% packet loss, `)
-		if out := e.do(t, "logs", name); !want.MatchString(out) {
-			t.Errorf("no summary:\n%s", out)
-		}
+			start := time.Now()
+			e.do(t, "stop", name)
+			took := time.Since(start)
+			if s := e.state(t, name); s.ExitCode != 0 {
+				t.Errorf("exit status %d", s.ExitCode)
+			}
+			want := regexp.MustCompile(`\n--- 127\.0\.0\.1 ping statistics ---\n\d+ packets transmitted, \d+ received, 0% packet loss, `)
+			if out := e.do(t, "logs", name); !want.MatchString(out) {
+				t.Errorf("no summary:\n%s", out)
+			}
+			return took
+		})
 	})
 }
 
-// TestStarved gives lping 1 % of a processor. The engine's own work counts too, so the time is that of process 1.
+// bestOf does something until it takes less than the limit, three times at most: this machine may be busy.
+func bestOf(t *testing.T, limit time.Duration, do func() time.Duration) {
+	t.Helper()
+	for range 3 {
+		took := do()
+		t.Log(took)
+		if took < limit {
+			return
+		}
+	}
+	t.Errorf("never in less than %v", limit)
+}
+
+// TestStarved gives lping 1 % of a processor. The engine's own work counts too, so the time is that of process 1, and the start
+// of the container is in it.
 func TestStarved(t *testing.T) {
 	onEngines(t, func(t *testing.T, e *engine) {
 		options := []string{"--network", "none", open, "--no-healthcheck", "--cpu-period=100000", "--cpu-quota=1000"}
-		name := e.start(t, options, []string{"--health"})
-		var s state
-		for end := time.Now().Add(patience); s.FinishedAt.Year() < 2000 && time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-			s = e.state(t, name)
-		}
-		took := s.FinishedAt.Sub(s.StartedAt)
-		out := e.do(t, "logs", name)
-		if s.ExitCode != 0 || !regexp.MustCompile(`^healthy 127\.0\.0\.1 5/5 `).MatchString(out) || took > 20*time.Second {
-			t.Errorf("status %d after %v: %s", s.ExitCode, took, out)
-		}
-		t.Logf("%v: %s", took, strings.TrimSpace(out))
+		bestOf(t, 3*time.Second, func() time.Duration {
+			name := e.start(t, options, []string{"--health"})
+			var s state
+			for end := time.Now().Add(patience); s.FinishedAt.Year() < 2000 && time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+				s = e.state(t, name)
+			}
+			if out := e.do(t, "logs", name); s.ExitCode != 0 || !strings.HasPrefix(out, "healthy 127.0.0.1 5/5 ") {
+				t.Errorf("status %d: %s", s.ExitCode, out)
+			}
+			return s.FinishedAt.Sub(s.StartedAt)
+		})
 	})
 }
 
@@ -237,32 +256,35 @@ func TestAbort(t *testing.T) {
 	})
 }
 
-// TestLeftovers: many checks in a container leave nothing in it.
+// TestLeftovers: many checks in a container leave nothing in it, although they may write there.
 func TestLeftovers(t *testing.T) {
-	checks := map[string]int{"docker": 1000, "podman": 100}
-	_, path := buildLping(t)
 	onEngines(t, func(t *testing.T, e *engine) {
-		name := e.start(t, append(slices.Clone(hardened), open, "--no-healthcheck"), []string{"-q", "-c0", "-i1"})
+		options := []string{"--network", "none", "--user", "65534:65534", "--tmpfs", "/tmp:mode=1777", open, "--no-healthcheck"}
+		name := e.start(t, options, []string{"-q", "-c0", "-i1"})
+		e.do(t, "exec", name, "/lping", "--health")
+		pid := e.state(t, name).Pid
+		e.network(t, name)
+		time.Sleep(time.Second) // the engine's own process for a command may still be on its way out
+		before, changes := leftovers(t, pid), e.do(t, "diff", name)
+		for range 1000 {
+			inside(t, fmt.Sprintf("/proc/%d/ns/net", pid), "nsenter", "--target", strconv.Itoa(pid), "--mount", "--pid",
+				"--setgid=65534", "--setuid=65534", "/lping", "--health", "-i0")
+		}
 		for range 3 { // by way of the engine
 			e.do(t, "exec", name, "/lping", "--health")
 		}
-		ns, pid := e.network(t, name), e.state(t, name).Pid
-		time.Sleep(time.Second) // the engine's own process for a command may still be on its way out
-		before := leftovers(t, pid)
-		for range checks[e.name] {
-			inside(t, ns, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", path, "--health", "-i0")
-		}
+		time.Sleep(time.Second)
 		if after := leftovers(t, pid); after != before {
-			t.Errorf("after %d checks:\n%s\nbefore:\n%s", checks[e.name], after, before)
+			t.Errorf("after the checks:\n%s\nbefore:\n%s", after, before)
 		}
-		if out := e.do(t, "diff", name); e.name == "docker" && out != "" {
+		if out := e.do(t, "diff", name); out != changes {
 			t.Errorf("files were changed:\n%s", out)
 		}
 	})
 }
 
-// leftovers are the processes that share the container's network namespace, the sockets in that, and the descriptors of
-// process 1.
+// leftovers are the processes that share the container's network namespace, the sockets in that, the descriptors of process 1,
+// and the files in its /tmp.
 func leftovers(t *testing.T, pid int) string {
 	t.Helper()
 	ours, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
@@ -282,7 +304,11 @@ func leftovers(t *testing.T, pid int) string {
 		text += fmt.Sprintf(", %d %s", strings.Count(string(b), "\n"), table)
 	}
 	files, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	return text + fmt.Sprintf(", %d files", len(files))
+	temporary, err := os.ReadDir(fmt.Sprintf("/proc/%d/root/tmp", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text + fmt.Sprintf(", %d descriptors, %d files", len(files), len(temporary))
 }
 
 // TestNothing runs lping where there is nothing but its file: no /etc, no /proc, no environment.
