@@ -40,12 +40,17 @@ import (
 	"lping/stats"
 )
 
-// processors is how many lping may use where its run lasts: one for each of two families. It begins with one, since a
-// container may have no pids left for the threads of more.
+// processors is how many lping may use where its run lasts: one for each of two families. One is enough for what is over
+// soon, and for the threads of more a container may have no pids left. To change the number costs a short run a tenth of its
+// time, so that is done where it makes a difference.
 var processors = 2
 
 func main() {
-	processors = min(processors, runtime.GOMAXPROCS(1))
+	if n := runtime.GOMAXPROCS(0); n > processors {
+		runtime.GOMAXPROCS(1)
+	} else {
+		processors = n
+	}
 	os.Exit(run(context.Background(), os.Args, os.LookupEnv, os.Stdout, os.Stderr))
 }
 
@@ -802,6 +807,7 @@ func checkOnto(c *cli.Context, in input, s settings, stdout, stderr io.Writer) (
 		Renderer: renderer, Quiet: s.output.Quiet, Buckets: in.format == "prometheus",
 		Lasting: func() (done func()) {
 			if slices.Contains(atTheEnd, in.format) && s.within(time.Second) {
+				runtime.GOMAXPROCS(1)
 				signal.Ignore(append(platform.StatusSignals(), ending()...)...) // the answer comes soon, and handling takes threads
 				return func() {}
 			}
@@ -839,6 +845,7 @@ func doctor(c *cli.Context, in input, stdout io.Writer) (int, error) {
 	if err := in.checkDoctor(); err != nil {
 		return 0, err
 	}
+	runtime.GOMAXPROCS(1)
 	if status := platform.StatusSignals(); len(status) > 0 {
 		signal.Ignore(status...) // it is over at once
 	}
