@@ -388,16 +388,17 @@ func excused(list []diagnose.Finding) bool {
 }
 
 // diagnose says why a run was not well. Of a healthy one nobody looks for more than what its name may hide, unless asked
-// to be thorough.
+// to be thorough, or nothing was answered and the limits allow it.
 func (k *Check) diagnose(ctx context.Context, j *job, v stats.Verdict) []diagnose.Finding {
 	c := k.config
 	j.evidence = j.ownEvidence()
 	j.evidence.Asked, j.evidence.Named = c.Asked, !j.literal()
 	j.evidence.LossAllowed = v == stats.Healthy || v == stats.Degraded
-	if v == stats.Healthy && !j.evidence.Suspicious() && !c.Thorough {
+	well := v == stats.Healthy && !j.evidence.Unanswered() && !c.Thorough
+	if well && !j.evidence.Suspicious() {
 		return j.diagnoseName()
 	}
-	if v == stats.Healthy && j.evidence.Delayed() && !c.Thorough && j.literal() && j.look == nil {
+	if well && j.evidence.Delayed() && j.literal() && j.look == nil {
 		return diagnose.Diagnose(platform.ReadLimits("/"), j.evidence)
 	}
 	if j.look == nil {

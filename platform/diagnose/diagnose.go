@@ -12,6 +12,8 @@ type rule struct {
 	find func(platform.Facts, Evidence) (Finding, bool)
 	// always says that it looks at runs where no answer is missing, too.
 	always bool
+	// firm says that no limit on loss allows it: it is what lping checks, or no loss.
+	firm bool
 	// unless are the more basic causes of which this one would be a consequence.
 	unless []string
 }
@@ -28,11 +30,11 @@ func rules() []rule {
 	service := []string{"ports_exhausted", "port_refused", "port_silent"}
 	explained := plus(blocked, plus(service, "socket_filter", "fw_icmp_only", "cpu_throttled")...)
 	return []rule{
-		{code: "lo_missing", find: loMissing},
-		{code: "lo_down", find: loDown},
-		{code: "ipv6_disabled", find: ipv6Disabled},
-		{code: "ipv6_mtu", find: ipv6MTU},
-		{code: "addr_missing", find: addrMissing, unless: absent},
+		{code: "lo_missing", find: loMissing, firm: true},
+		{code: "lo_down", find: loDown, firm: true},
+		{code: "ipv6_disabled", find: ipv6Disabled, firm: true},
+		{code: "ipv6_mtu", find: ipv6MTU, firm: true},
+		{code: "addr_missing", find: addrMissing, firm: true, unless: absent},
 		{code: "rule_blocks", find: ruleBlocks},
 		{code: "route_missing", find: routeMissing, unless: plus(absent, "addr_missing", "rule_blocks")},
 		{code: "ports_exhausted", find: portsExhausted, unless: away},
@@ -52,7 +54,7 @@ func rules() []rule {
 		{code: "fw_icmp_only", find: fwICMPOnly, unless: plus(blocked, "socket_filter")},
 		{code: "port_refused", find: portRefused, unless: plus(blocked, "ports_exhausted")},
 		{code: "port_silent", find: portSilent, unless: plus(blocked, "ports_exhausted")},
-		{code: "payload_corrupted", find: payloadCorrupted, always: true},
+		{code: "payload_corrupted", find: payloadCorrupted, always: true, firm: true},
 		{code: "duplicate_replies", find: duplicateReplies, always: true},
 		{code: "cpu_throttled", find: cpuThrottled, always: true},
 		{code: "slow_path", find: slowPath, always: true},
@@ -74,7 +76,10 @@ func Diagnose(f platform.Facts, e Evidence) []Finding {
 		}
 		if found, ok := r.find(f, e); ok {
 			found.Code = r.code
-			list = append(list, capped(found, e))
+			if !r.firm {
+				found = capped(found, e)
+			}
+			list = append(list, found)
 		}
 	}
 	return list
@@ -98,7 +103,7 @@ func anyOf(list []Finding, codes []string) bool {
 // does not allow it to be away.
 func capped(f Finding, e Evidence) Finding {
 	away := f.Code == "port_refused" && e.Received == 0
-	if e.LossAllowed && f.Code != "payload_corrupted" && !away && f.Severity == Error {
+	if e.LossAllowed && !away && f.Severity == Error {
 		f.Severity = Info
 	}
 	return f

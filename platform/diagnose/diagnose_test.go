@@ -113,6 +113,23 @@ func TestNoFalseAlarm(t *testing.T) {
 	}
 }
 
+// TestLossAllowed holds that limits excuse loss, and neither that the loopback itself is absent nor a service.
+func TestLossAllowed(t *testing.T) {
+	firm := []string{"lo_missing", "lo_down", "addr_missing", "ipv6_disabled", "ipv6_mtu", "payload_corrupted", "port_refused"}
+	for _, c := range testCases(t) {
+		e := c.Evidence
+		e.LossAllowed = true
+		allowed := Diagnose(c.Facts, e)
+		e.LossAllowed = false
+		for i, f := range Diagnose(c.Facts, e) {
+			excused := f.Severity == Error && !slices.Contains(firm, f.Code)
+			if want := allowed[i].Severity; excused && want != Info || slices.Contains(firm[:5], f.Code) && want != f.Severity {
+				t.Errorf("%s: %s is %s where its loss is allowed, and %s where it is not", c.Name, f.Code, want, f.Severity)
+			}
+		}
+	}
+}
+
 // TestNothingRead holds that a rule needs facts: with none, only what the run itself shows is named.
 func TestNothingRead(t *testing.T) {
 	silent := Evidence{Family: 4, Target: netip.MustParseAddr("127.0.0.1"), Asked: true, Method: "icmp-dgram", Sent: 5, Lost: 5}

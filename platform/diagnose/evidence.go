@@ -51,7 +51,8 @@ type Evidence struct {
 	// errors that came back, which are not in Refused whatever errno they became. Both are send errors.
 	Refused []Refusal `json:"refused,omitempty"`
 	Reports []Report  `json:"reports,omitempty"`
-	// LossAllowed says that the user's limits allow what was lost: then nothing that explains it is an error.
+	// LossAllowed says that the user's limits allow what was lost: then nothing that explains it is an error, but that the
+	// loopback is not there.
 	LossAllowed bool `json:"loss_allowed,omitempty"`
 
 	// Probe is the extra probe, sent by the same method; nil where none was.
@@ -116,6 +117,9 @@ func (e Evidence) missing() uint64 { return e.Lost + e.Late + e.SendErrors + e.S
 
 // troubled says whether there is a reason to look for why answers are missing.
 func (e Evidence) troubled() bool { return e.Method == "" || e.missing() > 0 }
+
+// Unanswered says that probes were sent and none was answered.
+func (e Evidence) Unanswered() bool { return e.Sent > 0 && e.Received == 0 }
 
 // icmp says whether the probes are echo requests.
 func (e Evidence) icmp() bool { return strings.HasPrefix(e.Method, "icmp") }
