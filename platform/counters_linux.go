@@ -61,23 +61,26 @@ func ReadCounters(root string, family int) Known[Counters] {
 	}
 	if n, err := openNetlink(unix.NETLINK_ROUTE); err == nil {
 		defer n.close()
-		c.QueueDrops, c.LinkSent = linkCounters(n)
+		readLinkCounters(n, &c)
 	}
 	return Know(c)
 }
 
-// linkCounters is what the loopback interface took, and what its queueing disciplines dropped; 0 where that cannot be
-// read.
-func linkCounters(n *netlink) (drops, sent uint64) {
+// readLinkCounters reads what the loopback interface took, and what its queueing disciplines and filters dropped.
+func readLinkCounters(n *netlink, c *Counters) {
 	links, err := loopbackLinks(n)
 	if err != nil || len(links) == 0 {
-		return 0, 0
+		return
 	}
+	c.LinkSent = links[0].Stats.Value.Sent
 	queues, _ := readQueues(links[0].Index)
 	for _, q := range queues {
-		drops += q.Drops
+		if q.Ingress {
+			c.FilterDrops += q.Drops
+		} else {
+			c.QueueDrops += q.Drops
+		}
 	}
-	return drops, links[0].Stats.Value.Sent
 }
 
 // readCounters reads all counters that are files.

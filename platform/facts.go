@@ -191,6 +191,8 @@ type Queue struct {
 	// Ingress says that it handles what arrives.
 	Ingress bool   `json:"ingress,omitempty"`
 	Drops   uint64 `json:"drops"`
+	// Backlog are the packets that wait in it.
+	Backlog uint64 `json:"backlog,omitempty"`
 }
 
 // Chain is where a firewall looks at packets.
@@ -291,8 +293,10 @@ type Counters struct {
 	SocketDrops uint64 `json:"socket_drops"`
 	// XfrmBlocks are packets that an IPsec policy blocked on their way out; 0 where unreadable.
 	XfrmBlocks uint64 `json:"xfrm_blocks"`
-	// QueueDrops are packets that queueing disciplines of the loopback interface dropped; 0 where unreadable.
-	QueueDrops uint64 `json:"queue_drops"`
+	// QueueDrops are packets that queueing disciplines of the loopback interface dropped on their way out, FilterDrops
+	// those that tc filters dropped in either direction, for which ingress and clsact count; 0 where unreadable.
+	QueueDrops  uint64 `json:"queue_drops"`
+	FilterDrops uint64 `json:"filter_drops,omitempty"`
 	// LinkSent are packets of any family that the loopback interface took; 0 where unreadable.
 	LinkSent uint64 `json:"link_sent,omitempty"`
 }

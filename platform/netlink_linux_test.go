@@ -216,7 +216,7 @@ func TestParseQueue(t *testing.T) {
 	stats := attribute(unix.TCA_STATS2, attribute(statsQueue, slices.Concat(u32(1), u32(2), u32(3), u32(4))))
 	head := slices.Concat(make([]byte, 4), u32(1), u32(0), u32(parentIngress), u32(0))
 	got, err := parseQueue(slices.Concat(head, attribute(unix.TCA_KIND, []byte("clsact\x00")), stats))
-	if want := (Queue{Kind: "clsact", Ingress: true, Drops: 3}); err != nil || got != want {
+	if want := (Queue{Kind: "clsact", Ingress: true, Drops: 3, Backlog: 1}); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
 	if _, err := parseQueue(head[:19]); !errors.Is(err, errShort) {

@@ -12,7 +12,7 @@ const (
 	sizeofTcmsg = 20
 	// parentIngress is TC_H_INGRESS of linux/pkt_sched.h, the parent of ingress and clsact.
 	parentIngress = 0xfffffff1
-	// statsQueue is TCA_STATS_QUEUE of linux/gen_stats.h: struct gnet_stats_queue, drops third.
+	// statsQueue is TCA_STATS_QUEUE of linux/gen_stats.h: struct gnet_stats_queue, the length first, drops third.
 	statsQueue = 3
 )
 
@@ -59,7 +59,7 @@ func parseQueue(b []byte) (Queue, error) {
 		case unix.TCA_STATS2:
 			attributes(v, func(typ uint16, v []byte) {
 				if typ == statsQueue && len(v) >= 12 {
-					q.Drops = number(v[8:12])
+					q.Backlog, q.Drops = number(v[:4]), number(v[8:12])
 				}
 			})
 		}

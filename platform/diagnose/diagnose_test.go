@@ -220,6 +220,8 @@ func TestText(t *testing.T) {
 		"fw_input_request-ipv4":             "error fw_input_request: a firewall likely drops the echo request at INPUT or PREROUTING; fix: nft insert rule inet t c iifname lo accept",
 		"qdisc_drop-ipv4":                   "error qdisc_drop: a queueing discipline or egress filter of lo drops the probes; fix: tc qdisc del dev lo root",
 		"qdisc_drop-netdev":                 "error qdisc_drop: a queueing discipline or egress filter of lo likely drops the probes; fix: nft insert rule netdev t c oifname lo accept",
+		"qdisc_drop-blackhole":              "error qdisc_drop: a queueing discipline or egress filter of lo likely drops the probes; fix: tc qdisc del dev lo root",
+		"qdisc_drop-holds":                  "error qdisc_drop: the queueing discipline tbf of lo likely holds packets back; fix: tc qdisc del dev lo root",
 		"ingress_drop-tc":                   "error ingress_drop: an ingress filter of lo (tc, netdev, XDP) likely drops the echo request; fix: tc qdisc del dev lo clsact",
 		"ingress_drop-xdp":                  "error ingress_drop: an ingress filter of lo (tc, netdev, XDP) likely drops the echo request; fix: ip link set lo xdp off",
 		"conntrack_full":                    "error conntrack_full: the connection tracking table is full; fix: sysctl -w net.netfilter.nf_conntrack_max=131072",

@@ -8,10 +8,10 @@ import (
 	"lping/platform"
 )
 
-// qdiscDrop: a queueing discipline, a tc filter or a netdev chain drops what leaves by the interface. That is an
+// qdiscDrop: a queueing discipline, a tc filter or a netdev chain drops what leaves by the interface. That is mostly an
 // ENOBUFS of send; datagram sockets of IPv6 keep it to themselves, and so does the kernel of its replies. There a
 // counter of the discipline tells, a UDP datagram that is lost (at OUTPUT it would have got EPERM), or that there is
-// nothing else on the way.
+// nothing else on the way. Some say nothing at all, as blackhole does, and some keep what they should send.
 func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	name := "lo"
 	if i, ok := loopback(f, e); ok {
@@ -25,20 +25,38 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 		Fix:      egressFix(f, name),
 	}
 	silent := e.UDP != nil && !e.UDP.Answered && e.UDP.Errno != "EPERM"
+	waits, kind := backlog(f)
 	switch s := e.stage(); {
 	case f.System == "linux" && e.refused("ENOBUFS"):
 		return out, true
+	case waits && slices.Contains([]stage{beforeLink, atEgress, onLink, replyAtOutput, replyOnLink, atSocket}, s):
+		out.Cause = fmt.Sprintf("the queueing discipline %s of %s likely holds packets back", kind, name)
+		return out, true
+	case s == onLink || s == replyOnLink:
+		out.Cause = likely(out.Cause)
+		return out, c.QueueDrops > 0
 	case s == replyAtOutput:
 		out.Cause = strings.Replace(out.Cause, "the probes", "the echo reply", 1)
 	case s == atEgress:
 		silent = true
-	case s == beforeLink: // what keeps TCP from the interface may be the interface itself
+	case s == beforeLink: // what keeps a packet from the interface may be the interface itself
 		silent = e.UDP != nil && e.UDP.Errno == "ENOBUFS"
 	case s != atOutput:
 		return out, false
 	}
 	out.Cause = likely(out.Cause)
 	return out, c.QueueDrops > 0 || silent || onlyOnLink(f, e, name)
+}
+
+// backlog says whether packets wait in a queueing discipline, and in which. On loopback none does for long.
+func backlog(f platform.Facts) (waits bool, kind string) {
+	list, _ := f.Queues.Get()
+	for _, q := range list {
+		if !q.Ingress && q.Backlog > 0 {
+			return true, q.Kind
+		}
+	}
+	return false, ""
 }
 
 // onlyOnLink says that filters of the interface itself are all that a packet meets on its way out.
@@ -128,7 +146,11 @@ func queues(f platform.Facts, ingress bool) string {
 	var parts []string
 	for _, q := range list {
 		if q.Ingress == ingress || q.Ingress {
-			parts = append(parts, fmt.Sprintf("qdisc %s dropped %d", q.Kind, q.Drops))
+			part := fmt.Sprintf("qdisc %s dropped %d", q.Kind, q.Drops)
+			if q.Backlog > 0 {
+				part += fmt.Sprintf(" and holds %d", q.Backlog)
+			}
+			parts = append(parts, part)
 		}
 	}
 	return strings.Join(parts, ", ")

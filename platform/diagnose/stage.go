@@ -19,8 +19,8 @@ const (
 	atOutput
 	// onLink: it left IP, and never came back in by the interface.
 	onLink
-	// beforeLink: it left TCP, and the interface did not take it. The stream repeats it, and returns and counts no error.
-	// atEgress is the same where IP is known to have handed it over.
+	// beforeLink: it left ICMP, UDP or TCP, nothing counts an error, and the interface did not take it. A stream repeats it,
+	// and a queueing discipline may keep it. atEgress is the same where IP is known to have handed it over.
 	beforeLink
 	atEgress
 	// atInput: it came in, and was not delivered (netfilter PREROUTING or INPUT).
@@ -70,13 +70,23 @@ func pathStage(c platform.Counters, output, link, input stage) stage {
 	return link
 }
 
-// echoStage knows what ICMP itself refused, too.
+// echoStage knows what ICMP itself refused, too, and which echoes the interface must have taken if it took this one.
 func echoStage(c platform.Counters, output, link, input stage) stage {
 	s := pathStage(c, output, link, input)
-	if s == link && c.InMsgErrors > 0 {
+	echoes := c.InEchos + c.OutEchoReps
+	switch {
+	case s != link:
+		return s
+	case c.InMsgErrors > 0:
 		return damaged
+	case link == replyOnLink && c.LinkSent < echoes:
+		return replyAtOutput
+	case link == replyOnLink || c.LinkSent > echoes:
+		return link
+	case c.OutTransmits > echoes:
+		return atEgress
 	}
-	return s
+	return beforeLink
 }
 
 // transportStage is the same as pathStage for a probe over UDP or TCP, which has no counters of its own.
@@ -87,7 +97,7 @@ func transportStage(c platform.Counters, stream bool) stage {
 		return s
 	case c.OutRequests <= c.InReceives:
 		return unclear
-	case !stream || c.OutRequests <= c.LinkSent:
+	case c.OutRequests <= c.LinkSent || !stream && c.LinkSent > 0:
 		return s
 	case c.OutRequests <= c.OutTransmits:
 		return atEgress
@@ -124,7 +134,7 @@ func (e Evidence) moved() string {
 		{"InReceives", c.InReceives},
 		{"InDelivers", c.InDelivers}, {"InEchos", c.InEchos}, {"OutEchoReps", c.OutEchoReps},
 		{"InEchoReps", c.InEchoReps}, {"InErrors", c.InMsgErrors}, {"OutDestUnreachs", c.OutDestUnreachs},
-		{"qdisc drops", c.QueueDrops},
+		{"qdisc drops", c.QueueDrops}, {"tc filter drops", c.FilterDrops},
 		{"XfrmOutPolBlock", c.XfrmBlocks}, {"socket drops", c.SocketDrops},
 	} {
 		if m.n > 0 {
