@@ -10,6 +10,10 @@ func (c Counters) Sub(earlier Counters) Counters {
 	var d Counters
 	after, before, out := reflect.ValueOf(c), reflect.ValueOf(earlier), reflect.ValueOf(&d).Elem()
 	for i := range out.NumField() {
+		if out.Field(i).Kind() == reflect.Bool {
+			out.Field(i).SetBool(after.Field(i).Bool() && before.Field(i).Bool())
+			continue
+		}
 		out.Field(i).SetUint(difference(after.Field(i).Uint(), before.Field(i).Uint()))
 	}
 	return d

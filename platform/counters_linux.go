@@ -101,7 +101,7 @@ func (h host) readCounters(family int) (Counters, error) {
 		c.SocketDrops, _ = parseSocketDrops(b)
 	}
 	if b, err := h.read("/proc/net/xfrm_stat"); err == nil {
-		c.XfrmBlocks = parseXfrmBlocks(b)
+		parseXfrm(b, &c)
 	}
 	return c, nil
 }
@@ -182,16 +182,20 @@ func parseSocketDrops(b []byte) (sum uint64, err error) {
 	return sum, nil
 }
 
-// parseXfrmBlocks finds XfrmOutPolBlock in /proc/net/xfrm_stat; 0 where it is not.
-func parseXfrmBlocks(b []byte) uint64 {
+// parseXfrm reads /proc/net/xfrm_stat (Documentation/networking/xfrm_proc.rst): a name and a number on each line.
+func parseXfrm(b []byte, c *Counters) {
+	fields := map[string]*uint64{
+		"XfrmOutPolBlock": &c.XfrmBlocks, "XfrmInPolBlock": &c.XfrmInBlocks, "XfrmInNoPols": &c.XfrmDefaultBlocks,
+		"XfrmInTmplMismatch": &c.XfrmUnprotected, "XfrmOutNoStates": &c.XfrmUnprotected,
+	}
 	for l := range lines(b) {
 		f := l.fields()
-		if len(f) != 2 || f[0] != "XfrmOutPolBlock" {
+		if len(f) != 2 || fields[f[0]] == nil {
 			continue
 		}
 		if n, err := strconv.ParseUint(f[1], 10, 64); err == nil && n < math.MaxInt64 {
-			return n
+			*fields[f[0]] += n
+			c.XfrmCounted = true
 		}
 	}
-	return 0
 }

@@ -96,11 +96,13 @@ func TestParseSocketDrops(t *testing.T) {
 func TestReadCounters(t *testing.T) {
 	h := tree(t, map[string]string{
 		"proc/net/snmp": snmp, "proc/net/snmp6": snmp6, "proc/net/icmp6": "sl drops\n1: 5\n",
-		"proc/net/xfrm_stat": "XfrmInError 1\nXfrmOutPolBlock         \t2\n",
+		"proc/net/xfrm_stat": "XfrmInError 1\nXfrmOutPolBlock         \t2\nXfrmInPolBlock 3\n" +
+			"XfrmInNoPols 4\nXfrmInTmplMismatch 5\nXfrmOutNoStates 6\nXfrmOutNoStates x\n",
 	})
 	for family, drops := range map[int]uint64{4: 0, 6: 5} {
 		want := counted()
-		want.SocketDrops, want.XfrmBlocks = drops, 2
+		want.SocketDrops, want.XfrmBlocks, want.XfrmInBlocks = drops, 2, 3
+		want.XfrmDefaultBlocks, want.XfrmUnprotected, want.XfrmCounted = 4, 11, true
 		got, ok := ReadCounters(h.root, family).Get()
 		got.QueueDrops, got.LinkSent = 0, 0 // those of this host
 		if !ok || got != want {

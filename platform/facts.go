@@ -291,8 +291,14 @@ type Counters struct {
 	OutDestUnreachs uint64 `json:"out_dest_unreachs"`
 	// SocketDrops are messages that found the queue of an ICMP datagram socket full; 0 where unreadable.
 	SocketDrops uint64 `json:"socket_drops"`
-	// XfrmBlocks are packets that an IPsec policy blocked on their way out; 0 where unreadable.
-	XfrmBlocks uint64 `json:"xfrm_blocks"`
+	// XfrmBlocks are packets of any family that an IPsec policy blocked on their way out, XfrmInBlocks those on their way
+	// in, XfrmDefaultBlocks those that no policy is for and the default blocks. XfrmUnprotected are those for which a
+	// policy demands a protection that they lack. All are 0 where XfrmCounted is not set: not every kernel counts them.
+	XfrmBlocks        uint64 `json:"xfrm_blocks"`
+	XfrmInBlocks      uint64 `json:"xfrm_in_blocks,omitempty"`
+	XfrmDefaultBlocks uint64 `json:"xfrm_default_blocks,omitempty"`
+	XfrmUnprotected   uint64 `json:"xfrm_unprotected,omitempty"`
+	XfrmCounted       bool   `json:"xfrm_counted,omitempty"`
 	// QueueDrops are packets that queueing disciplines of the loopback interface dropped on their way out, FilterDrops
 	// those that tc filters dropped in either direction, for which ingress and clsact count; 0 where unreadable.
 	QueueDrops  uint64 `json:"queue_drops"`

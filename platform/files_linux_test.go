@@ -365,7 +365,7 @@ func FuzzText(f *testing.F) {
 		}
 		parseCPUStat(b, &CPU{})
 		parseEnvironment(b, "container")
-		parseXfrmBlocks(b)
+		parseXfrm(b, &Counters{})
 		runtimeOfCgroup(string(b))
 		if s := runtimeName(string(b)); strings.ContainsAny(s, "\x00\n\x1b ") {
 			t.Errorf("runtime %q", s)

@@ -49,22 +49,38 @@ func conntrackFull(f platform.Facts, e Evidence) (Finding, bool) {
 	}, true
 }
 
-// xfrmBlocks: an IPsec policy refuses a packet before anything counts it (xfrm_lookup_with_ifid). The counter of
-// such refusals makes it certain.
+// xfrmBlocks: on the way out an IPsec policy refuses a packet before anything else counts it (xfrm_lookup_with_ifid), and
+// send says so; on the way in after all but ICMP counted it, in silence. Where the kernel does not count what IPsec refuses,
+// an EPERM that moves nothing is likely one.
 func xfrmBlocks(_ platform.Facts, e Evidence) (Finding, bool) {
 	c, ok := e.counted()
-	if !ok || e.Probe.Errno != "EPERM" {
-		return Finding{}, false
-	}
+	refused := ok && e.Probe.Errno == "EPERM"
 	out := Finding{
 		Severity: Error,
-		Cause:    "an IPsec policy blocks the probes",
+		Cause:    "an IPsec policy likely blocks the probes",
 		Evidence: join(e.sends(), e.moved(), e.udp()),
-		Fix:      "ip xfrm policy list, then delete the one with action block",
+		Fix:      xfrmFix(c),
 	}
-	if c.XfrmBlocks > 0 {
+	switch {
+	case refused && c.XfrmBlocks > 0:
+		out.Cause = "an IPsec policy blocks the probes"
+		return out, true
+	case e.stage() == atPolicy:
+		if c.InEchos > 0 && c.InEchos >= c.OutEchos {
+			out.Cause = "an IPsec policy likely blocks the echo reply"
+		}
 		return out, true
 	}
-	out.Cause = "an IPsec policy likely blocks the probes"
-	return out, c.OutDiscards == 0 && c.OutEchos == 0 && e.icmp()
+	return out, refused && !c.XfrmCounted && c.OutDiscards == 0 && c.OutEchos == 0 && e.icmp()
+}
+
+func xfrmFix(c platform.Counters) string {
+	switch {
+	case c.XfrmInBlocks+c.XfrmBlocks > 0:
+	case c.XfrmDefaultBlocks > 0:
+		return "ip xfrm policy setdefault in accept"
+	case c.XfrmUnprotected > 0:
+		return "ip xfrm policy list, then delete the one that demands IPsec (tmpl)"
+	}
+	return "ip xfrm policy list, then delete the one with action block"
 }

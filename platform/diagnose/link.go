@@ -84,20 +84,23 @@ func egressFix(f platform.Facts, name string) string {
 	return fmt.Sprintf("remove the filter: tc filter show dev %s egress; nft list ruleset", name)
 }
 
-// ingressDrop: the probe left by the interface and IP never saw it. That is where tc, netdev chains and XDP look.
+// ingressDrop: the probe left by the interface and IP never saw it. That is where tc, netdev chains and XDP look. What else
+// was delivered may have been the probe, where IPsec could have refused it uncounted.
 func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	i, ok := loopback(f, e)
 	if !ok {
 		return Finding{}, false
 	}
+	c, _ := e.counted()
 	s := e.stage()
 	what := packet(e, s == replyOnLink)
+	sure := c.XfrmCounted || c.InDelivers <= c.InEchos+c.InEchoReps
 	return Finding{
 		Severity: Error,
 		Cause:    fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP) likely drops %s", i.Name, what),
 		Evidence: join("flags "+strings.Join(i.Flags, ","), queues(f, true), xdp(i), e.moved(), e.udp()),
 		Fix:      ingressFix(f, i),
-	}, s == onLink || s == replyOnLink
+	}, (s == onLink || s == replyOnLink) && sure
 }
 
 // packet is what a probe is made of.

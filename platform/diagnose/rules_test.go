@@ -39,6 +39,11 @@ func TestStage(t *testing.T) {
 		{"reply on the link", "icmp-raw", counted(platform.Counters{OutEchos: 1, InReceives: 1, InDelivers: 1, InEchos: 1, OutEchoReps: 1, LinkSent: 2}), replyOnLink},
 		{"reply before the link", "icmp-raw", counted(platform.Counters{OutEchos: 1, InReceives: 1, InDelivers: 1, InEchos: 1, OutEchoReps: 1, LinkSent: 1}), replyAtOutput},
 		{"reply at input", "icmp-raw", counted(platform.Counters{OutEchos: 1, InReceives: 2, InDelivers: 1, InEchos: 1, OutEchoReps: 1}), replyAtInput},
+		{"IPsec", "icmp-dgram", counted(platform.Counters{OutEchos: 1, LinkSent: 1, InReceives: 1, InDelivers: 1, XfrmInBlocks: 1}), atPolicy},
+		{"IPsec, reply", "icmp-dgram", counted(platform.Counters{OutEchos: 1, LinkSent: 1, InReceives: 1, InDelivers: 1, InEchos: 1, XfrmBlocks: 1}), atPolicy},
+		{"IPsec for others, firewall", "icmp-dgram", counted(platform.Counters{OutEchos: 1, LinkSent: 1, InReceives: 1, XfrmInBlocks: 1}), atInput},
+		{"IPsec, UDP", "udp", counted(platform.Counters{OutRequests: 1, LinkSent: 1, InReceives: 1, InDelivers: 1, XfrmDefaultBlocks: 1}), atPolicy},
+		{"IPsec before the link, TCP", "tcp", counted(platform.Counters{OutRequests: 1, XfrmUnprotected: 1}), atPolicy},
 		{"socket", "icmp-dgram", counted(platform.Counters{OutEchos: 1, InReceives: 2, InDelivers: 2, InEchos: 1, OutEchoReps: 1, InEchoReps: 1}), atSocket},
 		{"UDP at output", "udp", counted(platform.Counters{OutRequests: 1, OutDiscards: 1}), atOutput},
 		{"UDP at input", "udp", counted(platform.Counters{OutRequests: 1, InReceives: 1}), atInput},
@@ -193,13 +198,13 @@ func TestThresholds(t *testing.T) {
 func TestEvidenceText(t *testing.T) {
 	e := Evidence{Family: 4, Method: "icmp-dgram", Bind: "EADDRNOTAVAIL", Sent: 9, Received: 1, Lost: 2, SendErrors: 6,
 		Refused: []Refusal{{"EPERM", 4}}, Reports: []Report{{3, 13, 2}}, UDP: &Datagram{Errno: "EPERM"},
-		Probe: counted(platform.Counters{OutEchos: 1, OutDiscards: 2, XfrmBlocks: 3, QueueDrops: 4, FilterDrops: 6, SocketDrops: 5})}
+		Probe: counted(platform.Counters{OutEchos: 1, OutDiscards: 2, XfrmBlocks: 3, XfrmInBlocks: 7, XfrmDefaultBlocks: 8, XfrmUnprotected: 9, QueueDrops: 4, FilterDrops: 6, SocketDrops: 5})}
 	queued := platform.Facts{Queues: platform.Know([]platform.Queue{{Kind: "tbf", Drops: 7, Backlog: 2}, {Kind: "clsact", Ingress: true}})}
 	for _, tt := range []struct{ name, got, want string }{
 		{"sends", e.sends(), "4 sends got EPERM, 2 ICMP errors of type 3 code 13, bind got EADDRNOTAVAIL"},
 		{"sends of the probe", Evidence{Probe: &Probe{Errno: "EIO"}}.sends(), "send got EIO"},
 		{"no sends", Evidence{}.sends(), ""},
-		{"moved", e.moved(), "one probe moved OutEchos +1, OutDiscards +2, qdisc drops +4, tc filter drops +6, XfrmOutPolBlock +3, socket drops +5"},
+		{"moved", e.moved(), "one probe moved OutEchos +1, OutDiscards +2, qdisc drops +4, tc filter drops +6, XfrmOutPolBlock +3, XfrmInPolBlock +7, XfrmInNoPols +8, XfrmInTmplMismatch or XfrmOutNoStates +9, socket drops +5"},
 		{"nothing moved", Evidence{Probe: counted(platform.Counters{})}.moved(), "one probe moved no counter"},
 		{"not counted", Evidence{Probe: &Probe{}}.moved(), ""},
 		{"no probe", Evidence{}.moved(), ""},

@@ -7,7 +7,7 @@ import (
 )
 
 // queueOverflow: answers came faster than they were read, and found the receive buffer full. Raw sockets of IPv6 count
-// what had a wrong checksum as well (rawv6_rcv).
+// what had a wrong checksum as well (rawv6_rcv), and what IPsec refused.
 func queueOverflow(_ platform.Facts, e Evidence) (Finding, bool) {
 	n, ok := e.QueueDrops.Get()
 	return Finding{
@@ -15,7 +15,7 @@ func queueOverflow(_ platform.Facts, e Evidence) (Finding, bool) {
 		Cause:    fmt.Sprintf("%d answers found the receive queue of lping full", n),
 		Evidence: fmt.Sprintf("the socket dropped %d, %d of %d probes were lost", n, e.Lost, e.Sent),
 		Fix:      "give lping more CPU, or probe less often (-i)",
-	}, ok && n > 0 && e.Lost > 0 && e.stage() != damaged
+	}, ok && n > 0 && e.Lost > 0 && e.stage() != damaged && e.stage() != atPolicy
 }
 
 // socketFilter: every counter is as it is when all is well, and the socket got nothing. Only silence counts: after an

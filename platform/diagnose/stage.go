@@ -25,6 +25,8 @@ const (
 	atEgress
 	// atInput: it came in, and was not delivered (netfilter PREROUTING or INPUT).
 	atInput
+	// atPolicy: IPsec refused it or the reply (xfrm_policy_check), whatever counted it before.
+	atPolicy
 	// atEcho: it was delivered, and ICMP made no reply (icmp_echo).
 	atEcho
 	// replyAtOutput, replyOnLink and replyAtInput: the same for the reply.
@@ -49,6 +51,8 @@ func (e Evidence) stage() stage {
 	switch {
 	case c.OutEchos > c.InEchos:
 		return echoStage(c, atOutput, onLink, atInput)
+	case c.InEchos > c.OutEchoReps && refusedByIPsec(c) > 0:
+		return atPolicy
 	case c.InEchos > c.OutEchoReps:
 		return atEcho
 	case c.OutEchoReps > c.InEchoReps:
@@ -66,8 +70,15 @@ func pathStage(c platform.Counters, output, link, input stage) stage {
 		return output
 	case withheld(c) > 0:
 		return input
+	case refusedByIPsec(c) > 0:
+		return atPolicy
 	}
 	return link
+}
+
+// refusedByIPsec are packets that IPsec refused.
+func refusedByIPsec(c platform.Counters) uint64 {
+	return c.XfrmBlocks + c.XfrmInBlocks + c.XfrmDefaultBlocks + c.XfrmUnprotected
 }
 
 // echoStage knows what ICMP itself refused, too, and which echoes the interface must have taken if it took this one.
@@ -135,7 +146,8 @@ func (e Evidence) moved() string {
 		{"InDelivers", c.InDelivers}, {"InEchos", c.InEchos}, {"OutEchoReps", c.OutEchoReps},
 		{"InEchoReps", c.InEchoReps}, {"InErrors", c.InMsgErrors}, {"OutDestUnreachs", c.OutDestUnreachs},
 		{"qdisc drops", c.QueueDrops}, {"tc filter drops", c.FilterDrops},
-		{"XfrmOutPolBlock", c.XfrmBlocks}, {"socket drops", c.SocketDrops},
+		{"XfrmOutPolBlock", c.XfrmBlocks}, {"XfrmInPolBlock", c.XfrmInBlocks}, {"XfrmInNoPols", c.XfrmDefaultBlocks},
+		{"XfrmInTmplMismatch or XfrmOutNoStates", c.XfrmUnprotected}, {"socket drops", c.SocketDrops},
 	} {
 		if m.n > 0 {
 			fmt.Fprintf(&b, ", %s +%d", m.name, m.n)
