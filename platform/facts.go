@@ -224,6 +224,11 @@ type Process struct {
 	Seccomp string `json:"seccomp"`
 	// UserNamespace says that its ids are not those of the host.
 	UserNamespace Known[bool] `json:"user_namespace"`
+	// Unmapped says that the user namespace has no number for our group, so that no setting can name it.
+	Unmapped bool `json:"unmapped,omitempty"`
+	// OuterNetwork says that the network namespace belongs to a user namespace around this one: its sysctls are set there,
+	// and in the ids of that one.
+	OuterNetwork bool `json:"outer_network,omitempty"`
 }
 
 // Capabilities are those of capabilities(7) that matter here.

@@ -177,7 +177,7 @@ func TestUserNamespace(t *testing.T) {
 		{"the first one", "         0          0 4294967295\n", false, true},
 		{"rootless", "         0       1000          1\n", true, true},
 		{"keep-id", "0 1 1000\n1000 0 1\n1001 1001 64536\n", true, true},
-		{"nobody mapped", "", false, false},
+		{"nobody mapped", "", true, true},
 		{"absurd", "a b c\nd e f\n", false, false},
 	}
 	for _, tt := range tests {
@@ -187,6 +187,21 @@ func TestUserNamespace(t *testing.T) {
 				t.Errorf("got %v, %v, want %v, known %v", got, err, tt.want, tt.ok)
 			}
 		})
+	}
+}
+
+func TestUnmapped(t *testing.T) {
+	h := tree(t, map[string]string{"proc/self/gid_map": "0 1000 1\n5 100000 10\n"})
+	for group, want := range map[int64]bool{0: false, 1: true, 4: true, 5: false, 14: false, 15: true, 65534: true} {
+		if got := h.unmapped(group); got != want {
+			t.Errorf("group %d: got %v, want %v", group, got, want)
+		}
+	}
+	if !tree(t, map[string]string{"proc/self/gid_map": ""}).unmapped(65534) {
+		t.Error("an empty map has a number for a group")
+	}
+	if tree(t, nil).unmapped(0) {
+		t.Error("a map that is not there lacks a group")
 	}
 }
 

@@ -2,6 +2,8 @@ package platform
 
 import (
 	"errors"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,6 +24,9 @@ func (h host) readProcess() (Process, error) {
 		return Process{}, named(name, err)
 	}
 	p.UserNamespace = known(h.readUserNamespace())
+	if p.UserNamespace.Value {
+		p.Unmapped, p.OuterNetwork = h.unmapped(p.GID), outerNetwork()
+	}
 	return p, nil
 }
 
@@ -100,32 +105,51 @@ func seccompName(s string) string {
 	return "unknown"
 }
 
-// readUserNamespace says whether ids here differ from those of the host: the first user namespace maps all of them
-// to themselves (user_namespaces(7)).
-func (h host) readUserNamespace() (bool, error) {
-	n, err := h.numbers("/proc/self/uid_map", 3)
-	if err != nil {
-		return h.severalMaps(err)
-	}
-	const all = 1<<32 - 1
-	return n[0] != 0 || n[1] != 0 || n[2] != all, nil
-}
+// idMap is a line of uid_map or gid_map: so many ids from one here, and from another outside.
+type idMap struct{ first, outside, count int64 }
 
-// severalMaps says that a map of more than one line is that of a user namespace.
-func (h host) severalMaps(otherwise error) (bool, error) {
-	b, err := h.read("/proc/self/uid_map")
+// readUserNamespace says whether ids here differ from those of the host: the first user namespace maps all of them
+// to themselves (user_namespaces(7)), and one that nobody gave a map has none.
+func (h host) readUserNamespace() (bool, error) {
+	maps, err := h.readMaps("/proc/self/uid_map")
 	if err != nil {
 		return false, err
 	}
-	count := 0
+	return !slices.Equal(maps, []idMap{{0, 0, math.MaxUint32}}), nil
+}
+
+// unmapped says that a group has no number in this user namespace.
+func (h host) unmapped(group int64) bool {
+	maps, err := h.readMaps("/proc/self/gid_map")
+	return err == nil && !slices.ContainsFunc(maps, func(m idMap) bool { return m.first <= group && group-m.first < m.count })
+}
+
+func (h host) readMaps(name string) (list []idMap, err error) {
+	b, err := h.read(name)
+	if err != nil {
+		return nil, err
+	}
 	for l := range lines(b) {
-		if _, err := parseNumbers([]byte(l), 3); err != nil {
-			return false, otherwise
+		n, err := parseNumbers([]byte(l), 3)
+		if err != nil {
+			return nil, named(name, err)
 		}
-		count++
+		list = append(list, idMap{n[0], n[1], n[2]})
 	}
-	if count < 2 {
-		return false, otherwise
+	return list, nil
+}
+
+// outerNetwork says whether the network namespace belongs to a user namespace that this one is in: the kernel does not
+// show it then (ioctl_ns(2)).
+func outerNetwork() bool {
+	n, err := unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
 	}
-	return true, nil
+	defer unix.Close(n)
+	owner, err := unix.IoctlRetInt(n, unix.NS_GET_USERNS)
+	if err == nil {
+		unix.Close(owner)
+	}
+	return err == unix.EPERM
 }

@@ -31,6 +31,8 @@ func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 	case e.Datagram == "EPERM" || permitted(f):
 		out.Cause = "a security policy (seccomp, SELinux, AppArmor) likely forbids ICMP sockets"
 		out.Fix = "allow ICMP datagram sockets in its profile"
+	case f.Process.Value.Unmapped && !outside(f):
+		out.Fix = "give the user namespace a map of ids: unshare -r; newgidmap"
 	default:
 		out.Fix = setting(f, groupRange, `"`+groups(f)+`"`)
 	}
@@ -67,10 +69,17 @@ func rights(f platform.Facts) string {
 			parts = append(parts, "CAP_NET_RAW is not effective")
 		}
 		if in, _ := p.UserNamespace.Get(); in {
-			parts = append(parts, "in a user namespace")
+			parts = append(parts, "in a user namespace"+unnamed(p))
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+func unnamed(p platform.Process) string {
+	if p.Unmapped {
+		return " that has no number for our group"
+	}
+	return ""
 }
 
 func ownGroups(p platform.Process) []int64 { return append([]int64{p.GID}, p.Groups...) }
@@ -91,10 +100,15 @@ func permitted(f platform.Facts) bool {
 	return ok && known && slices.ContainsFunc(ownGroups(p), r.Contains)
 }
 
+// outside says that sysctls of the network are set outside of our user namespace.
+func outside(f platform.Facts) bool {
+	return f.Process.Value.OuterNetwork || f.Container.Value.HostNetwork
+}
+
 // groups is the range to permit: everyone or, in a user namespace, which has only some groups, our own.
 func groups(f platform.Facts) string {
 	p, known := f.Process.Get()
-	if in, _ := p.UserNamespace.Get(); known && in {
+	if in, _ := p.UserNamespace.Get(); known && in && !outside(f) {
 		return platform.Range{Low: p.GID, High: p.GID}.String()
 	}
 	return "0 2147483647"
@@ -113,6 +127,9 @@ func setting(f platform.Facts, key, value string) string {
 		return "podman run --sysctl " + key + "=" + value
 	case "kubernetes", "containerd", "cri-o":
 		return fmt.Sprintf("pod securityContext.sysctls: {name: %s, value: %s}", key, quoted(value))
+	}
+	if f.Process.Value.OuterNetwork {
+		return "sysctl -w " + key + "=" + value + " # outside of the user namespace"
 	}
 	return "sysctl -w " + key + "=" + value
 }
