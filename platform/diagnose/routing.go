@@ -8,8 +8,8 @@ import (
 	"lping/platform"
 )
 
-// ruleBlocks finds a rule, or a route of the local table, that forbids the way to the target (ip-rule(8)). The
-// kernel's own answer to `ip route get` must agree where it is known.
+// ruleBlocks finds a rule, or a route of the local table, that forbids the way to the target (ip-rule(8)), or a rule that
+// leads to such a route in another table. The kernel's own answer to `ip route get` must agree where it is known.
 func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	family := f.Of(e.Family)
 	if l, ok := family.Lookup.Get(); ok && l.Errno == "" && staysHere(f, l.Route) {
@@ -34,8 +34,46 @@ func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 			}, true
 		}
 	}
-	return Finding{}, false
+	l, ok := family.Lookup.Get()
+	out, diverted := diversion(f, e)
+	out.Cause += ": " + e.Target.String() + " is forbidden"
+	return out, diverted && ok && l.Errno != "" && !misread(l, e)
 }
+
+// diversion finds rules that look into another table before the local one, which has the target. Whatever that table
+// finds is not the target here.
+func diversion(f platform.Facts, e Evidence) (Finding, bool) {
+	family := f.Of(e.Family)
+	rules, _ := family.Rules.Get()
+	routes, _ := family.Local.Get()
+	at := slices.IndexFunc(rules, func(r platform.Rule) bool { return matches(f, e, r) && r.Table == "local" })
+	held := slices.ContainsFunc(routes, func(r platform.Route) bool {
+		return r.Type == "local" && r.Destination.Contains(e.Target.WithZone(""))
+	})
+	if at < 0 || !held {
+		return Finding{}, false
+	}
+	before := slices.DeleteFunc(slices.Clone(rules[:at]), func(r platform.Rule) bool {
+		return !matches(f, e, r) || r.Action != "lookup"
+	})
+	if len(before) == 0 {
+		return Finding{}, false
+	}
+	out := Finding{
+		Severity: Error,
+		Cause:    fmt.Sprintf("routing rule %d (lookup %s) precedes the local table", before[0].Priority, before[0].Table),
+		Evidence: join("rules are "+ruleList(rules), lookup(family), e.sends()),
+		Fix:      fmt.Sprintf("%s rule del pref %d", ip(e), before[0].Priority),
+	}
+	if len(before) > 1 {
+		out.Cause = fmt.Sprintf("%d routing rules precede the local table", len(before))
+		out.Fix = ip(e) + " rule add pref 0 lookup local"
+	}
+	return out, true
+}
+
+// misread says that the kernel did not know the question, as in some sandboxes.
+func misread(l platform.Lookup, e Evidence) bool { return l.Errno == "EINVAL" && !e.refused("EINVAL") }
 
 // firstRule is the rule that decides about the target: the first that forbids, or that finds it in the local table.
 func firstRule(f platform.Facts, e Evidence) (platform.Rule, bool) {
@@ -74,8 +112,7 @@ func routeMissing(f platform.Facts, e Evidence) (Finding, bool) {
 	if !ok {
 		return routeRefused(f, e)
 	}
-	misread := l.Errno == "EINVAL" && !e.refused("EINVAL") // some sandboxes do not know the question
-	if misread || l.Errno == "" && staysHere(f, l.Route) {
+	if misread(l, e) || l.Errno == "" && staysHere(f, l.Route) {
 		return Finding{}, false
 	}
 	out := Finding{
@@ -83,13 +120,17 @@ func routeMissing(f platform.Facts, e Evidence) (Finding, bool) {
 		Cause:    fmt.Sprintf("there is no local route to %s", e.Target),
 		Evidence: join(localTable(family), lookup(family), e.sends()),
 	}
-	if l.Errno == "" && l.Route.Interface != "" {
-		out.Cause += ", it would leave by " + l.Route.Interface
-	}
 	i, _ := loopback(f, e)
 	out.Fix = fmt.Sprintf("ip route add local 127.0.0.0/8 dev %s table local", i.Name)
 	if e.Family == 6 {
 		out.Fix = fmt.Sprintf("ip -6 route add local %s dev %s table local", e.Target, i.Name)
+	}
+	where := ", it"
+	if d, ok := diversion(f, e); ok {
+		out, where = d, ": "+e.Target.String()
+	}
+	if l.Errno == "" && l.Route.Interface != "" {
+		out.Cause += where + " would leave by " + l.Route.Interface
 	}
 	if rules, ok := family.Rules.Get(); ok && !asksLocal(rules) {
 		out.Cause = "the routing rule for the local table is missing"

@@ -125,6 +125,35 @@ func TestFirstRule(t *testing.T) {
 	}
 }
 
+// TestDiversion holds that a rule diverts only what meets it, before the local table is asked, and what that table has.
+func TestDiversion(t *testing.T) {
+	local := platform.Rule{Priority: 10, Action: "lookup", Table: "local"}
+	vpn := platform.Rule{Priority: 5, Action: "lookup", Table: "51820"}
+	narrow := vpn
+	narrow.Narrow = true
+	here := platform.Route{Type: "local", Destination: netip.MustParsePrefix("127.0.0.0/8")}
+	other := platform.Route{Type: "local", Destination: netip.MustParsePrefix("127.0.0.2/32")}
+	e := Evidence{Family: 4, Target: netip.MustParseAddr("127.0.0.1")}
+	for _, tt := range []struct {
+		name  string
+		rules []platform.Rule
+		route platform.Route
+		fix   string
+	}{
+		{"before", []platform.Rule{vpn, local}, here, "ip rule del pref 5"},
+		{"two before", []platform.Rule{vpn, vpn, local}, here, "ip rule add pref 0 lookup local"},
+		{"after", []platform.Rule{local, vpn}, here, ""},
+		{"for others", []platform.Rule{narrow, local}, here, ""},
+		{"without the local table", []platform.Rule{vpn}, here, ""},
+		{"to another address", []platform.Rule{vpn, local}, other, ""},
+	} {
+		f := platform.Facts{IPv4: platform.Family{Rules: platform.Know(tt.rules), Local: platform.Know([]platform.Route{tt.route})}}
+		if got, ok := diversion(f, e); got.Fix != tt.fix || ok != (tt.fix != "") {
+			t.Errorf("%s: got %q, %v, want %q", tt.name, got.Fix, ok, tt.fix)
+		}
+	}
+}
+
 // TestKernelDecides holds that a rule is not blamed where the kernel itself finds the way.
 func TestKernelDecides(t *testing.T) {
 	f := platform.Facts{System: "linux", Loopback: platform.Know([]platform.Interface{{Name: "lo"}})}
