@@ -257,6 +257,7 @@ func TestText(t *testing.T) {
 		"fw_reject-tcp-reset":                            "error fw_reject: a firewall likely rejects the probes; fix: nft insert rule inet t c iifname lo accept",
 		"unknown-reset":                                  "error unknown: something resets the connection; fix: look for what is in between: a proxy, or a rule that resets or redirects (nft list ruleset)",
 		"unknown-descriptors":                            "error unknown: no file descriptor is left for a socket; fix: raise the limit: ulimit -n",
+		"unknown-descriptors-udp":                        "error unknown: no file descriptor is left for a socket; fix: raise the limit: ulimit -n",
 		"unknown-service-resets":                         "error unknown: something resets the connection to 127.0.0.1:8080; fix: look at the log of the service",
 		"unknown-silent":                                 "error unknown: no known cause; fix: lping doctor shows all that was read",
 	}

@@ -95,7 +95,8 @@ func (e Evidence) ended() (cause, fix string) {
 // exhausted says that this process, or the system, has all the file descriptors that it may have.
 func (e Evidence) exhausted() bool {
 	short := []string{"EMFILE", "ENFILE"}
-	return e.refused(short...) || slices.Contains(short, e.Datagram) || slices.Contains(short, e.Raw)
+	opened := []string{e.Datagram, e.Raw, e.Stream}
+	return e.refused(short...) || slices.ContainsFunc(opened, func(s string) bool { return slices.Contains(short, s) })
 }
 
 // denied says that the missing socket has its own finding.
