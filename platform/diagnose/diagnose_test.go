@@ -216,6 +216,8 @@ func TestText(t *testing.T) {
 		"icmp_not_permitted-user-namespace":              `error icmp_not_permitted: ICMP sockets are not permitted here; fix: sysctl -w net.ipv4.ping_group_range="0 0"`,
 		"icmp_not_permitted-user-namespace-host-network": `info icmp_not_permitted: ICMP sockets are not permitted here; fix: sysctl -w net.ipv4.ping_group_range="0 2147483647" # on the host`,
 		"icmp_not_permitted-outer-network":               `info icmp_not_permitted: ICMP sockets are not permitted here; fix: sysctl -w net.ipv4.ping_group_range="0 2147483647" # outside of the user namespace`,
+		"icmp_not_permitted-send":                        "error icmp_not_permitted: a security policy (seccomp, SELinux, AppArmor) likely forbids sending; fix: allow sendto and sendmsg in its profile",
+		"unknown-send-forbidden":                         "error unknown: a security policy (seccomp, SELinux, AppArmor) likely forbids sending; fix: allow sendto and sendmsg in its profile",
 		"icmp_not_permitted-raw-only":                    "error icmp_not_permitted: raw ICMP sockets are not permitted here; fix: lping --socket auto",
 		"echo_ignored-ipv4":                              "error echo_ignored: the kernel ignores echo requests; fix: sysctl -w net.ipv4.icmp_echo_ignore_all=0",
 		"fw_output-ipv4":                                 "error fw_output: a firewall drops the probes at OUTPUT; fix: nft insert rule inet t c oifname lo accept",

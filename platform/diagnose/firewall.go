@@ -57,7 +57,7 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 	out := droppedAtOutput(f, e)
 	switch s := e.stage(); {
 	case e.refused("EPERM"):
-		return out, true
+		return out, !forbidden(f, e)
 	case s == replyAtOutput:
 		out.Cause = likely(strings.Replace(out.Cause, "the probes", "the echo reply", 1))
 		return out, true

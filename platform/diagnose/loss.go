@@ -60,6 +60,9 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 		fix = tooLarge
 	} else if e.exhausted() {
 		cause, fix = noDescriptor, moreDescriptors
+	} else if forbidden(f, e) {
+		out := sendForbidden(f, e)
+		cause, fix = out.Cause, out.Fix
 	} else if why, remedy := e.ended(); why != "" {
 		cause, fix = why, remedy
 	}
@@ -68,7 +71,7 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 		Cause:    cmp.Or(e.Sweep, cause),
 		Evidence: join(tally(e), opened(e), e.sends(), e.moved(), e.udp(), unread(f, e)),
 		Fix:      fix,
-	}, e.Method != "" && e.missing() > 0 || e.Method == "" && !denied(e)
+	}, e.Method != "" && e.missing() > 0 && !(e.icmp() && forbidden(f, e)) || e.Method == "" && !denied(e)
 }
 
 // ended tells how a connection that stood came to its end, and where to look; empty where none did.

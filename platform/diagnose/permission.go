@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,9 @@ const groupRange = "net.ipv4.ping_group_range"
 // The fix is never CAP_NET_RAW: a user who is not root does not get it by adding it to the container.
 func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 	denied := []string{"EACCES", "EPERM"}
+	if e.icmp() && forbidden(f, e) {
+		return sendForbidden(f, e), true
+	}
 	if e.icmp() || !slices.Contains(denied, e.Datagram) && !slices.Contains(denied, e.Raw) || e.allowed() {
 		return Finding{}, false
 	}
@@ -37,6 +41,32 @@ func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Fix = setting(f, groupRange, `"`+groups(f)+`"`)
 	}
 	return out, true
+}
+
+// forbidden says that send was refused before anything else could have refused it: netfilter and programs on egress count
+// OutDiscards, IPsec counts too, and a stream hears of none of them. To UDP a cgroup program can do the same
+// (BPF_CGROUP_UDP4_SENDMSG), so that but for ICMP only a filter of this process is blamed.
+func forbidden(f platform.Facts, e Evidence) bool {
+	c, ok := e.counted()
+	if !ok || !e.troubled() || e.Probe.Errno != "EPERM" || !c.XfrmCounted || refusedByIPsec(c)+c.OutDiscards > 0 {
+		return false
+	}
+	filtered := f.Process.Value.Seccomp == "filter"
+	return e.icmp() && c.OutEchos == 0 || filtered && !e.icmp() && (e.stream() || c.OutRequests == 0)
+}
+
+func sendForbidden(f platform.Facts, e Evidence) Finding {
+	seccomp := f.Process.Value.Seccomp
+	policies := "SELinux, AppArmor"
+	if seccomp != "disabled" {
+		policies = "seccomp, " + policies
+	}
+	return Finding{
+		Severity: Error,
+		Cause:    "a security policy (" + policies + ") likely forbids sending",
+		Evidence: join(e.sends(), e.moved(), e.udp(), "seccomp: "+cmp.Or(seccomp, "unknown")),
+		Fix:      "allow sendto and sendmsg in its profile",
+	}
 }
 
 // allowed says that a kind of socket was to be had, and something else was wrong with it: UDP is always permitted.

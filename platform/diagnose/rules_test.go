@@ -223,6 +223,34 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
+// TestForbidden holds that a send is forbidden only where nothing on the way can have refused it.
+func TestForbidden(t *testing.T) {
+	none := platform.Counters{XfrmCounted: true}
+	for _, tt := range []struct {
+		name, method, seccomp, errno string
+		counted                      platform.Counters
+		want                         bool
+	}{
+		{"nothing moved", "icmp-dgram", "filter", "EPERM", none, true},
+		{"no filter", "icmp-raw", "disabled", "EPERM", none, true},
+		{"IPsec not counted", "icmp-raw", "filter", "EPERM", platform.Counters{}, false},
+		{"IPsec", "icmp-raw", "filter", "EPERM", platform.Counters{XfrmCounted: true, XfrmBlocks: 1}, false},
+		{"at output", "icmp-raw", "filter", "EPERM", platform.Counters{XfrmCounted: true, OutEchos: 1, OutDiscards: 1}, false},
+		{"another error", "icmp-raw", "filter", "EACCES", none, false},
+		{"UDP", "udp", "filter", "EPERM", none, true},
+		{"UDP, no filter", "udp", "disabled", "EPERM", none, false},
+		{"UDP, other traffic", "udp", "filter", "EPERM", platform.Counters{XfrmCounted: true, OutRequests: 1}, false},
+		{"TCP", "tcp", "filter", "EPERM", platform.Counters{XfrmCounted: true, OutRequests: 4}, true},
+		{"TCP, no filter", "tcp", "disabled", "EPERM", none, false},
+	} {
+		f := platform.Facts{Process: platform.Know(platform.Process{Seccomp: tt.seccomp})}
+		e := Evidence{Method: tt.method, SendErrors: 5, Probe: &Probe{Errno: tt.errno, Counted: platform.Know(tt.counted)}}
+		if got := forbidden(f, e); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestEvidenceText holds the words for what was counted.
 func TestEvidenceText(t *testing.T) {
 	e := Evidence{Family: 4, Method: "icmp-dgram", Bind: "EADDRNOTAVAIL", Sent: 9, Received: 1, Lost: 2, SendErrors: 6,
