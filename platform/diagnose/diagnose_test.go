@@ -260,6 +260,8 @@ func TestText(t *testing.T) {
 		"unknown-reset":                                  "error unknown: something resets the connection; fix: look for what is in between: a proxy, or a rule that resets or redirects (nft list ruleset)",
 		"unknown-descriptors":                            "error unknown: no file descriptor is left for a socket; fix: raise the limit: ulimit -n",
 		"unknown-descriptors-udp":                        "error unknown: no file descriptor is left for a socket; fix: raise the limit: ulimit -n",
+		"unknown-fragments":                              "error unknown: a probe with 60000 data bytes likely makes too many fragments for MTU 68; fix: smaller probes, or ip link set lo mtu 65536",
+		"unknown-fragments-reply":                        "error unknown: a probe with 30000 data bytes likely makes too many fragments for MTU 68; fix: smaller probes, or ip link set lo mtu 65536",
 		"unknown-service-resets":                         "error unknown: something resets the connection to 127.0.0.1:8080; fix: look at the log of the service",
 		"unknown-silent":                                 "error unknown: no known cause; fix: lping doctor shows all that was read",
 	}

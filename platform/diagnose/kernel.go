@@ -31,7 +31,7 @@ func echoIgnored(f platform.Facts, e Evidence) (Finding, bool) {
 	}
 	out.Cause = "the kernel likely ignores echo requests"
 	out.Evidence = join(key+" unknown: "+f.Of(e.Family).EchoIgnored.Reason(), e.moved(), e.udp())
-	return out, e.stage() == atEcho
+	return out, e.stage() == atEcho && !crumbled(f, e)
 }
 
 // conntrackFull: netfilter refuses packets of new connections when the table is full (nf_conntrack_core.c).

@@ -28,7 +28,7 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	waits, kind := backlog(f)
 	switch s := e.stage(); {
 	case f.System == "linux" && e.refused("ENOBUFS"):
-		return out, true
+		return out, !crumbled(f, e)
 	case waits && slices.Contains([]stage{beforeLink, atEgress, onLink, replyAtOutput, replyOnLink, atSocket}, s):
 		out.Cause = fmt.Sprintf("the queueing discipline %s of %s likely holds packets back", kind, name)
 		return out, true

@@ -12,13 +12,34 @@ import (
 // tooLarge is what helps a probe that is larger than the MTU and may not be cut.
 const tooLarge = "smaller probes, or -M want"
 
+// crumbled says that a probe is cut into so many fragments that they find no room in a send buffer: send fails with ENOBUFS
+// before there is a packet (ip_append_data), while a queueing discipline fails one that was counted. Where it is the reply,
+// ICMP makes none.
+func crumbled(f platform.Facts, e Evidence) bool {
+	c, ok := e.counted()
+	i, known := loopback(f, e)
+	packets := c.OutRequests
+	if e.icmp() {
+		packets = c.OutEchos
+	}
+	unmade := ok && e.Probe.Errno == "ENOBUFS" && packets == 0 || e.stage() == atEcho && c.OutDiscards > 0
+	return known && unmade && c.QueueDrops == 0 && e.Size > i.MTU
+}
+
+// lessFragments is what helps a probe that crumbled: its cause and its fix.
+func lessFragments(f platform.Facts, e Evidence) (cause, fix string) {
+	i, _ := loopback(f, e)
+	cause = fmt.Sprintf("a probe with %d data bytes likely makes too many fragments for MTU %d", e.Size, i.MTU)
+	return cause, fmt.Sprintf("smaller probes, or ip link set %s mtu 65536", i.Name)
+}
+
 const (
 	noDescriptor    = "no file descriptor is left for a socket"
 	moreDescriptors = "raise the limit: ulimit -n"
 )
 
 // packetLoss is partial loss that nothing else explains.
-func packetLoss(_ platform.Facts, e Evidence) (Finding, bool) {
+func packetLoss(f platform.Facts, e Evidence) (Finding, bool) {
 	missing := e.missing()
 	out := Finding{
 		Severity: Error,
@@ -39,6 +60,8 @@ func packetLoss(_ platform.Facts, e Evidence) (Finding, bool) {
 	switch {
 	case e.refused("EMSGSIZE"):
 		out.Fix = tooLarge
+	case crumbled(f, e):
+		out.Cause, out.Fix = lessFragments(f, e)
 	case e.exhausted():
 		out.Cause, out.Fix = noDescriptor, moreDescriptors
 	}
@@ -55,15 +78,19 @@ const NoCause = "no known cause"
 // unexplained tells what is known where no rule knows the cause.
 func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 	cause, fix := NoCause, "lping doctor shows all that was read"
-	if e.refused("EMSGSIZE") {
+	why, remedy := e.ended()
+	switch {
+	case e.refused("EMSGSIZE"):
 		cause = fmt.Sprintf("a probe with %d data bytes is too large to leave in one piece", e.Size)
 		fix = tooLarge
-	} else if e.exhausted() {
+	case crumbled(f, e):
+		cause, fix = lessFragments(f, e)
+	case e.exhausted():
 		cause, fix = noDescriptor, moreDescriptors
-	} else if forbidden(f, e) {
+	case forbidden(f, e):
 		out := sendForbidden(f, e)
 		cause, fix = out.Cause, out.Fix
-	} else if why, remedy := e.ended(); why != "" {
+	case why != "":
 		cause, fix = why, remedy
 	}
 	return Finding{
