@@ -167,23 +167,28 @@ func worst(findings []diagnose.Finding) int {
 	return at
 }
 
-// further are the findings that the first line does not tell, or not in full, each once, although both families may have it.
+// further are the findings that the first line does not tell, each once, although both families may have it; the last is what
+// that line tells, if it had no room for all of it.
 func further(results []Result, head string) []string {
+	var first string
 	var told, out []string
 	for i, r := range results {
-		list := r.Findings
-		if code, cause, fix := reason(r); i == 0 && r.Verdict != stats.Healthy && code != "" {
-			first := worst(list)
-			list = append([]diagnose.Finding{list[first]}, slices.Delete(slices.Clone(list), first, first+1)...)
+		code, cause, fix := reason(r)
+		if i == 0 && r.Verdict != stats.Healthy && code != "" {
+			first = appendix(r.Findings[worst(r.Findings)])
+			told = append(told, first)
 			if strings.Contains(head, cause) && strings.Contains(head, fix) {
-				told = append(told, appendix(list[0]))
+				first = ""
 			}
 		}
-		for _, f := range list {
+		for _, f := range r.Findings {
 			if s := appendix(f); !slices.Contains(told, s) {
 				told, out = append(told, s), append(out, s)
 			}
 		}
+	}
+	if first != "" {
+		out = append(out, first)
 	}
 	return out
 }

@@ -121,7 +121,8 @@ var faults = []struct {
 }{
 	{"echo ignored", "echo_ignored: ",
 		[]string{"sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=1"}, []string{"sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=0"}},
-	{"lo down", "lo_down: ", []string{"ip", "link", "set", "lo", "down"}, []string{"ip", "link", "set", "lo", "up"}},
+	{"lo down", "lo_down: interface lo is down; fix: ip link set lo up # from the host: nsenter -t PID -n",
+		[]string{"ip", "link", "set", "lo", "down"}, []string{"ip", "link", "set", "lo", "up"}},
 	{"a firewall", "fw_output: ",
 		[]string{"nft", "add table inet t; add chain inet t c { type filter hook output priority 0; }; add rule inet t c oifname lo drop"},
 		[]string{"nft", "delete table inet t"}},

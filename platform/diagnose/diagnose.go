@@ -14,6 +14,8 @@ type rule struct {
 	always bool
 	// firm says that no limit on loss allows it: it is what lping checks, or no loss.
 	firm bool
+	// inside says that the fix is for the network namespace that is broken, by hand.
+	inside bool
 	// unless are the more basic causes of which this one would be a consequence.
 	unless []string
 }
@@ -31,27 +33,27 @@ func rules() []rule {
 	explained := plus(blocked, plus(service, "socket_filter", "fw_icmp_only", "cpu_throttled")...)
 	return []rule{
 		{code: "lo_missing", find: loMissing, firm: true},
-		{code: "lo_down", find: loDown, firm: true},
+		{code: "lo_down", find: loDown, firm: true, inside: true},
 		{code: "ipv6_disabled", find: ipv6Disabled, firm: true},
-		{code: "ipv6_mtu", find: ipv6MTU, firm: true},
-		{code: "addr_missing", find: addrMissing, firm: true, unless: absent},
-		{code: "rule_blocks", find: ruleBlocks},
-		{code: "route_missing", find: routeMissing, unless: plus(absent, "addr_missing", "rule_blocks")},
+		{code: "ipv6_mtu", find: ipv6MTU, firm: true, inside: true},
+		{code: "addr_missing", find: addrMissing, firm: true, inside: true, unless: absent},
+		{code: "rule_blocks", find: ruleBlocks, inside: true},
+		{code: "route_missing", find: routeMissing, inside: true, unless: plus(absent, "addr_missing", "rule_blocks")},
 		{code: "ports_exhausted", find: portsExhausted, unless: away},
 		{code: "icmp_not_permitted", find: icmpNotPermitted, always: true},
 		{code: "echo_ignored", find: echoIgnored},
 		{code: "conntrack_full", find: conntrackFull},
-		{code: "xfrm_blocks", find: xfrmBlocks},
-		{code: "qdisc_drop", find: qdiscDrop, unless: away},
-		{code: "fw_reject", find: fwReject},
-		{code: "fw_output", find: fwOutput, unless: []string{"conntrack_full", "xfrm_blocks", "qdisc_drop", "fw_reject"}},
-		{code: "fw_output", find: fwOutputStream, unless: plus(away, "conntrack_full", "qdisc_drop", "fw_reject", "fw_output")},
-		{code: "ingress_drop", find: ingressDrop, unless: plus(away, "qdisc_drop")},
-		{code: "fw_input_request", find: fwInputRequest, unless: plus(away, "fw_reject")},
-		{code: "fw_input_reply", find: fwInputReply, unless: plus(away, "fw_reject")},
+		{code: "xfrm_blocks", find: xfrmBlocks, inside: true},
+		{code: "qdisc_drop", find: qdiscDrop, inside: true, unless: away},
+		{code: "fw_reject", find: fwReject, inside: true},
+		{code: "fw_output", find: fwOutput, inside: true, unless: []string{"conntrack_full", "xfrm_blocks", "qdisc_drop", "fw_reject"}},
+		{code: "fw_output", find: fwOutputStream, inside: true, unless: plus(away, "conntrack_full", "qdisc_drop", "fw_reject", "fw_output")},
+		{code: "ingress_drop", find: ingressDrop, inside: true, unless: plus(away, "qdisc_drop")},
+		{code: "fw_input_request", find: fwInputRequest, inside: true, unless: plus(away, "fw_reject")},
+		{code: "fw_input_reply", find: fwInputReply, inside: true, unless: plus(away, "fw_reject")},
 		{code: "queue_overflow", find: queueOverflow},
 		{code: "socket_filter", find: socketFilter, unless: []string{"qdisc_drop", "queue_overflow"}},
-		{code: "fw_icmp_only", find: fwICMPOnly, unless: plus(blocked, "socket_filter")},
+		{code: "fw_icmp_only", find: fwICMPOnly, inside: true, unless: plus(blocked, "socket_filter")},
 		{code: "port_refused", find: portRefused, unless: plus(blocked, "ports_exhausted")},
 		{code: "port_silent", find: portSilent, unless: plus(blocked, "ports_exhausted")},
 		{code: "payload_corrupted", find: payloadCorrupted, always: true, firm: true},
@@ -79,10 +81,22 @@ func Diagnose(f platform.Facts, e Evidence) []Finding {
 			if !r.firm {
 				found = capped(found, e)
 			}
+			if r.inside {
+				found.Fix = within(f, found.Fix)
+			}
 			list = append(list, found)
 		}
 	}
 	return list
+}
+
+// within says how to mend a container, which seldom has the tools and the right: from its host, but not on the host's own
+// network.
+func within(f platform.Facts, fix string) string {
+	if c := f.Container.Value; fix == "" || c.Runtime == "" || c.HostNetwork {
+		return fix
+	}
+	return fix + " # from the host: nsenter -t PID -n"
 }
 
 // Place is where a code stands among all, the most basic one at 0; the place after the last where it is not one of them.

@@ -27,7 +27,7 @@ type testCase struct {
 }
 
 // maxLine is what code, cause and fix may take of the one line that a container runtime keeps.
-const maxLine = 170
+const maxLine = 197
 
 func testCases(t testing.TB) []testCase {
 	t.Helper()
@@ -236,7 +236,7 @@ func TestText(t *testing.T) {
 		"xfrm_blocks-default":                            "error xfrm_blocks: an IPsec policy likely blocks the probes; fix: ip xfrm policy setdefault in accept",
 		"xfrm_blocks-unprotected":                        "error xfrm_blocks: an IPsec policy likely blocks the probes; fix: ip xfrm policy list, then delete the one that demands IPsec (tmpl)",
 		"conntrack_full":                                 "error conntrack_full: the connection tracking table is full; fix: sysctl -w net.netfilter.nf_conntrack_max=131072",
-		"cpu_throttled-late":                             "warning cpu_throttled: the CPU limit of 0.01 likely delays lping; fix: docker run --cpus with more",
+		"cpu_throttled-late":                             "warning cpu_throttled: the CPU limit of 0.01 likely delays lping; fix: docker run with more --cpus",
 		"cpu_throttled-slow":                             "info cpu_throttled: the CPU limit of 0.01 likely delays lping; fix: raise resources.limits.cpu",
 		"packet_loss-half":                               "error packet_loss: 3 of 5 probes were lost; fix: look for rules that limit a rate (nft list ruleset; tc -s qdisc show dev lo)",
 		"cpu_throttled-not-throttled":                    "error packet_loss: 2 of 5 answers came after the timeout; fix: free the CPU, or allow more time (-W)",

@@ -54,7 +54,7 @@ func cpuThrottled(f platform.Facts, e Evidence) (Finding, bool) {
 func cpuFix(f platform.Facts) string {
 	switch f.Container.Value.Runtime {
 	case "docker", "podman":
-		return f.Container.Value.Runtime + " run --cpus with more"
+		return f.Container.Value.Runtime + " run with more --cpus"
 	case "kubernetes", "containerd", "cri-o":
 		return "raise resources.limits.cpu"
 	}
