@@ -357,19 +357,11 @@ func (k *Check) judge(ctx context.Context, j *job) (r report.Result, failure err
 			return r, failure, false
 		}
 	}
-	if absent(r.Findings) {
+	if diagnose.Absent(r.Findings) {
 		failure = nil // there is nothing to check: that is an answer
 	}
 	r.ExitCode = c.Exit(r.Verdict, failure == nil)
 	return r, failure, true
-}
-
-// absent says that the loopback itself is not there, whatever this process may do.
-func absent(list []diagnose.Finding) bool {
-	codes := []string{"lo_missing", "lo_down", "addr_missing", "ipv6_disabled", "ipv6_mtu"}
-	return slices.ContainsFunc(list, func(f diagnose.Finding) bool {
-		return f.Severity == diagnose.Error && slices.Contains(codes, f.Code)
-	})
 }
 
 // unfinished says that a deadline came before the replies that were asked for, which ping calls a failure, too.

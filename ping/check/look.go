@@ -37,9 +37,14 @@ type findings struct {
 // lookout looks for causes, for one target at a time: a second reader would need threads, and its probe would move the
 // counters that the first one reads. The zero value is ready.
 type lookout struct {
-	mu    sync.Mutex
+	mu sync.Mutex
+	// facts are those that were read last, and read is when.
 	facts platform.Facts
+	read  time.Time
 }
+
+// fresh is how long facts are as good as new: both families of a health check go by the same ones.
+const fresh = time.Second
 
 // look examines this host: the facts, one more probe with the kernel's counters read before and after it, and a UDP
 // datagram to oneself. It takes some 50 ms, so that a diagnosis fits into the time of the run that needs it. The extra
@@ -47,8 +52,9 @@ type lookout struct {
 func (l *lookout) look(ctx context.Context, c ping.Config, method string) findings {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.Address != l.facts.IPv4.Target && c.Address != l.facts.IPv6.Target { // else they are about both
-		l.facts = platform.Read("/", c.Address)
+	about := c.Address == l.facts.IPv4.Target || c.Address == l.facts.IPv6.Target
+	if !about || time.Since(l.read) > fresh {
+		l.facts, l.read = platform.Read("/", c.Address), time.Now()
 	}
 	f := findings{facts: l.facts}
 	leaves := diagnose.Leaves(f.facts, report.Family(c.Address))

@@ -20,12 +20,21 @@ type rule struct {
 	unless []string
 }
 
+// absent are the causes by which there is no loopback interface in use.
+var absent = []string{"lo_missing", "lo_down", "ipv6_disabled", "ipv6_mtu"}
+
+// Absent says that the loopback itself is not there, or the target's address on it, whatever a process may do.
+func Absent(list []Finding) bool {
+	return slices.ContainsFunc(list, func(f Finding) bool {
+		return f.Severity == Error && (f.Code == "addr_missing" || slices.Contains(absent, f.Code))
+	})
+}
+
 // rules are all rules, the most basic cause first.
 func rules() []rule {
 	plus := func(list []string, more ...string) []string { return slices.Concat(list, more) }
 	// Without these no address is there, without those after them no packet comes to its own host, and the last ones
 	// keep it from the socket.
-	absent := []string{"lo_missing", "lo_down", "ipv6_disabled", "ipv6_mtu"}
 	away := plus(absent, "addr_missing", "rule_blocks", "route_missing")
 	blocked := plus(away, "echo_ignored", "conntrack_full", "xfrm_blocks", "qdisc_drop", "fw_reject", "fw_output",
 		"ingress_drop", "fw_input_request", "fw_input_reply", "queue_overflow")
