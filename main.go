@@ -40,16 +40,13 @@ import (
 	"lping/stats"
 )
 
-// processors is how many lping may use where its run lasts: one for each of two families. One is enough for what is over
-// soon, and for the threads of more a container may have no pids left. To change the number costs a short run a tenth of its
-// time, so that is done where it makes a difference.
-var processors = 2
+// processors is how many lping can use, one for each of two families: on a large host the Go runtime would start more threads
+// than a container may have pids left for.
+const processors = 2
 
 func main() {
-	if n := runtime.GOMAXPROCS(0); n > processors {
-		runtime.GOMAXPROCS(1)
-	} else {
-		processors = n
+	if runtime.GOMAXPROCS(0) > processors {
+		runtime.GOMAXPROCS(processors)
 	}
 	os.Exit(run(context.Background(), os.Args, os.LookupEnv, os.Stdout, os.Stderr))
 }
@@ -807,11 +804,9 @@ func checkOnto(c *cli.Context, in input, s settings, stdout, stderr io.Writer) (
 		Renderer: renderer, Quiet: s.output.Quiet, Buckets: in.format == "prometheus",
 		Lasting: func() (done func()) {
 			if slices.Contains(atTheEnd, in.format) && s.within(time.Second) {
-				runtime.GOMAXPROCS(1)
-				signal.Ignore(append(platform.StatusSignals(), ending()...)...) // the answer comes soon, and handling takes threads
+				saveThreads()
 				return func() {}
 			}
-			runtime.GOMAXPROCS(processors)
 			return handleSignals(k, stop, stderr)
 		},
 	})
@@ -940,6 +935,14 @@ func handleSignals(k *check.Check, stop context.CancelCauseFunc, stderr io.Write
 		close(signals)
 		<-done
 	}
+}
+
+// saveThreads is for a run that is over within a second and has nothing to say before: a container may have no pids left for
+// the threads that the Go runtime takes for a second processor, and for handling signals or even for undoing this. The answer
+// is there before who sent a signal has lost patience; if its reader does not read, SIGKILL is left.
+func saveThreads() {
+	runtime.GOMAXPROCS(1)
+	signal.Ignore(append(platform.StatusSignals(), ending()...)...)
 }
 
 func show(w io.Writer, text string) error {

@@ -73,21 +73,19 @@ func follow(name string) (string, error) {
 	return "", &fs.PathError{Op: "write", Path: name, Err: errLinks}
 }
 
-// create makes the file beside. Whose and for whom it is, is what it was.
+// create makes the file beside. Who may read and write it is as it was, and so is whose it is, as far as this process may
+// give it away.
 func (f *File) create() error {
-	mode := fs.FileMode(0o666) // less the umask
-	if f.old != nil {
-		mode = f.old.Mode().Perm()
-	}
 	name := ".lping." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp"
-	beside, err := os.OpenFile(filepath.Join(filepath.Dir(f.path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	beside, err := os.OpenFile(filepath.Join(filepath.Dir(f.path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return &fs.PathError{Op: "write", Path: f.path, Err: e.Err}
 	} else if err != nil {
 		return err
 	}
 	if f.beside = beside; f.old != nil {
-		_ = keepOwner(beside, f.old) // which only root can give away
+		keepOwner(beside, f.old)
+		return beside.Chmod(f.old.Mode().Perm())
 	}
 	return nil
 }
