@@ -131,10 +131,11 @@ func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
 		return nil
 	}
 	result.Counted = since(before, counters(family))
-	others = since(others, counters(otherFamily(family)))
-	// Packets of the interface are those of both families, and what the other one sent it received, too.
-	link := &result.Counted.Value.LinkSent
-	*link -= min(*link, others.Value.InReceives)
+	if transport(c, method) == platform.TCP { // which is told by how many packets the interface took, of both families
+		others = since(others, counters(otherFamily(family)))
+		link := &result.Counted.Value.LinkSent
+		*link -= min(*link, others.Value.InReceives)
+	}
 	return &result
 }
 

@@ -29,16 +29,13 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	switch s := e.stage(); {
 	case f.System == "linux" && e.refused("ENOBUFS"):
 		return out, !crumbled(f, e)
-	case waits && slices.Contains([]stage{beforeLink, atEgress, onLink, replyAtOutput, replyOnLink, atSocket}, s):
+	case waits && slices.Contains([]stage{beforeLink, atEgress, onLink, replyOnLink, atSocket}, s):
 		out.Cause = fmt.Sprintf("the queueing discipline %s of %s likely holds packets back", kind, name)
 		return out, true
-	case s == onLink || s == replyOnLink:
-		out.Cause = likely(out.Cause)
-		return out, c.QueueDrops > 0
 	case s == replyAtOutput:
 		out.Cause = strings.Replace(out.Cause, "the probes", "the echo reply", 1)
 	case s == atEgress:
-		silent = true
+		silent = f.Loopback.OK
 	case s == beforeLink: // what keeps a packet from the interface may be the interface itself
 		silent = e.UDP != nil && e.UDP.Errno == "ENOBUFS"
 	case s != atOutput:
