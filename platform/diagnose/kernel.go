@@ -31,7 +31,8 @@ func echoIgnored(f platform.Facts, e Evidence) (Finding, bool) {
 	}
 	out.Cause = "the kernel likely ignores echo requests"
 	out.Evidence = join(key+" unknown: "+f.Of(e.Family).EchoIgnored.Reason(), e.moved(), e.udp())
-	return out, e.stage() == atEcho && !crumbled(f, e)
+	c, _ := e.counted()
+	return out, e.stage() == atEcho && refusedOut(c) == 0 && !crumbled(f, e)
 }
 
 // conntrackFull: netfilter refuses packets of new connections when the table is full (nf_conntrack_core.c).
@@ -52,26 +53,28 @@ func conntrackFull(f platform.Facts, e Evidence) (Finding, bool) {
 // xfrmBlocks: on the way out an IPsec policy refuses a packet before anything else counts it (xfrm_lookup_with_ifid), and
 // send says so; on the way in after all but ICMP counted it, in silence. Where the kernel does not count what IPsec refuses,
 // an EPERM that moves nothing is likely one.
-func xfrmBlocks(_ platform.Facts, e Evidence) (Finding, bool) {
+func xfrmBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	c, ok := e.counted()
-	refused := ok && e.Probe.Errno == "EPERM"
+	refused := ok && e.Probe.Errno == "EPERM" && c.OutDiscards == 0 // that would be a firewall
 	out := Finding{
 		Severity: Error,
 		Cause:    "an IPsec policy likely blocks the probes",
 		Evidence: join(e.sends(), e.moved(), e.udp()),
 		Fix:      xfrmFix(c),
 	}
+	s := e.stage()
+	unanswered := s == atEcho && refusedOut(c) > 0 && !f.Of(e.Family).EchoIgnored.Value
 	switch {
 	case refused && c.XfrmBlocks > 0:
 		out.Cause = "an IPsec policy blocks the probes"
 		return out, true
-	case e.stage() == atPolicy:
+	case unanswered || s == atPolicy:
 		if c.InEchos > 0 && c.InEchos >= c.OutEchos {
 			out.Cause = "an IPsec policy likely blocks the echo reply"
 		}
 		return out, true
 	}
-	return out, refused && !c.XfrmCounted && c.OutDiscards == 0 && c.OutEchos == 0 && e.icmp()
+	return out, refused && !c.XfrmCounted && c.OutEchos == 0 && e.icmp()
 }
 
 func xfrmFix(c platform.Counters) string {

@@ -91,7 +91,7 @@ func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	c, _ := e.counted()
 	s := e.stage()
 	what := packet(e, s == replyOnLink)
-	sure := c.XfrmCounted || c.InDelivers <= c.InEchos+c.InEchoReps
+	sure := c.XfrmCounted || !uncounted(c)
 	return Finding{
 		Severity: Error,
 		Cause:    fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP) likely drops %s", i.Name, what),

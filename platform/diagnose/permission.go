@@ -48,7 +48,7 @@ func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 // (BPF_CGROUP_UDP4_SENDMSG), so that but for ICMP only a filter of this process is blamed.
 func forbidden(f platform.Facts, e Evidence) bool {
 	c, ok := e.counted()
-	if !ok || !e.troubled() || e.Probe.Errno != "EPERM" || !c.XfrmCounted || refusedByIPsec(c)+c.OutDiscards > 0 {
+	if !ok || !e.troubled() || e.Probe.Errno != "EPERM" || !c.XfrmCounted || refusedOut(c)+c.OutDiscards > 0 {
 		return false
 	}
 	filtered := f.Process.Value.Seccomp == "filter"

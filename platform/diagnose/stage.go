@@ -25,7 +25,8 @@ const (
 	atEgress
 	// atInput: it came in, and was not delivered (netfilter PREROUTING or INPUT).
 	atInput
-	// atPolicy: IPsec refused it or the reply (xfrm_policy_check), whatever counted it before.
+	// atPolicy: IPsec refused it or the reply: delivered and not counted by ICMP (xfrm_policy_check), or never handed to an
+	// interface.
 	atPolicy
 	// atEcho: it was delivered, and ICMP made no reply (icmp_echo).
 	atEcho
@@ -51,8 +52,6 @@ func (e Evidence) stage() stage {
 	switch {
 	case c.OutEchos > c.InEchos:
 		return echoStage(c, atOutput, onLink, atInput)
-	case c.InEchos > c.OutEchoReps && refusedByIPsec(c) > 0:
-		return atPolicy
 	case c.InEchos > c.OutEchoReps:
 		return atEcho
 	case c.OutEchoReps > c.InEchoReps:
@@ -70,15 +69,22 @@ func pathStage(c platform.Counters, output, link, input stage) stage {
 		return output
 	case withheld(c) > 0:
 		return input
-	case refusedByIPsec(c) > 0:
+	case refusedIn(c) > 0 && uncounted(c), refusedOut(c) > 0 && c.OutTransmits == 0:
 		return atPolicy
 	}
 	return link
 }
 
-// refusedByIPsec are packets that IPsec refused.
-func refusedByIPsec(c platform.Counters) uint64 {
-	return c.XfrmBlocks + c.XfrmInBlocks + c.XfrmDefaultBlocks + c.XfrmUnprotected
+// refusedIn and refusedOut are packets of any family that IPsec may have refused on their way in or out.
+func refusedIn(c platform.Counters) uint64 {
+	return c.XfrmInBlocks + c.XfrmDefaultBlocks + c.XfrmUnprotected
+}
+
+func refusedOut(c platform.Counters) uint64 { return c.XfrmBlocks + c.XfrmUnprotected }
+
+// uncounted says that IP delivered what ICMP did not count: the probe, where IPsec refused it, or other traffic.
+func uncounted(c platform.Counters) bool {
+	return c.InDelivers > c.InEchos+c.InEchoReps+c.InDestUnreachs+c.InMsgErrors
 }
 
 // echoStage knows what ICMP itself refused, too. The packets of the interface are those of everybody, while echoes and what IP
