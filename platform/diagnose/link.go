@@ -25,11 +25,11 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 		Fix:      egressFix(f, name),
 	}
 	silent := e.UDP != nil && !e.UDP.Answered && e.UDP.Errno != "EPERM"
-	waits, kind := backlog(f)
+	kind := holder(f, e)
 	switch s := e.stage(); {
 	case f.System == "linux" && e.refused("ENOBUFS"):
 		return out, !crumbled(f, e)
-	case waits && slices.Contains([]stage{beforeLink, atEgress, onLink, replyOnLink, atSocket}, s):
+	case kind != "" && slices.Contains([]stage{beforeLink, atEgress, onLink, replyOnLink}, s):
 		out.Cause = fmt.Sprintf("the queueing discipline %s of %s likely holds packets back", kind, name)
 		return out, true
 	case s == replyAtOutput:
@@ -45,15 +45,21 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	return out, c.QueueDrops > 0 || silent || onlyOnLink(f, e, name)
 }
 
-// backlog says whether packets wait in a queueing discipline, and in which. On loopback none does for long.
-func backlog(f platform.Facts) (waits bool, kind string) {
+// holder is the kind of the queueing discipline that the extra probe waits in; empty where none is known. One that does its
+// work has a backlog, too: it holds the probe only where lo took no more than waited before it, and that was what arrived.
+func holder(f platform.Facts, e Evidence) string {
+	c, _ := e.counted()
+	arrived := c.InReceives
+	if e.icmp() {
+		arrived = c.InEchos + c.InEchoReps
+	}
 	list, _ := f.Queues.Get()
 	for _, q := range list {
-		if !q.Ingress && q.Backlog > 0 {
-			return true, q.Kind
+		if !q.Ingress && q.Backlog > 0 && c.LinkSent <= min(q.Backlog, arrived) {
+			return q.Kind
 		}
 	}
-	return false, ""
+	return ""
 }
 
 // onlyOnLink says that filters of the interface itself are all that a packet meets on its way out.
@@ -97,7 +103,7 @@ func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 		Cause:    fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP) likely drops %s", i.Name, what),
 		Evidence: join("flags "+strings.Join(i.Flags, ","), queues(f, true), xdp(i), e.moved(), e.udp()),
 		Fix:      ingressFix(f, i),
-	}, (s == onLink || s == replyOnLink) && sure
+	}, (s == onLink || s == replyOnLink) && sure && holder(f, e) == ""
 }
 
 // packet is what a probe is made of.
