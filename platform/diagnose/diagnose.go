@@ -12,7 +12,7 @@ type rule struct {
 	find func(platform.Facts, Evidence) (Finding, bool)
 	// always says that it looks at runs where no answer is missing, too.
 	always bool
-	// firm says that no limit on loss allows it: it is what lping checks, or no loss.
+	// firm says that no limit on loss allows it where nothing was received: it is what lping checks, or a service that is away.
 	firm bool
 	// inside says that the fix is for the network namespace that is broken, by hand.
 	inside bool
@@ -63,9 +63,9 @@ func rules() []rule {
 		{code: "queue_overflow", find: queueOverflow},
 		{code: "socket_filter", find: socketFilter, unless: []string{"queue_overflow"}},
 		{code: "fw_icmp_only", find: fwICMPOnly, inside: true, unless: plus(blocked, "socket_filter")},
-		{code: "port_refused", find: portRefused, unless: plus(blocked, "ports_exhausted")},
+		{code: "port_refused", find: portRefused, firm: true, unless: plus(blocked, "ports_exhausted")},
 		{code: "port_silent", find: portSilent, unless: plus(blocked, "ports_exhausted")},
-		{code: "payload_corrupted", find: payloadCorrupted, always: true, firm: true},
+		{code: "payload_corrupted", find: payloadCorrupted, always: true},
 		{code: "duplicate_replies", find: duplicateReplies, always: true},
 		{code: "cpu_throttled", find: cpuThrottled, always: true},
 		{code: "slow_path", find: slowPath, always: true},
@@ -87,7 +87,7 @@ func Diagnose(f platform.Facts, e Evidence) []Finding {
 		}
 		if found, ok := r.find(f, e); ok {
 			found.Code = r.code
-			if !r.firm {
+			if !r.firm || e.Received > 0 {
 				found = capped(found, e)
 			}
 			if r.inside {
@@ -122,11 +122,9 @@ func anyOf(list []Finding, codes []string) bool {
 	return slices.ContainsFunc(list, func(f Finding) bool { return slices.Contains(codes, f.Code) })
 }
 
-// capped is a finding that explains only what the user's limits allow: no error then. Who allows a service to be silent
-// does not allow it to be away.
+// capped is a finding that explains only what the user's limits allow: no error then. A wrong answer is no loss.
 func capped(f Finding, e Evidence) Finding {
-	away := f.Code == "port_refused" && e.Received == 0
-	if e.LossAllowed && !away && f.Severity == Error {
+	if e.LossAllowed && f.Code != "payload_corrupted" && f.Severity == Error {
 		f.Severity = Info
 	}
 	return f

@@ -113,18 +113,26 @@ func TestNoFalseAlarm(t *testing.T) {
 	}
 }
 
-// TestLossAllowed holds that limits excuse loss, and neither that the loopback itself is absent nor a service.
+// TestLossAllowed holds that limits excuse loss, and neither that the loopback itself is absent nor a service, unless there
+// was an answer.
 func TestLossAllowed(t *testing.T) {
-	firm := []string{"lo_missing", "lo_down", "addr_missing", "ipv6_disabled", "ipv6_mtu", "payload_corrupted", "port_refused"}
+	away := []string{"lo_missing", "lo_down", "addr_missing", "ipv6_disabled", "ipv6_mtu", "port_refused"}
 	for _, c := range testCases(t) {
-		e := c.Evidence
-		e.LossAllowed = true
-		allowed := Diagnose(c.Facts, e)
-		e.LossAllowed = false
-		for i, f := range Diagnose(c.Facts, e) {
-			excused := f.Severity == Error && !slices.Contains(firm, f.Code)
-			if want := allowed[i].Severity; excused && want != Info || slices.Contains(firm[:5], f.Code) && want != f.Severity {
-				t.Errorf("%s: %s is %s where its loss is allowed, and %s where it is not", c.Name, f.Code, want, f.Severity)
+		for _, received := range []uint64{0, 1} {
+			e := c.Evidence
+			e.Received = received
+			e.LossAllowed = true
+			allowed := Diagnose(c.Facts, e)
+			e.LossAllowed = false
+			for i, f := range Diagnose(c.Facts, e) {
+				want := f.Severity
+				firm := slices.Contains(away, f.Code) && received == 0 || f.Code == "payload_corrupted"
+				if want == Error && !firm {
+					want = Info
+				}
+				if got := allowed[i].Severity; got != want {
+					t.Errorf("%s, %d received: %s is %s where its loss is allowed, want %s", c.Name, received, f.Code, got, want)
+				}
 			}
 		}
 	}

@@ -52,7 +52,7 @@ type Evidence struct {
 	Refused []Refusal `json:"refused,omitempty"`
 	Reports []Report  `json:"reports,omitempty"`
 	// LossAllowed says that the user's limits allow what was lost: then nothing that explains it is an error, but that the
-	// loopback is not there.
+	// loopback is not there and gave no answer.
 	LossAllowed bool `json:"loss_allowed,omitempty"`
 
 	// Probe is the extra probe, sent by the same method; nil where none was.
