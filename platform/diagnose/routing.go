@@ -20,7 +20,7 @@ func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 			Severity: Error,
 			Cause:    fmt.Sprintf("routing rule %d (%s) forbids %s", r.Priority, r.Action, e.Target),
 			Evidence: join(lookup(family), e.sends()),
-			Fix:      fmt.Sprintf("%s rule del pref %d", ip(e), r.Priority),
+			Fix:      deletion(e, r),
 		}, true
 	}
 	routes, _ := family.Local.Get()
@@ -41,36 +41,57 @@ func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 }
 
 // diversion finds rules that look into another table before the local one, which has the target. Whatever that table
-// finds is not the target here.
+// finds is not the target here. A goto may pass by the local one, and any rule before it.
 func diversion(f platform.Facts, e Evidence) (Finding, bool) {
 	family := f.Of(e.Family)
 	rules, _ := family.Rules.Get()
-	routes, _ := family.Local.Get()
 	at := slices.IndexFunc(rules, func(r platform.Rule) bool { return matches(f, e, r) && r.Table == "local" })
-	held := slices.ContainsFunc(routes, func(r platform.Route) bool {
-		return r.Type == "local" && r.Destination.Contains(e.Target.WithZone(""))
-	})
-	if at < 0 || !held {
+	if at < 0 || !held(family, e) {
 		return Finding{}, false
 	}
 	before := slices.DeleteFunc(slices.Clone(rules[:at]), func(r platform.Rule) bool {
-		return !matches(f, e, r) || r.Action != "lookup"
+		return !matches(f, e, r) || r.Action != "lookup" && r.Action != "goto"
 	})
-	if len(before) == 0 {
+	leaps := slices.ContainsFunc(before, func(r platform.Rule) bool { return r.Action == "goto" })
+	if len(before) == 0 || leaps {
 		return Finding{}, false
+	}
+	var fix []string
+	for _, r := range before {
+		if len(before) == 1 || r.Priority == 0 { // which nothing can be put before
+			fix = append(fix, deletion(e, r))
+		}
+	}
+	if len(fix) < len(before) {
+		fix = append(fix, localFirst(e))
 	}
 	out := Finding{
 		Severity: Error,
 		Cause:    fmt.Sprintf("routing rule %d (lookup %s) precedes the local table", before[0].Priority, before[0].Table),
 		Evidence: join("rules are "+ruleList(rules), lookup(family), e.sends()),
-		Fix:      fmt.Sprintf("%s rule del pref %d", ip(e), before[0].Priority),
+		Fix:      strings.Join(fix, " && "),
 	}
 	if len(before) > 1 {
 		out.Cause = fmt.Sprintf("%d routing rules precede the local table", len(before))
-		out.Fix = ip(e) + " rule add pref 0 lookup local"
 	}
 	return out, true
 }
+
+// held says that the local table has the target.
+func held(family platform.Family, e Evidence) bool {
+	routes, _ := family.Local.Get()
+	return slices.ContainsFunc(routes, func(r platform.Route) bool {
+		return r.Type == "local" && r.Destination.Contains(e.Target.WithZone(""))
+	})
+}
+
+// deletion is the command that deletes a rule, and not another one of its priority.
+func deletion(e Evidence, r platform.Rule) string {
+	return strings.TrimSpace(fmt.Sprintf("%s rule del pref %d %s %s", ip(e), r.Priority, r.Action, r.Table))
+}
+
+// localFirst is the command that has the local table asked before any other.
+func localFirst(e Evidence) string { return ip(e) + " rule add pref 0 lookup local" }
 
 // misread says that the kernel did not know the question, as in some sandboxes.
 func misread(l platform.Lookup, e Evidence) bool { return l.Errno == "EINVAL" && !e.refused("EINVAL") }
@@ -126,16 +147,22 @@ func routeMissing(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Fix = fmt.Sprintf("ip -6 route add local %s dev %s table local", e.Target, i.Name)
 	}
 	where := ", it"
-	if d, ok := diversion(f, e); ok {
+	d, diverted := diversion(f, e)
+	if diverted {
 		out, where = d, ": "+e.Target.String()
 	}
 	if l.Errno == "" && l.Route.Interface != "" {
 		out.Cause += where + " would leave by " + l.Route.Interface
 	}
-	if rules, ok := family.Rules.Get(); ok && !asksLocal(rules) {
-		out.Cause = "the routing rule for the local table is missing"
+	rules, known := family.Rules.Get()
+	lacking := known && !asksLocal(rules)
+	if lacking || known && held(family, e) && !diverted {
+		out.Cause = "no routing rule leads to the local table"
+		if lacking {
+			out.Cause = "the routing rule for the local table is missing"
+		}
 		out.Evidence = join("rules are "+ruleList(rules), lookup(family), e.sends())
-		out.Fix = ip(e) + " rule add pref 0 lookup local"
+		out.Fix = localFirst(e)
 	}
 	return out, true
 }

@@ -137,6 +137,10 @@ func TestDiversion(t *testing.T) {
 	vpn := platform.Rule{Priority: 5, Action: "lookup", Table: "51820"}
 	narrow := vpn
 	narrow.Narrow = true
+	first := platform.Rule{Action: "lookup", Table: "77"}
+	leap := platform.Rule{Priority: 9, Action: "goto"}
+	marked := leap
+	marked.Narrow = true
 	here := platform.Route{Type: "local", Destination: netip.MustParsePrefix("127.0.0.0/8")}
 	other := platform.Route{Type: "local", Destination: netip.MustParsePrefix("127.0.0.2/32")}
 	e := Evidence{Family: 4, Target: netip.MustParseAddr("127.0.0.1")}
@@ -146,8 +150,12 @@ func TestDiversion(t *testing.T) {
 		route platform.Route
 		fix   string
 	}{
-		{"before", []platform.Rule{vpn, local}, here, "ip rule del pref 5"},
+		{"before", []platform.Rule{vpn, local}, here, "ip rule del pref 5 lookup 51820"},
 		{"two before", []platform.Rule{vpn, vpn, local}, here, "ip rule add pref 0 lookup local"},
+		{"first of all", []platform.Rule{first, first, local}, here, "ip rule del pref 0 lookup 77 && ip rule del pref 0 lookup 77"},
+		{"first and before", []platform.Rule{first, vpn, local}, here, "ip rule del pref 0 lookup 77 && ip rule add pref 0 lookup local"},
+		{"goto", []platform.Rule{vpn, leap, local}, here, ""},
+		{"goto of others", []platform.Rule{vpn, marked, local}, here, "ip rule del pref 5 lookup 51820"},
 		{"after", []platform.Rule{local, vpn}, here, ""},
 		{"for others", []platform.Rule{narrow, local}, here, ""},
 		{"without the local table", []platform.Rule{vpn}, here, ""},
