@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"slices"
+	"strings"
 
 	"lping/platform"
 )
@@ -100,10 +101,13 @@ func Diagnose(f platform.Facts, e Evidence) []Finding {
 }
 
 // within says how to mend a container, which seldom has the tools and the right: from its host, but not on the host's own
-// network.
+// network. What nsenter starts is one command. A cgroup is in no network.
 func within(f platform.Facts, fix string) string {
-	if c := f.Container.Value; fix == "" || c.Runtime == "" || c.HostNetwork {
+	if c := f.Container.Value; fix == "" || fix == detach || c.Runtime == "" || c.HostNetwork {
 		return fix
+	}
+	if strings.Contains(fix, " && ") {
+		fix = "sh -c '" + fix + "'"
 	}
 	return fix + " # from the host: nsenter -t PID -n"
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -213,6 +214,7 @@ func TestText(t *testing.T) {
 		"rule_blocks-blackhole":                          "error rule_blocks: routing rule 5 (blackhole) forbids 127.0.0.1; fix: ip rule del pref 5 blackhole",
 		"rule_blocks-table":                              "error rule_blocks: routing rule 5 (lookup 77) precedes the local table: 127.0.0.1 is forbidden; fix: ip rule del pref 5 lookup 77",
 		"rule_blocks-tables":                             "error rule_blocks: 2 routing rules precede the local table: ::1 is forbidden; fix: ip -6 rule add pref 0 lookup local",
+		"rule_blocks-first":                              "error rule_blocks: 2 routing rules precede the local table: ::1 is forbidden; fix: ip -6 rule del pref 0 lookup 77 && ip -6 rule del pref 0 lookup 78",
 		"route_missing-table":                            "error route_missing: routing rule 5 (lookup 77) precedes the local table: 127.0.0.1 would leave by out; fix: ip rule del pref 5 lookup 77",
 		"route_missing-goto":                             "error route_missing: no routing rule leads to the local table; fix: ip -6 rule add pref 0 lookup local",
 		"rule_blocks-route":                              "error rule_blocks: route ::1/128 in table local is a blackhole; fix: ip -6 route del blackhole ::1/128 table local",
@@ -288,6 +290,33 @@ func TestText(t *testing.T) {
 	}
 	for name := range want {
 		t.Errorf("there is no case %s", name)
+	}
+}
+
+// notBare is what a shell takes as a whole, or nobody as a command.
+var notBare = regexp.MustCompile(`sh -c '[^']*'|\([^)]*\)`)
+
+// TestWithin holds that what mends a network from its host is one command there, and that the other fixes say nothing of it.
+func TestWithin(t *testing.T) {
+	const where = " # from the host: nsenter -t PID -n"
+	inside := map[string]bool{}
+	for _, r := range rules() {
+		inside[r.code] = inside[r.code] || r.inside
+	}
+	for _, c := range testCases(t) {
+		for _, place := range []platform.Container{{Runtime: "docker"}, {Runtime: "docker", HostNetwork: true}, {}} {
+			c.Facts.Container = platform.Know(place)
+			for _, f := range Diagnose(c.Facts, c.Evidence) {
+				fix, told := strings.CutSuffix(f.Fix, where)
+				want := inside[f.Code] && fix != "" && fix != detach && place.Runtime != "" && !place.HostNetwork
+				if told != want {
+					t.Errorf("%s in %+v: fix %q", c.Name, place, f.Fix)
+				}
+				if told && strings.ContainsAny(notBare.ReplaceAllString(fix, ""), "&;|'") {
+					t.Errorf("%s: of %q the host would do a part on its own network", c.Name, f.Fix)
+				}
+			}
+		}
 	}
 }
 

@@ -75,6 +75,9 @@ func fwOutputStream(f platform.Facts, e Evidence) (Finding, bool) {
 	return out, f.Loopback.OK && e.stage() == beforeLink
 }
 
+// detach is what helps against a cgroup program.
+const detach = "detach it: bpftool cgroup tree"
+
 // droppedAtOutput names what drops packets on their way out, before the interface.
 func droppedAtOutput(f platform.Facts, e Evidence) Finding {
 	hook := "output"
@@ -89,7 +92,7 @@ func droppedAtOutput(f platform.Facts, e Evidence) Finding {
 	}
 	if f.Firewall.OK && len(seen(f, e, []string{hook})) == 0 {
 		out.Cause = "a cgroup program drops the probes on egress"
-		out.Fix = "detach it: bpftool cgroup tree"
+		out.Fix = detach
 	}
 	return out
 }

@@ -84,11 +84,11 @@ func egressFix(f platform.Facts, name string) string {
 	if slices.ContainsFunc(list, func(q platform.Queue) bool { return q.Ingress }) {
 		return fmt.Sprintf("tc filter del dev %s egress", name)
 	}
-	return fmt.Sprintf("remove the filter: tc filter show dev %s egress; nft list ruleset", name)
+	return fmt.Sprintf("remove the filter (tc filter show dev %s egress; nft list ruleset)", name)
 }
 
 // ingressDrop: the probe left by the interface and IP never saw it. That is where tc, netdev chains and XDP look. What else
-// was delivered may have been the probe, where IPsec could have refused it uncounted.
+// was delivered may have been the probe, where IPsec could have refused it uncounted, and a queueing discipline may hold it.
 func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	i, ok := loopback(f, e)
 	if !ok {
@@ -129,7 +129,7 @@ func ingressFix(f platform.Facts, i platform.Interface) string {
 	case at >= 0:
 		return fmt.Sprintf("tc qdisc del dev %s %s", i.Name, list[at].Kind)
 	}
-	return fmt.Sprintf("remove the filter: tc filter show dev %s ingress; nft list ruleset", i.Name)
+	return fmt.Sprintf("remove the filter (tc filter show dev %s ingress; nft list ruleset)", i.Name)
 }
 
 // linkChain finds a chain that is attached to the interface itself.

@@ -25,6 +25,6 @@ func socketFilter(_ platform.Facts, e Evidence) (Finding, bool) {
 		Severity: Error,
 		Cause:    "a cgroup program or socket filter likely drops the replies",
 		Evidence: join("the replies reach ICMP and not the socket", e.moved(), e.udp()),
-		Fix:      "detach it: bpftool cgroup tree",
+		Fix:      detach,
 	}, e.stage() == atSocket && e.Received == 0 && e.Late == 0
 }
