@@ -34,7 +34,7 @@ func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Fix = "run it as root"
 	case e.Datagram == "EPERM" || permitted(f):
 		out.Cause = "a security policy (seccomp, SELinux, AppArmor) likely forbids ICMP sockets"
-		out.Fix = "allow ICMP datagram sockets in its profile"
+		out.Fix = "allow ICMP datagram sockets in its profile: socket, bind, setsockopt"
 	case f.Process.Value.Unmapped && !outside(f):
 		out.Fix = "give the user namespace a map of ids: unshare -r; newgidmap"
 	default:
