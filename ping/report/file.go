@@ -84,8 +84,8 @@ func (f *File) create() error {
 		return err
 	}
 	if f.beside = beside; f.old != nil {
+		_ = beside.Chmod(f.old.Mode().Perm()) // which not every file system knows; while the file is still ours
 		keepOwner(beside, f.old)
-		return beside.Chmod(f.old.Mode().Perm())
 	}
 	return nil
 }
