@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		fmt.Fprintln(stderr, "lping: error:", err)
 		fmt.Fprintln(stderr, "lping: hint:", hintOf(err))
 	}
-	return in.scheme.notChecked()
+	return in.scheme.Status(stats.Unknown, false)
 }
 
 const listHint = "lping -h lists the options"
@@ -229,7 +229,7 @@ type input struct {
 	// err is the first thing that is wrong.
 	err    error
 	format string
-	scheme scheme
+	scheme stats.Scheme
 }
 
 // readInput reads the arguments and the environment. Format and exit scheme are found whatever else is wrong.
@@ -305,6 +305,7 @@ func (in *input) typesAny(long string) bool {
 
 var (
 	formats = []string{"text", "line", "json", "prometheus", "nagios"}
+	schemes = []string{stats.SchemePing: "ping", stats.SchemeHealth: "health", stats.SchemeNagios: "nagios"}
 	// atTheEnd are the formats that say nothing before it.
 	atTheEnd = []string{"line", "prometheus", "nagios"}
 )
@@ -333,7 +334,7 @@ func (in *input) findFormat() (err error) {
 	if exit == "" {
 		exit = map[string]string{"line": "health", "nagios": "nagios"}[in.format]
 	}
-	in.scheme = scheme(max(0, slices.Index(schemes, exit)))
+	in.scheme = stats.Scheme(max(0, slices.Index(schemes, exit)))
 	return err
 }
 
@@ -800,7 +801,7 @@ func checkOnto(c *cli.Context, in input, s settings, stdout, stderr io.Writer) (
 	defer stop(nil)
 	var k *check.Check
 	k = check.New(check.Config{
-		Ping: s.config, Targets: s.targets, Limits: s.limits, Asked: !s.anyFamily, Any: s.anyFamily, Exit: in.scheme.status,
+		Ping: s.config, Targets: s.targets, Limits: s.limits, Asked: !s.anyFamily, Any: s.anyFamily, Exit: in.scheme,
 		Renderer: renderer, Quiet: s.output.Quiet, Buckets: in.format == "prometheus",
 		Lasting: func() (done func()) {
 			if slices.Contains(atTheEnd, in.format) && s.within(time.Second) {
@@ -851,7 +852,7 @@ func doctor(c *cli.Context, in input, stdout io.Writer) (int, error) {
 	}
 	d, err := check.Examine(c.Context, check.Config{
 		Ping:    ping.Config{Count: defaultCount, Interval: 10 * time.Millisecond, Timeout: 100 * time.Millisecond, Size: defaultSize},
-		Targets: list, Asked: asked, Exit: in.scheme.status,
+		Targets: list, Asked: asked, Exit: in.scheme,
 	})
 	if err != nil {
 		return 0, err
@@ -956,31 +957,4 @@ const roomHint = "make room there, or let it go elsewhere"
 
 func writeError(err error) error {
 	return &hintedError{fmt.Errorf("write the output: %w", err), roomHint}
-}
-
-// scheme is a mapping from the outcome to the exit status.
-type scheme int
-
-const (
-	schemePing scheme = iota
-	schemeHealth
-	schemeNagios
-)
-
-var schemes = []string{schemePing: "ping", schemeHealth: "health", schemeNagios: "nagios"}
-
-// notChecked is the status where nothing could be found out.
-func (s scheme) notChecked() int { return []int{schemePing: 2, schemeHealth: 1, schemeNagios: 3}[s] }
-
-// status is the exit status of a verdict over what was checked.
-func (s scheme) status(v stats.Verdict, checked bool) int {
-	switch {
-	case !checked:
-		return s.notChecked()
-	case v == stats.Healthy:
-		return 0
-	case v == stats.Degraded:
-		return []int{schemePing: 0, schemeHealth: 0, schemeNagios: 1}[s]
-	}
-	return []int{schemePing: 1, schemeHealth: 1, schemeNagios: 2}[s]
 }

@@ -51,8 +51,8 @@ type Config struct {
 	// Lasting, where set, is called once, before anything is shown, if the check is not sure to be over at once; the
 	// result is called when it is over. It is for what a check of one probe can do without, such as catching signals.
 	Lasting func() (done func())
-	// Exit is the exit status of a verdict; checked is false where the target could not be checked at all.
-	Exit func(v stats.Verdict, checked bool) int
+	// Exit says which exit status a verdict has.
+	Exit stats.Scheme
 }
 
 // Check is one check. Run may be called once.
@@ -294,7 +294,7 @@ func (k *Check) report(ctx context.Context) (report.Report, error) {
 	if k.config.Any && answers && r.Verdict != stats.Healthy {
 		r.Verdict = stats.Degraded
 	}
-	r.ExitCode, r.Unchecked = k.config.Exit(r.Verdict, checked), !checked
+	r.ExitCode, r.Unchecked = k.config.Exit.Status(r.Verdict, checked), !checked
 	if checked {
 		return r, nil
 	}
@@ -360,7 +360,7 @@ func (k *Check) judge(ctx context.Context, j *job) (r report.Result, failure err
 	if diagnose.Absent(r.Findings) {
 		failure = nil // there is nothing to check: that is an answer
 	}
-	r.ExitCode = c.Exit(r.Verdict, failure == nil)
+	r.ExitCode = c.Exit.Status(r.Verdict, failure == nil)
 	return r, failure, true
 }
 

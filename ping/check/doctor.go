@@ -40,7 +40,7 @@ func Examine(ctx context.Context, c Config) (report.Doctor, error) {
 	for _, t := range c.Targets {
 		addresses = append(addresses, t.Address)
 	}
-	d.Sockets, d.ExitCode = trySockets(addresses), c.Exit(d.Verdict, checked)
+	d.Sockets, d.ExitCode = trySockets(addresses), c.Exit.Status(d.Verdict, checked)
 	return d, nil
 }
 
