@@ -35,6 +35,7 @@ import (
 	"lping/ping"
 	"lping/ping/check"
 	"lping/ping/cmdline"
+	"lping/ping/doctor"
 	"lping/ping/report"
 	"lping/platform"
 	"lping/stats"
@@ -390,7 +391,7 @@ func execute(ctx context.Context, in input, stdout, stderr io.Writer) (status in
 	case err != nil:
 		return 0, err
 	case in.doctor:
-		return doctor(c, in, stdout)
+		return examine(c, in, stdout)
 	}
 	return checkAsAsked(c, in, stdout, stderr)
 }
@@ -836,8 +837,8 @@ func terminal(w io.Writer) bool {
 // doctorOptions are the options that doctor takes; the environment may set others.
 var doctorOptions = []string{"ipv4", "ipv6", "format", "json", "exit"}
 
-// doctor shows the whole picture: it looks at this host, and probes it shortly.
-func doctor(c *cli.Context, in input, stdout io.Writer) (int, error) {
+// examine shows the whole picture: it looks at this host, and probes it shortly.
+func examine(c *cli.Context, in input, stdout io.Writer) (int, error) {
 	if err := in.checkDoctor(); err != nil {
 		return 0, err
 	}
@@ -850,7 +851,7 @@ func doctor(c *cli.Context, in input, stdout io.Writer) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	d, err := check.Examine(c.Context, check.Config{
+	d, err := doctor.Examine(c.Context, check.Config{
 		Ping:    ping.Config{Count: defaultCount, Interval: 10 * time.Millisecond, Timeout: 100 * time.Millisecond, Size: defaultSize},
 		Targets: list, Asked: asked, Exit: in.scheme,
 	})
@@ -858,9 +859,9 @@ func doctor(c *cli.Context, in input, stdout io.Writer) (int, error) {
 		return 0, err
 	}
 	if in.format == "json" {
-		err = report.WriteDoctorJSON(stdout, d)
+		err = doctor.WriteJSON(stdout, d)
 	} else {
-		err = report.WriteDoctor(stdout, d, colorful(stdout))
+		err = doctor.Write(stdout, d, colorful(stdout))
 	}
 	if err != nil {
 		return 0, writeError(err)

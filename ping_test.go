@@ -43,6 +43,7 @@ var importLaw = map[string][]string{
 	"ping":              nil,
 	"ping/check":        {"ping", "ping/report", "stats", "platform", "platform/diagnose"},
 	"ping/cmdline":      nil,
+	"ping/doctor":       {"ping", "ping/check", "ping/report", "stats", "platform", "platform/diagnose"},
 	"ping/report":       {"ping", "stats", "platform", "platform/diagnose"},
 	"platform":          nil,
 	"platform/diagnose": {"platform"},

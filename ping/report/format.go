@@ -66,6 +66,9 @@ func appendMillis(b []byte, u int64, decimals int) []byte {
 // threeDecimals appends d in ms with three decimals, as in ping's statistics.
 func threeDecimals(b []byte, d time.Duration) []byte { return appendMillis(b, micros(d), 3) }
 
+// Milliseconds is d in ms with three decimals.
+func Milliseconds(d time.Duration) string { return string(threeDecimals(nil, d)) }
+
 // exactMillis appends d in ms to the nanosecond, without trailing zeros and without an exponent.
 func exactMillis(b []byte, d time.Duration) []byte {
 	if d < 0 {
@@ -117,7 +120,32 @@ func displayName(t Target) string {
 	if t.Name == "" {
 		return t.Address.String()
 	}
-	return clean(t.Name)
+	return Clean(t.Name)
+}
+
+// Address is where a result comes from: the address and, of a service, its port.
+func Address(r Result) string {
+	if r.Target.Address.IsValid() {
+		return Clean(string(appendService(nil, r.Target)))
+	}
+	return Clean(r.Target.Name)
+}
+
+// Ratio is how many of the probes were answered, such as 5/5.
+func Ratio(r Result) string {
+	b := append(strconv.AppendUint(nil, r.Summary.Received, 10), '/')
+	return string(strconv.AppendUint(b, r.Summary.Sent, 10))
+}
+
+// Method is how a target was probed or, where there was no socket, how it should have been.
+func Method(t Target) string {
+	switch {
+	case t.Method != "":
+		return t.Method
+	case t.Proto == ping.ProtoAuto:
+		return ping.ProtoICMP.String()
+	}
+	return t.Proto.String()
 }
 
 // source is who an event came from.
@@ -128,8 +156,8 @@ func source(t Target, e ping.Event) netip.Addr {
 	return t.Address
 }
 
-// clean is s on one line: what is not printable becomes a space, so that data cannot end a line or move the cursor.
-func clean(s string) string {
+// Clean is s on one line: what is not printable becomes a space, so that data cannot end a line or move the cursor.
+func Clean(s string) string {
 	if utf8.ValidString(s) && strings.IndexFunc(s, unprintable) < 0 {
 		return s
 	}

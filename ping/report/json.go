@@ -18,19 +18,27 @@ import (
 // schema is the version of what the objects look like; the first object carries it.
 const schema = 1
 
-// jsonLines writes one JSON object a line.
-type jsonLines struct {
+// JSONWriter writes JSON objects, one a line: those that any report has, and what else a caller has to tell.
+type JSONWriter struct {
 	lines
-	o Options
 	// begun says that the first object was written.
 	begun bool
 }
 
+// NewJSONWriter gives a writer that has written no object yet.
+func NewJSONWriter(w io.Writer) *JSONWriter { return &JSONWriter{lines: newLines(w)} }
+
+// jsonLines is the format json.
+type jsonLines struct {
+	*JSONWriter
+	o Options
+}
+
 // NewJSON is the format json: one object a line, with numbers as numbers and null for what was not measured.
-func NewJSON(w io.Writer, o Options) Renderer { return &jsonLines{lines: newLines(w), o: o} }
+func NewJSON(w io.Writer, o Options) Renderer { return &jsonLines{NewJSONWriter(w), o} }
 
 // open starts an object of a type, with the schema on the first of all.
-func (j *jsonLines) open(typ string) []byte {
+func (j *JSONWriter) open(typ string) []byte {
 	b := append(append(j.buf[:0], `{"type":"`...), typ...)
 	b = append(b, '"')
 	if !j.begun {
@@ -40,8 +48,8 @@ func (j *jsonLines) open(typ string) []byte {
 	return b
 }
 
-// object writes an object of a type with the fields of v, which must be a struct with at least one.
-func (j *jsonLines) object(typ string, v any) error {
+// Object writes an object of a type with the fields of v, which must be a struct with at least one.
+func (j *JSONWriter) Object(typ string, v any) error {
 	var fields bytes.Buffer
 	e := json.NewEncoder(&fields)
 	e.SetEscapeHTML(false)
@@ -74,7 +82,7 @@ func (j *jsonLines) Start(t Target) error {
 	if t.Source.IsValid() {
 		s.Source = t.Source.String()
 	}
-	return j.object("start", s)
+	return j.Object("start", s)
 }
 
 // timestamps says who took the time of arrival; null where nothing was sent.
@@ -264,27 +272,33 @@ type jsonOverall struct {
 // Finish writes the findings and the summary of each family, and with two families what follows from both.
 func (j *jsonLines) Finish(r Report) error {
 	for _, result := range r.Results {
-		if err := j.summary(result); err != nil {
+		if err := j.Result(result); err != nil {
 			return err
 		}
 	}
 	if len(r.Results) < 2 {
 		return nil
 	}
-	return j.object("overall", jsonOverall{r.Verdict.String(), r.ExitCode})
+	return j.Overall(r.Verdict, r.ExitCode)
 }
 
-func (j *jsonLines) summary(r Result) error {
+// Overall writes the verdict over all results.
+func (j *JSONWriter) Overall(v stats.Verdict, exitCode int) error {
+	return j.Object("overall", jsonOverall{v.String(), exitCode})
+}
+
+// Result writes the findings of a result, and its summary.
+func (j *JSONWriter) Result(r Result) error {
 	findings := make([]jsonFinding, 0, len(r.Findings))
 	for _, f := range r.Findings {
 		findings = append(findings, newJSONFinding(f))
 	}
 	for _, f := range findings {
-		if err := j.object("finding", f); err != nil {
+		if err := j.Object("finding", f); err != nil {
 			return err
 		}
 	}
-	return j.object("summary", newJSONSummary(r, findings))
+	return j.Object("summary", newJSONSummary(r, findings))
 }
 
 func newJSONFinding(f diagnose.Finding) jsonFinding {

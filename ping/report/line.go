@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -101,10 +100,10 @@ func healthyParts(results []Result) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(address(r) + " " + ratio(r) + quantiles(r, true))
+		b.WriteString(Address(r) + " " + Ratio(r) + quantiles(r, true))
 		last := i == len(results)-1
 		if method := r.Target.Method; method != "" && (last || method != results[i+1].Target.Method) {
-			b.WriteString(" method=" + clean(method))
+			b.WriteString(" method=" + Clean(method))
 		}
 	}
 	return b.String()
@@ -112,7 +111,7 @@ func healthyParts(results []Result) string {
 
 // unwell describes the worst result in at most limit bytes: its fix is cut first, then its cause.
 func unwell(v stats.Verdict, r Result, limit int) string {
-	s := v.String() + " " + address(r) + " " + ratio(r)
+	s := v.String() + " " + Address(r) + " " + Ratio(r)
 	code, cause, fix := reason(r)
 	if code != "" {
 		s += " " + code + ":"
@@ -130,7 +129,7 @@ func unwell(v stats.Verdict, r Result, limit int) string {
 
 // aside describes a result that is not the worst. Its findings follow on lines of their own.
 func aside(r Result) string {
-	s := address(r) + " " + r.Verdict.String() + " " + ratio(r) + quantiles(r, false)
+	s := Address(r) + " " + r.Verdict.String() + " " + Ratio(r) + quantiles(r, false)
 	if r.Verdict == stats.Healthy {
 		return s
 	}
@@ -151,9 +150,9 @@ func reason(r Result) (code, cause, fix string) {
 		case len(r.Target.Sizes) > 0 && r.Cause != "" && r.Cause != f.Cause:
 			f.Cause = r.Cause + ": " + f.Cause // at which size comes first
 		}
-		return clean(f.Code), clean(f.Cause), clean(f.Fix)
+		return Clean(f.Code), Clean(f.Cause), Clean(f.Fix)
 	}
-	return "", clean(r.Cause), ""
+	return "", Clean(r.Cause), ""
 }
 
 // worst is the index of the first of the most severe findings, -1 if there is none.
@@ -194,23 +193,11 @@ func further(results []Result, head string) []string {
 }
 
 func appendix(f diagnose.Finding) string {
-	s := clean(f.Code) + ": " + clean(f.Cause)
+	s := Clean(f.Code) + ": " + Clean(f.Cause)
 	if f.Fix != "" {
-		s += "; fix: " + clean(f.Fix)
+		s += "; fix: " + Clean(f.Fix)
 	}
 	return s
-}
-
-func address(r Result) string {
-	if r.Target.Address.IsValid() {
-		return clean(string(appendService(nil, r.Target)))
-	}
-	return clean(r.Target.Name)
-}
-
-func ratio(r Result) string {
-	b := append(strconv.AppendUint(nil, r.Summary.Received, 10), '/')
-	return string(strconv.AppendUint(b, r.Summary.Sent, 10))
 }
 
 // quantiles are the median and, if both, the 99th percentile, each after a space; nothing where none was measured.

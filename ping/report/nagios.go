@@ -84,4 +84,4 @@ func rangeOf(r *stats.Range) string {
 }
 
 // plain is text without the bar, which would start the figures.
-func plain(s string) string { return strings.ReplaceAll(clean(s), "|", "/") }
+func plain(s string) string { return strings.ReplaceAll(Clean(s), "|", "/") }

@@ -74,7 +74,7 @@ func (e *exposition) family(name, kind, help string, add func(*sample, Result)) 
 	for _, r := range e.results {
 		t := r.Target
 		labels := []string{
-			"address", t.Address.String(), "family", strconv.Itoa(Family(t.Address)), "method", methodOf(t),
+			"address", t.Address.String(), "family", strconv.Itoa(Family(t.Address)), "method", Method(t),
 		}
 		if t.Port != 0 {
 			labels = append(labels, "port", strconv.Itoa(int(t.Port)))

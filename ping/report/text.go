@@ -139,7 +139,7 @@ func appendPeer(b []byte, t Target, from netip.Addr) []byte {
 	if from != t.Address || isLiteral(t.Name) {
 		return from.AppendTo(b)
 	}
-	b = append(append(b, clean(t.Name)...), " ("...)
+	b = append(append(b, Clean(t.Name)...), " ("...)
 	return append(from.AppendTo(b), ')')
 }
 
@@ -238,7 +238,7 @@ func (t *text) Finish(r Report) error {
 // appendOwn appends lping's lines: the verdict, of which address where there are more than one, and what was found.
 func appendOwn(b []byte, r Result, named bool) []byte {
 	if named {
-		b = append(append(b, address(r)...), ' ')
+		b = append(append(b, Address(r)...), ' ')
 	}
 	b = append(appendVerdict(b, r), '\n')
 	if r.Summary.Kernel.Count > 0 {
@@ -316,7 +316,7 @@ func appendFinding(b []byte, f diagnose.Finding) []byte {
 
 // inert is s without what the parsers of ping take for a part of the statistics: a lone = and a lone "time".
 func inert(s string) string {
-	s = clean(s)
+	s = Clean(s)
 	if padded := " " + s + " "; !strings.Contains(padded, " = ") && !strings.Contains(padded, " time ") {
 		return s
 	}

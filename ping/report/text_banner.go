@@ -73,7 +73,7 @@ func appendOrigin(b []byte, t Target) []byte {
 		from = t.Address
 	}
 	b = append(from.AppendTo(append(b, "from "...)), ' ')
-	return append(append(b, clean(t.Interface)...), ": "...)
+	return append(append(b, Clean(t.Interface)...), ": "...)
 }
 
 // protocol is what carries the probes: icmp, udp or tcp.

@@ -1,4 +1,4 @@
-package report
+package doctor
 
 import (
 	"net/netip"

@@ -1,10 +1,11 @@
-package report
+package doctor
 
 import (
 	"errors"
 	"io"
 	"syscall"
 
+	"lping/ping/report"
 	"lping/platform"
 	"lping/platform/diagnose"
 )
@@ -23,25 +24,20 @@ type jsonSocket struct {
 	Error     *string `json:"error"`
 }
 
-// WriteDoctorJSON writes the picture for a program, one object a line: one of type doctor, which holds everything that
+// WriteJSON writes the picture for a program, one object a line: one of type doctor, which holds everything that
 // was read, then what was found and a summary for each result, as in the format json, and last the overall verdict.
 // The facts can be read back into platform.Facts.
-func WriteDoctorJSON(w io.Writer, d Doctor) error {
-	j := jsonLines{lines: newLines(w)}
-	if err := j.object("doctor", newJSONDoctor(d)); err != nil {
+func WriteJSON(w io.Writer, d Doctor) error {
+	j := report.NewJSONWriter(w)
+	if err := j.Object("doctor", newJSONDoctor(d)); err != nil {
 		return err
 	}
-	for _, f := range d.Findings {
-		if err := j.object("finding", newJSONFinding(f)); err != nil {
-			return err
-		}
-	}
 	for _, r := range d.Results {
-		if err := j.summary(r); err != nil {
+		if err := j.Result(r); err != nil {
 			return err
 		}
 	}
-	return j.object("overall", jsonOverall{d.Verdict.String(), d.ExitCode})
+	return j.Overall(d.Verdict, d.ExitCode)
 }
 
 // newJSONDoctor has empty lists where there is nothing.
@@ -61,9 +57,9 @@ func newJSONSocket(t SocketTrial) jsonSocket {
 	if t.Err == nil {
 		return s
 	}
-	s.Error = orNull(t.Err.Error())
+	s.Error = new(t.Err.Error())
 	if errno, ok := errors.AsType[syscall.Errno](t.Err); ok {
-		s.Errno = orNull(platform.ErrnoName(errno))
+		s.Errno = new(platform.ErrnoName(errno))
 	}
 	return s
 }

@@ -1,4 +1,4 @@
-package report
+package doctor
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"lping/ping/report"
 	"lping/platform"
 	"lping/platform/diagnose"
 	"lping/stats"
@@ -23,7 +24,7 @@ import (
 func doctorText(t *testing.T, d Doctor, color bool) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := WriteDoctor(&out, d, color); err != nil {
+	if err := Write(&out, d, color); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -32,7 +33,7 @@ func doctorText(t *testing.T, d Doctor, color bool) string {
 func doctorJSON(t *testing.T, d Doctor) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := WriteDoctorJSON(&out, d); err != nil {
+	if err := WriteJSON(&out, d); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -44,14 +45,14 @@ func TestDoctorGolden(t *testing.T) {
 	}
 	for _, c := range doctorCases() {
 		t.Run(c.name, func(t *testing.T) {
-			file := filepath.Join("testdata", "doctor-"+c.name)
+			file := filepath.Join("testdata", c.name)
 			compare(t, file+".text", []byte(doctorText(t, c.doctor, false)))
 			if c.json {
 				compare(t, file+".json", []byte(doctorJSON(t, c.doctor)))
 			}
 		})
 	}
-	compare(t, filepath.Join("testdata", "doctor-colored.text"), []byte(doctorText(t, closedDoctor(), true)))
+	compare(t, filepath.Join("testdata", "colored.text"), []byte(doctorText(t, closedDoctor(), true)))
 }
 
 func TestDoctorLaws(t *testing.T) {
@@ -124,7 +125,7 @@ func checkDoctorLine(t *testing.T, line string) {
 func checkDoctorJSON(t *testing.T, d Doctor) {
 	var types []string
 	for line := range strings.Lines(doctorJSON(t, d)) {
-		checkObject(t, "doctor", line, len(types) == 0)
+		checkObject(t, line, len(types) == 0)
 		var object struct{ Type string }
 		if err := json.Unmarshal([]byte(line), &object); err != nil {
 			t.Fatal(err)
@@ -132,9 +133,6 @@ func checkDoctorJSON(t *testing.T, d Doctor) {
 		types = append(types, object.Type)
 	}
 	want := []string{"doctor"}
-	for range d.Findings {
-		want = append(want, "finding")
-	}
 	for _, r := range d.Results {
 		for range r.Findings {
 			want = append(want, "finding")
@@ -161,7 +159,7 @@ func TestDoctorRoundTrip(t *testing.T) {
 		if err := json.Unmarshal([]byte(first), &got); err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
-		if got.Schema != schema || !reflect.DeepEqual(got.Facts, c.doctor.Facts) {
+		if got.Schema != 1 || !reflect.DeepEqual(got.Facts, c.doctor.Facts) {
 			t.Errorf("%s: got\n%+v\nwant\n%+v", c.name, got.Facts, c.doctor.Facts)
 		}
 		if !reflect.DeepEqual(got.Evidence, c.doctor.Evidence) {
@@ -196,10 +194,10 @@ func TestDoctorSocketJSON(t *testing.T) {
 func TestDoctorWriteError(t *testing.T) {
 	forms := []func(*counter, *broken, Doctor) error{
 		func(c *counter, b *broken, d Doctor) error {
-			return errors.Join(WriteDoctor(c, d, true), WriteDoctor(b, d, true))
+			return errors.Join(Write(c, d, true), Write(b, d, true))
 		},
 		func(c *counter, b *broken, d Doctor) error {
-			return errors.Join(WriteDoctorJSON(c, d), WriteDoctorJSON(b, d))
+			return errors.Join(WriteJSON(c, d), WriteJSON(b, d))
 		},
 	}
 	for i, write := range forms {
@@ -245,7 +243,7 @@ func TestDoctorMarks(t *testing.T) {
 	for code, section := range sections {
 		for severity, want := range marks {
 			d := rootDoctor()
-			d.Findings = []diagnose.Finding{{Code: code, Severity: severity, Cause: "cause"}}
+			d.Results[0].Findings = []diagnose.Finding{{Code: code, Severity: severity, Cause: "cause"}}
 			text := doctorText(t, d, false)
 			if got := sectionMark(t, text, section+":"); got != want {
 				t.Errorf("%s of severity %s: %s has the mark %s, want %s", code, severity, section, got, want)
@@ -325,7 +323,7 @@ func TestDoctorFix(t *testing.T) {
 		},
 	} {
 		d := rootDoctor()
-		d.Findings = []diagnose.Finding{{Code: "code", Severity: diagnose.Error, Cause: "cause", Fix: c.fix}}
+		d.Results[0].Findings = []diagnose.Finding{{Code: "code", Severity: diagnose.Error, Cause: "cause", Fix: c.fix}}
 		if text := doctorText(t, d, false); !strings.Contains(text, "\n      fix:\n"+c.want) {
 			t.Errorf("got\n%s\nwant\n%s", text, c.want)
 		}
@@ -338,8 +336,7 @@ func TestDoctorFindings(t *testing.T) {
 	again := loDown()
 	again.Evidence = "another sign"
 	d.Results[0].Findings = []diagnose.Finding{info, loDown()}
-	d.Results[1].Findings = []diagnose.Finding{loDown(), again}
-	d.Findings = []diagnose.Finding{info}
+	d.Results[1].Findings = []diagnose.Finding{loDown(), again, info}
 	d.Verdict, d.ExitCode = stats.Unhealthy, 1
 	text := doctorText(t, d, false)
 	_, got, _ := strings.Cut(text, "\nFindings\n")
@@ -353,7 +350,12 @@ func TestDoctorFindings(t *testing.T) {
 
 func TestDoctorConclusion(t *testing.T) {
 	info := diagnose.Finding{Code: "clock_stepped", Severity: diagnose.Info}
-	bad := Result{Target: target4(), Cause: "1 of 5 probes lost", Summary: stats.Summary{Sent: 5, Received: 4, Lost: 1}}
+	bad := report.Result{Target: target4(), Cause: "1 of 5 probes lost", Summary: stats.Summary{Sent: 5, Received: 4, Lost: 1}}
+	with := func(list ...diagnose.Finding) []report.Result {
+		r := bad
+		r.Findings = list
+		return []report.Result{r}
+	}
 	for _, c := range []struct {
 		doctor Doctor
 		want   string
@@ -361,22 +363,19 @@ func TestDoctorConclusion(t *testing.T) {
 		{Doctor{}, "unknown; exit status 0"},
 		{rootDoctor(), "healthy: 127.0.0.1 5/5, ::1 5/5; exit status 0"},
 		{
-			Doctor{Results: []Result{bad}, Verdict: stats.Unhealthy, ExitCode: 1},
+			Doctor{Results: with(), Verdict: stats.Unhealthy, ExitCode: 1},
 			"unhealthy: 127.0.0.1 1 of 5 probes lost; exit status 1",
 		},
 		{
-			Doctor{
-				Results: []Result{bad}, Findings: []diagnose.Finding{info, loDown()},
-				Verdict: stats.Unhealthy, ExitCode: 2,
-			},
+			Doctor{Results: with(info, loDown()), Verdict: stats.Unhealthy, ExitCode: 2},
 			"unhealthy: lo_down; exit status 2",
 		},
 		{
-			Doctor{Results: []Result{bad}, Findings: []diagnose.Finding{info}, Verdict: stats.Degraded},
+			Doctor{Results: with(info), Verdict: stats.Degraded},
 			"degraded: 127.0.0.1 1 of 5 probes lost; exit status 0",
 		},
 	} {
-		if got := doctorConclusion(c.doctor, collect(c.doctor)); got != c.want {
+		if got := conclusion(c.doctor, collect(c.doctor)); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}

@@ -1,18 +1,18 @@
-package report
+package doctor
 
 import (
-	"errors"
 	"net/netip"
 	"os"
 	"strings"
 	"syscall"
 
+	"lping/ping/report"
 	"lping/platform"
 	"lping/platform/diagnose"
 	"lping/stats"
 )
 
-// doctorCase is a host as WriteDoctor sees it; each has a golden file.
+// doctorCase is a host as Write sees it; each has a golden file.
 type doctorCase struct {
 	name   string
 	doctor Doctor
@@ -115,7 +115,7 @@ func trials(datagram, raw error) []SocketTrial {
 }
 
 // probed is a healthy short run with all stamps.
-func probed(t Target, method string) Result {
+func probed(t report.Target, method string) report.Result {
 	r := healthy(t)
 	r.Target.Method, r.Target.Stamps = method, true
 	r.Summary.RTT = stats.Distribution{
@@ -128,7 +128,7 @@ func probed(t Target, method string) Result {
 	return r
 }
 
-func evidence(r Result) diagnose.Evidence {
+func evidence(r report.Result) diagnose.Evidence {
 	s := r.Summary
 	return diagnose.Evidence{
 		Family: map[bool]int{true: 4, false: 6}[r.Target.Address.Is4()], Target: r.Target.Address,
@@ -138,7 +138,7 @@ func evidence(r Result) diagnose.Evidence {
 	}
 }
 
-func evidences(results []Result) []diagnose.Evidence {
+func evidences(results []report.Result) []diagnose.Evidence {
 	var list []diagnose.Evidence
 	for _, r := range results {
 		list = append(list, evidence(r))
@@ -147,7 +147,7 @@ func evidences(results []Result) []diagnose.Evidence {
 }
 
 func rootDoctor() Doctor {
-	results := []Result{probed(target4(), "icmp-dgram"), probed(target6(), "icmp-dgram")}
+	results := []report.Result{probed(target4(), "icmp-dgram"), probed(target6(), "icmp-dgram")}
 	return Doctor{
 		Facts: rootFacts(), Sockets: trials(nil, nil), Results: results, Evidence: evidences(results),
 		Verdict: stats.Healthy,
@@ -184,7 +184,7 @@ func downDoctor() Doctor {
 	refused := silent(target6(), again)
 	refused.Cause = "1 of 1 probes refused"
 	refused.Summary = stats.Summary{Sent: 1, SendErrors: 1, LossPercent: 100, LongestLoss: 1, Duration: 20_000}
-	d.Results = []Result{silent(target4(), loDown()), refused}
+	d.Results = []report.Result{silent(target4(), loDown()), refused}
 	d.Evidence = evidences(d.Results)
 	d.Verdict, d.ExitCode = stats.Unhealthy, 1
 	return d
@@ -209,7 +209,7 @@ func missingDoctor() Doctor {
 		Code: "lo_missing", Severity: diagnose.Error, Cause: "there is no loopback interface",
 		Evidence: "no interface with the flag LOOPBACK",
 	}
-	d.Results = []Result{silent(target4(), finding), silent(target6(), finding)}
+	d.Results = []report.Result{silent(target4(), finding), silent(target6(), finding)}
 	d.Evidence = evidences(d.Results)
 	d.Verdict, d.ExitCode = stats.Unhealthy, 1
 	return d
@@ -227,12 +227,12 @@ func noAddressDoctor() Doctor {
 		Source: netip.MustParseAddr("2001:db8::2"),
 	}})
 	d.Results[1] = missing6()
-	d.Findings = []diagnose.Finding{{
+	d.Results[1].Findings = append(d.Results[1].Findings, diagnose.Finding{
 		Code: "hosts_localhost", Severity: diagnose.Warning,
 		Cause:    "the hosts file says that localhost is ::1, which is not on loopback",
 		Evidence: "/etc/hosts: 127.0.0.1 localhost, ::1 localhost ip6-localhost",
 		Fix:      "in /etc/hosts, take localhost off the line ::1",
-	}}
+	})
 	d.Evidence = evidences(d.Results)
 	d.Verdict, d.ExitCode = stats.Unhealthy, 1
 	return d
@@ -260,7 +260,7 @@ func closedDoctor() Doctor {
 		Code: "cpu_throttled", Severity: diagnose.Warning, Cause: "the cgroup lets this process run too little",
 		Evidence: "throttled in 1500 of 3000 periods", Fix: "podman update --cpus 1 CONTAINER",
 	}
-	d.Results = []Result{probed(target4(), "udp"), probed(target6(), "")}
+	d.Results = []report.Result{probed(target4(), "udp"), probed(target6(), "")}
 	d.Results[0].Findings = []diagnose.Finding{info, throttled}
 	d.Results[0].Verdict, d.Results[0].Cause = stats.Degraded, "cpu_throttled"
 	d.Results[1].Findings = []diagnose.Finding{info}
@@ -321,7 +321,7 @@ func unknownDoctor() Doctor {
 			Counters: platform.Unknown[platform.Counters](why),
 		}
 	}
-	results := []Result{probed(target4(), "icmp-dgram"), healthy(target6())}
+	results := []report.Result{probed(target4(), "icmp-dgram"), healthy(target6())}
 	return Doctor{
 		Facts: platform.Facts{
 			System: "darwin", Kernel: platform.Unknown[string](why), IPv4: family(v4), IPv6: family(v6),
@@ -342,61 +342,4 @@ func unknownDoctor() Doctor {
 		Sockets: trials(nil, os.NewSyscallError("socket", syscall.EPERM)), Results: results,
 		Evidence: evidences(results), Verdict: stats.Healthy,
 	}
-}
-
-// hostileDoctor has these strings wherever a string can be, and the number wherever a number can be.
-func hostileDoctor(a, b, c string, n uint64) Doctor {
-	long := strings.Repeat(b, 30)
-	zoned := v6.WithZone(a + b + c)
-	known, unknown := hostileFacts(a, b, c, n), platform.Unknown[platform.Lookup](long)
-	known.IPv6.Lookup = unknown
-	f := diagnose.Finding{
-		Code: b, Severity: diagnose.Severity(n % 5), Cause: a, Evidence: b + c, Fix: a + `"` + b + `" ` + c,
-	}
-	g := diagnose.Finding{Code: c, Severity: diagnose.Error, Cause: c, Evidence: a, Fix: c}
-	t := target6()
-	t.Address, t.Method = zoned, b+a
-	r := silent(t, f, g)
-	r.Cause, r.Verdict = a+b+c, stats.Verdict(n%5)
-	r.Summary.Sent, r.Summary.Received = n, n/2
-	return Doctor{
-		Facts:    known,
-		Sockets:  []SocketTrial{{a, int(n), errors.New(b)}, {b, 4, errors.New(a)}, {c, 6, syscall.Errno(n)}},
-		Results:  []Result{r, healthy(target4())},
-		Findings: []diagnose.Finding{g, f, {Code: a}},
-		Evidence: []diagnose.Evidence{{Target: zoned, Method: a, Refused: []diagnose.Refusal{{Errno: b}}}},
-		Verdict:  stats.Verdict(n % 4),
-		ExitCode: int(n),
-	}
-}
-
-func hostileFacts(a, b, c string, n uint64) platform.Facts {
-	f := rootFacts()
-	f.System, f.Kernel = a, platform.Know(b)
-	i := platform.Interface{
-		Name: b, Index: int(n), Flags: []string{a, b, c}, MTU: int(n), Hardware: a, State: b, Qdisc: c,
-		Addresses: []platform.Address{{Scope: a, Flags: []string{b, c}}},
-	}
-	list := make([]platform.Interface, atMost+1)
-	list[0], list[1].Name = i, c
-	f.Loopback = platform.Know(list)
-	route := platform.Route{Type: c, Interface: a, Table: b}
-	f.IPv4 = platform.Family{
-		Lookup: platform.Know(platform.Lookup{Route: route}), Local: platform.Know([]platform.Route{route}),
-		Rules: platform.Know([]platform.Rule{{Action: a, Table: b, In: c, Out: a, Users: &platform.Range{Low: int64(n)}}}),
-	}
-	f.Ports = platform.Know(platform.Range{Low: int64(n), High: -1})
-	f.Conntrack = platform.Know(platform.Conntrack{Count: n})
-	f.Queues = platform.Know([]platform.Queue{{Kind: a, Drops: n}})
-	chains := make([]platform.Chain, atMost+2)
-	chains[0] = platform.Chain{Family: "ip", Table: b}
-	chains[1] = platform.Chain{Family: a, Table: b, Name: c, Hook: a, Policy: b}
-	f.Firewall = platform.Know(chains)
-	f.Process = platform.Know(platform.Process{UID: int64(n), Groups: make([]int64, atMost+3), Seccomp: c})
-	f.CPU = platform.Know(platform.CPU{
-		Version: int(n), Limit: float64(n) + 1e-9, Periods: 1, Throttled: n, ThrottledTime: 1e300,
-	})
-	f.Localhost = platform.Know([]platform.HostsLine{{Address: v6.WithZone(c + "z"), Names: []string{a, b}}})
-	f.Container = platform.Know(platform.Container{Runtime: b, Sign: a, Rootless: n%2 == 0})
-	return f
 }

@@ -1,4 +1,4 @@
-package report
+package doctor
 
 import (
 	"io"
@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lping/ping/report"
 	"lping/platform"
 	"lping/platform/diagnose"
 	"lping/stats"
@@ -16,9 +17,7 @@ type Doctor struct {
 	Facts   platform.Facts
 	Sockets []SocketTrial
 	// Results are those of short probes, by family and then by method.
-	Results []Result
-	// Findings are those that belong to no single result.
-	Findings []diagnose.Finding
+	Results []report.Result
 	// Evidence is what the findings were drawn from; only the JSON form shows it.
 	Evidence []diagnose.Evidence
 	Verdict  stats.Verdict
@@ -35,12 +34,12 @@ type SocketTrial struct {
 	Err error
 }
 
-// WriteDoctor writes the picture for a person, in one Write: a section for each part of loopback, then the findings,
+// Write writes the picture for a person, in one Write: a section for each part of loopback, then the findings,
 // then the verdict. A mark starts each of them: ok, info, ??, warn or fail. Color paints ok, warn and fail. A line is
 // wider than 80 columns only where it holds a single word.
-func WriteDoctor(w io.Writer, d Doctor, color bool) error {
+func Write(w io.Writer, d Doctor, color bool) error {
 	p := page{color: color}
-	p.put(0, doctorTitle(d.Facts))
+	p.put(0, title(d.Facts))
 	p.put(0, "Loopback is how programs on one machine reach each other: by 127.0.0.1 and ::1.")
 	found := collect(d)
 	for _, s := range sections(d, found) {
@@ -48,12 +47,12 @@ func WriteDoctor(w io.Writer, d Doctor, color bool) error {
 	}
 	p.findings(found)
 	p.blank()
-	p.marked(markOfVerdict(d.Verdict), doctorConclusion(d, found))
+	p.marked(markOfVerdict(d.Verdict), conclusion(d, found))
 	_, err := w.Write(p.b)
 	return err
 }
 
-func doctorTitle(f platform.Facts) string {
+func title(f platform.Facts) string {
 	kernel, ok := f.Kernel.Get()
 	if !ok {
 		kernel = "(kernel release unknown, because " + f.Kernel.Reason() + ")"
@@ -73,7 +72,6 @@ func collect(d Doctor) []found {
 	for _, r := range d.Results {
 		list = mergeFindings(list, r.Findings)
 	}
-	list = mergeFindings(list, d.Findings)
 	slices.SortStableFunc(list, func(a, b found) int { return int(b.Severity) - int(a.Severity) })
 	return list
 }
@@ -115,17 +113,17 @@ func (p *page) findings(list []found) {
 	}
 }
 
-// doctorConclusion is the verdict, what it rests on, and the exit status.
-func doctorConclusion(d Doctor, list []found) string {
+// conclusion is the verdict, what it rests on, and the exit status.
+func conclusion(d Doctor, list []found) string {
 	s := d.Verdict.String()
-	if because := doctorReasons(d, list); because != "" {
+	if because := reasons(d, list); because != "" {
 		s += ": " + because
 	}
 	return s + "; exit status " + strconv.Itoa(d.ExitCode)
 }
 
-// doctorReasons are the replies where all is well, else what was found, else the causes of the results.
-func doctorReasons(d Doctor, list []found) string {
+// reasons are the replies where all is well, else what was found, else the causes of the results.
+func reasons(d Doctor, list []found) string {
 	var parts []string
 	if d.Verdict == stats.Healthy {
 		return strings.Join(answered(d.Results), ", ")
@@ -140,22 +138,22 @@ func doctorReasons(d Doctor, list []found) string {
 	}
 	for _, r := range d.Results {
 		if r.Cause != "" {
-			parts = append(parts, address(r)+" "+r.Cause)
+			parts = append(parts, report.Address(r)+" "+r.Cause)
 		}
 	}
 	return strings.Join(parts, ", ")
 }
 
 // answered says for each address how many of its probes were answered, by whatever method.
-func answered(results []Result) []string {
+func answered(results []report.Result) []string {
 	var parts []string
 	for len(results) > 0 {
 		whole := results[0]
-		for results = results[1:]; len(results) > 0 && address(results[0]) == address(whole); results = results[1:] {
+		for results = results[1:]; len(results) > 0 && report.Address(results[0]) == report.Address(whole); results = results[1:] {
 			whole.Summary.Sent += results[0].Summary.Sent
 			whole.Summary.Received += results[0].Summary.Received
 		}
-		parts = append(parts, address(whole)+" "+ratio(whole))
+		parts = append(parts, report.Address(whole)+" "+report.Ratio(whole))
 	}
 	return parts
 }

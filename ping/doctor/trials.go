@@ -1,4 +1,4 @@
-package check
+package doctor
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 )
 
 // trySockets opens and closes each kind of socket on each address, and says what came of it.
-func trySockets(addresses []netip.Addr) []report.SocketTrial {
-	var list []report.SocketTrial
+func trySockets(addresses []netip.Addr) []SocketTrial {
+	var list []SocketTrial
 	for _, kind := range []struct {
 		name string
 		mode ping.SocketMode
@@ -25,7 +25,7 @@ func trySockets(addresses []netip.Addr) []report.SocketTrial {
 			if errors.As(err, &open) {
 				err = errors.Join(open.Dgram, open.Raw) // one of them is nil
 			}
-			list = append(list, report.SocketTrial{Kind: kind.name, Family: report.Family(a), Err: err})
+			list = append(list, SocketTrial{Kind: kind.name, Family: report.Family(a), Err: err})
 		}
 	}
 	for _, a := range addresses {
@@ -33,14 +33,14 @@ func trySockets(addresses []netip.Addr) []report.SocketTrial {
 		if err == nil {
 			udp.Close()
 		}
-		list = append(list, report.SocketTrial{Kind: "UDP", Family: report.Family(a), Err: err})
+		list = append(list, SocketTrial{Kind: "UDP", Family: report.Family(a), Err: err})
 	}
 	for _, a := range addresses {
 		tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
 		if err == nil {
 			tcp.Close()
 		}
-		list = append(list, report.SocketTrial{Kind: "TCP", Family: report.Family(a), Err: err})
+		list = append(list, SocketTrial{Kind: "TCP", Family: report.Family(a), Err: err})
 	}
 	return list
 }

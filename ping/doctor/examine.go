@@ -1,4 +1,4 @@
-package check
+package doctor
 
 import (
 	"context"
@@ -7,23 +7,24 @@ import (
 	"slices"
 
 	"lping/ping"
+	"lping/ping/check"
 	"lping/ping/report"
 	"lping/stats"
 )
 
 // Examine looks at this host and probes the targets of c by ICMP, UDP and TCP in turn: side by side they would move each
 // other's counters. Where ICMP is not permitted it is UDP that takes its place.
-func Examine(ctx context.Context, c Config) (report.Doctor, error) {
-	d := report.Doctor{Verdict: stats.Healthy}
+func Examine(ctx context.Context, c check.Config) (Doctor, error) {
+	d := Doctor{Verdict: stats.Healthy}
 	checked := false
 	for _, proto := range []ping.Proto{ping.ProtoAuto, ping.ProtoUDP, ping.ProtoTCP} {
 		if proto == ping.ProtoUDP && slices.ContainsFunc(d.Results, overUDP) {
 			continue
 		}
 		c.Ping.Proto, c.Thorough = proto, proto == ping.ProtoAuto
-		k := New(c)
+		k := check.New(c)
 		r, err := k.Run(ctx)
-		if _, unchecked := errors.AsType[*UncheckedError](err); err != nil && !unchecked {
+		if _, unchecked := errors.AsType[*check.UncheckedError](err); err != nil && !unchecked {
 			return d, err
 		}
 		if c.Thorough {

@@ -1,14 +1,17 @@
-package report
+package doctor
 
 import (
 	"strings"
 	"unicode/utf8"
 
+	"lping/ping/report"
 	"lping/platform/diagnose"
 	"lping/stats"
 )
 
 const (
+	// columns is the width of the page.
+	columns = 79
 	// gutter is the width of the marks, hang by how much what belongs to a line stands deeper.
 	gutter = 6
 	hang   = 4
@@ -75,7 +78,7 @@ func (p *page) blank() { p.b = append(p.b, '\n') }
 
 // put adds a line that starts at a column.
 func (p *page) put(column int, s string) {
-	if s = strings.TrimSpace(clean(s)); s == "" {
+	if s = strings.TrimSpace(report.Clean(s)); s == "" {
 		return
 	}
 	p.b = appendBlanks(p.b, column)
@@ -91,7 +94,7 @@ func (p *page) marked(m mark, s string) {
 		p.b = append(p.b, word...)
 	}
 	p.b = appendBlanks(p.b, gutter-len(word))
-	p.b = appendWrapped(p.b, gutter, gutter+hang, strings.TrimSpace(clean(s)))
+	p.b = appendWrapped(p.b, gutter, gutter+hang, strings.TrimSpace(report.Clean(s)))
 }
 
 // section adds a section after a blank line.

@@ -1,4 +1,4 @@
-package report
+package doctor
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lping/ping/report"
 	"lping/platform"
 )
 
@@ -87,7 +88,7 @@ func (s *section) table(cells [][]string) {
 	widths := make([]int, len(cells[0]))
 	for _, line := range cells {
 		for i := range line {
-			line[i] = clean(line[i])
+			line[i] = report.Clean(line[i])
 			widths[i] = max(widths[i], textWidth(line[i]))
 		}
 	}

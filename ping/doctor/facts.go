@@ -1,4 +1,4 @@
-package report
+package doctor
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"lping/ping"
+	"lping/ping/report"
 	"lping/platform"
 	"lping/stats"
 )
@@ -288,7 +288,7 @@ func capability(effective, bounding bool) string {
 }
 
 // probeSection shows what the short probes measured. The verdict of each is its mark.
-func probeSection(results []Result) section {
+func probeSection(results []report.Result) section {
 	s := section{title: "Probe", about: "sent just now, in ms; send, kernel and wake-up are medians"}
 	if len(results) == 0 {
 		s.unknown("replies", "no probe was sent")
@@ -299,28 +299,17 @@ func probeSection(results []Result) section {
 		s.mark = max(s.mark, markOfVerdict(r.Verdict))
 		n := r.Summary
 		cells = append(cells, []string{
-			address(r), methodOf(r.Target), ratio(r), milliseconds(n.RTT, n.RTT.P50), milliseconds(n.RTT, n.RTT.P99),
+			report.Address(r), report.Method(r.Target), report.Ratio(r), milliseconds(n.RTT, n.RTT.P50), milliseconds(n.RTT, n.RTT.P99),
 			milliseconds(n.Send, n.Send.P50), milliseconds(n.Kernel, n.Kernel.P50), milliseconds(n.Wakeup, n.Wakeup.P50),
 		})
 	}
 	s.table(cells)
 	for _, r := range results {
 		if r.Verdict != stats.Healthy {
-			s.say("%s by %s is %s%s", address(r), methodOf(r.Target), r.Verdict, prefixed(": ", r.Cause))
+			s.say("%s by %s is %s%s", report.Address(r), report.Method(r.Target), r.Verdict, prefixed(": ", r.Cause))
 		}
 	}
 	return s
-}
-
-// methodOf is how a target was probed or, where there was no socket, how it should have been.
-func methodOf(t Target) string {
-	switch {
-	case t.Method != "":
-		return t.Method
-	case t.Proto == ping.ProtoAuto:
-		return ping.ProtoICMP.String()
-	}
-	return t.Proto.String()
 }
 
 // milliseconds is a time of a distribution, or a dash where nothing was measured.
@@ -328,7 +317,7 @@ func milliseconds(of stats.Distribution, d time.Duration) string {
 	if of.Count == 0 {
 		return "-"
 	}
-	return string(threeDecimals(nil, d))
+	return report.Milliseconds(d)
 }
 
 // prefixed is s with a separator in front, or nothing.
