@@ -1,3 +1,5 @@
+// Package doctor shows the whole picture of a machine's loopback, healthy or not: it reads what the system tells of it,
+// tries each kind of socket, probes every address by each protocol, and writes what came of it as a page or as JSON.
 package doctor
 
 import (
@@ -12,8 +14,8 @@ import (
 	"lping/stats"
 )
 
-// Doctor is the whole picture of this machine's loopback, healthy or not.
-type Doctor struct {
+// Picture is what Examine found out.
+type Picture struct {
 	Facts   platform.Facts
 	Sockets []SocketTrial
 	// Results are those of short probes, by family and then by method.
@@ -24,30 +26,20 @@ type Doctor struct {
 	ExitCode int
 }
 
-// SocketTrial is what came of opening a socket.
-type SocketTrial struct {
-	// Kind is ICMP datagram, ICMP raw, UDP or TCP.
-	Kind string
-	// Family is 4 or 6.
-	Family int
-	// Err is why the socket could not be opened, with an errno where the system gave one; nil where it could.
-	Err error
-}
-
 // Write writes the picture for a person, in one Write: a section for each part of loopback, then the findings,
 // then the verdict. A mark starts each of them: ok, info, ??, warn or fail. Color paints ok, warn and fail. A line is
 // wider than 80 columns only where it holds a single word.
-func Write(w io.Writer, d Doctor, color bool) error {
+func Write(w io.Writer, pic Picture, color bool) error {
 	p := page{color: color}
-	p.put(0, title(d.Facts))
+	p.put(0, title(pic.Facts))
 	p.put(0, "Loopback is how programs on one machine reach each other: by 127.0.0.1 and ::1.")
-	found := collect(d)
-	for _, s := range sections(d, found) {
+	list := collect(pic)
+	for _, s := range sections(pic, list) {
 		p.section(s)
 	}
-	p.findings(found)
+	p.findings(list)
 	p.blank()
-	p.marked(markOfVerdict(d.Verdict), conclusion(d, found))
+	p.marked(markOfVerdict(pic.Verdict), conclusion(pic, list))
 	_, err := w.Write(p.b)
 	return err
 }
@@ -67,9 +59,9 @@ type found struct {
 }
 
 // collect is what was found, each once, the most severe first and else in the order of the diagnosis.
-func collect(d Doctor) []found {
+func collect(pic Picture) []found {
 	var list []found
-	for _, r := range d.Results {
+	for _, r := range pic.Results {
 		list = mergeFindings(list, r.Findings)
 	}
 	slices.SortStableFunc(list, func(a, b found) int { return int(b.Severity) - int(a.Severity) })
@@ -114,19 +106,19 @@ func (p *page) findings(list []found) {
 }
 
 // conclusion is the verdict, what it rests on, and the exit status.
-func conclusion(d Doctor, list []found) string {
-	s := d.Verdict.String()
-	if because := reasons(d, list); because != "" {
+func conclusion(pic Picture, list []found) string {
+	s := pic.Verdict.String()
+	if because := reasons(pic, list); because != "" {
 		s += ": " + because
 	}
-	return s + "; exit status " + strconv.Itoa(d.ExitCode)
+	return s + "; exit status " + strconv.Itoa(pic.ExitCode)
 }
 
 // reasons are the replies where all is well, else what was found, else the causes of the results.
-func reasons(d Doctor, list []found) string {
+func reasons(pic Picture, list []found) string {
 	var parts []string
-	if d.Verdict == stats.Healthy {
-		return strings.Join(answered(d.Results), ", ")
+	if pic.Verdict == stats.Healthy {
+		return strings.Join(answered(pic.Results), ", ")
 	}
 	for _, f := range list {
 		if f.Severity > diagnose.Info && !slices.Contains(parts, f.Code) {
@@ -136,7 +128,7 @@ func reasons(d Doctor, list []found) string {
 	if len(parts) > 0 {
 		return strings.Join(parts, ", ")
 	}
-	for _, r := range d.Results {
+	for _, r := range pic.Results {
 		if r.Cause != "" {
 			parts = append(parts, report.Address(r)+" "+r.Cause)
 		}

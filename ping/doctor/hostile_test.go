@@ -11,8 +11,8 @@ import (
 	"lping/stats"
 )
 
-// hostileDoctor has these strings wherever a string can be, and the number wherever a number can be.
-func hostileDoctor(a, b, c string, n uint64) Doctor {
+// hostileHost has these strings wherever a string can be, and the number wherever a number can be.
+func hostileHost(a, b, c string, n uint64) Picture {
 	long := strings.Repeat(b, 30)
 	zoned := v6.WithZone(a + b + c)
 	known, unknown := hostileFacts(a, b, c, n), platform.Unknown[platform.Lookup](long)
@@ -26,7 +26,7 @@ func hostileDoctor(a, b, c string, n uint64) Doctor {
 	r := silent(t, f, g, diagnose.Finding{Code: a})
 	r.Cause, r.Verdict = a+b+c, stats.Verdict(n%5)
 	r.Summary.Sent, r.Summary.Received = n, n/2
-	return Doctor{
+	return Picture{
 		Facts:    known,
 		Sockets:  []SocketTrial{{a, int(n), errors.New(b)}, {b, 4, errors.New(a)}, {c, 6, syscall.Errno(n)}},
 		Results:  []report.Result{r, healthy(target4())},

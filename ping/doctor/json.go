@@ -10,7 +10,7 @@ import (
 	"lping/platform/diagnose"
 )
 
-type jsonDoctor struct {
+type jsonPicture struct {
 	Facts    platform.Facts      `json:"facts"`
 	Sockets  []jsonSocket        `json:"sockets"`
 	Evidence []diagnose.Evidence `json:"evidence"`
@@ -27,26 +27,26 @@ type jsonSocket struct {
 // WriteJSON writes the picture for a program, one object a line: one of type doctor, which holds everything that
 // was read, then what was found and a summary for each result, as in the format json, and last the overall verdict.
 // The facts can be read back into platform.Facts.
-func WriteJSON(w io.Writer, d Doctor) error {
+func WriteJSON(w io.Writer, pic Picture) error {
 	j := report.NewJSONWriter(w)
-	if err := j.Object("doctor", newJSONDoctor(d)); err != nil {
+	if err := j.Object("doctor", newJSONPicture(pic)); err != nil {
 		return err
 	}
-	for _, r := range d.Results {
+	for _, r := range pic.Results {
 		if err := j.Result(r); err != nil {
 			return err
 		}
 	}
-	return j.Overall(d.Verdict, d.ExitCode)
+	return j.Overall(pic.Verdict, pic.ExitCode)
 }
 
-// newJSONDoctor has empty lists where there is nothing.
-func newJSONDoctor(d Doctor) jsonDoctor {
-	out := jsonDoctor{Facts: d.Facts, Sockets: []jsonSocket{}, Evidence: d.Evidence}
+// newJSONPicture has empty lists where there is nothing.
+func newJSONPicture(pic Picture) jsonPicture {
+	out := jsonPicture{Facts: pic.Facts, Sockets: []jsonSocket{}, Evidence: pic.Evidence}
 	if out.Evidence == nil {
 		out.Evidence = []diagnose.Evidence{}
 	}
-	for _, t := range d.Sockets {
+	for _, t := range pic.Sockets {
 		out.Sockets = append(out.Sockets, newJSONSocket(t))
 	}
 	return out

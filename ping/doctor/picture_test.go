@@ -12,28 +12,28 @@ import (
 	"lping/stats"
 )
 
-// doctorCase is a host as Write sees it; each has a golden file.
-type doctorCase struct {
-	name   string
-	doctor Doctor
+// pictureCase is a host as Write sees it; each has a golden file.
+type pictureCase struct {
+	name    string
+	picture Picture
 	// json says that the JSON form has a golden file too.
 	json bool
 }
 
-func doctorCases() []doctorCase {
-	return []doctorCase{
-		{name: "root", doctor: rootDoctor()},
-		{name: "docker", doctor: dockerDoctor(), json: true},
-		{name: "lo-down", doctor: downDoctor(), json: true},
-		{name: "lo-missing", doctor: missingDoctor()},
-		{name: "no-address", doctor: noAddressDoctor()},
-		{name: "range-closed", doctor: closedDoctor()},
-		{name: "policy", doctor: policyDoctor()},
-		{name: "unknown", doctor: unknownDoctor(), json: true},
-		{name: "hostile", doctor: hostileDoctor(
+func pictures() []pictureCase {
+	return []pictureCase{
+		{name: "root", picture: rootHost()},
+		{name: "docker", picture: dockerHost(), json: true},
+		{name: "lo-down", picture: downHost(), json: true},
+		{name: "lo-missing", picture: missingHost()},
+		{name: "no-address", picture: noAddressHost()},
+		{name: "range-closed", picture: closedHost()},
+		{name: "policy", picture: policyHost()},
+		{name: "unknown", picture: unknownHost(), json: true},
+		{name: "hostile", picture: hostileHost(
 			strings.Repeat("wide ", 30), "a\nb\x1b[31m\u202e", strings.Repeat("x", 200), 1<<31-1,
 		)},
-		{name: "empty", doctor: Doctor{}},
+		{name: "empty", picture: Picture{}},
 	}
 }
 
@@ -146,19 +146,19 @@ func evidences(results []report.Result) []diagnose.Evidence {
 	return list
 }
 
-func rootDoctor() Doctor {
+func rootHost() Picture {
 	results := []report.Result{probed(target4(), "icmp-dgram"), probed(target6(), "icmp-dgram")}
-	return Doctor{
+	return Picture{
 		Facts: rootFacts(), Sockets: trials(nil, nil), Results: results, Evidence: evidences(results),
 		Verdict: stats.Healthy,
 	}
 }
 
-// dockerDoctor is an ordinary user in an ordinary container.
-func dockerDoctor() Doctor {
-	d := rootDoctor()
-	d.Sockets = trials(nil, os.NewSyscallError("socket", syscall.EPERM))
-	f := &d.Facts
+// dockerHost is an ordinary user in an ordinary container.
+func dockerHost() Picture {
+	pic := rootHost()
+	pic.Sockets = trials(nil, os.NewSyscallError("socket", syscall.EPERM))
+	f := &pic.Facts
 	f.Firewall = platform.Unknown[[]platform.Chain]("only a process with CAP_NET_ADMIN may list firewall chains")
 	f.Conntrack = platform.Unknown[platform.Conntrack]("connections are not tracked")
 	f.Process = platform.Know(platform.Process{
@@ -167,15 +167,15 @@ func dockerDoctor() Doctor {
 	})
 	f.CPU = platform.Know(platform.CPU{Version: 2, Limit: 0.5, Periods: 3000, Throttled: 12, ThrottledTime: 345.678})
 	f.Container = platform.Know(platform.Container{Runtime: "docker", Sign: "/.dockerenv"})
-	return d
+	return pic
 }
 
-// downDoctor is a host on which someone set lo down. Both families find the same.
-func downDoctor() Doctor {
-	d := dockerDoctor()
+// downHost is a host on which someone set lo down. Both families find the same.
+func downHost() Picture {
+	pic := dockerHost()
 	i := loopback()
 	i.Flags, i.State, i.Addresses = []string{"LOOPBACK"}, "DOWN", i.Addresses[:1]
-	f := &d.Facts
+	f := &pic.Facts
 	f.Loopback = platform.Know([]platform.Interface{i})
 	f.IPv6.Local = platform.Know([]platform.Route{})
 	f.IPv6.Lookup = platform.Know(platform.Lookup{Errno: "ENETUNREACH"})
@@ -184,16 +184,16 @@ func downDoctor() Doctor {
 	refused := silent(target6(), again)
 	refused.Cause = "1 of 1 probes refused"
 	refused.Summary = stats.Summary{Sent: 1, SendErrors: 1, LossPercent: 100, LongestLoss: 1, Duration: 20_000}
-	d.Results = []report.Result{silent(target4(), loDown()), refused}
-	d.Evidence = evidences(d.Results)
-	d.Verdict, d.ExitCode = stats.Unhealthy, 1
-	return d
+	pic.Results = []report.Result{silent(target4(), loDown()), refused}
+	pic.Evidence = evidences(pic.Results)
+	pic.Verdict, pic.ExitCode = stats.Unhealthy, 1
+	return pic
 }
 
-// missingDoctor is a sandbox without a loopback interface, in a user namespace.
-func missingDoctor() Doctor {
-	d := dockerDoctor()
-	f := &d.Facts
+// missingHost is a sandbox without a loopback interface, in a user namespace.
+func missingHost() Picture {
+	pic := dockerHost()
+	f := &pic.Facts
 	f.Loopback = platform.Know([]platform.Interface{})
 	f.Queues = platform.Unknown[[]platform.Queue]("no loopback interface was found")
 	for _, family := range []*platform.Family{&f.IPv4, &f.IPv6} {
@@ -209,41 +209,41 @@ func missingDoctor() Doctor {
 		Code: "lo_missing", Severity: diagnose.Error, Cause: "there is no loopback interface",
 		Evidence: "no interface with the flag LOOPBACK",
 	}
-	d.Results = []report.Result{silent(target4(), finding), silent(target6(), finding)}
-	d.Evidence = evidences(d.Results)
-	d.Verdict, d.ExitCode = stats.Unhealthy, 1
-	return d
+	pic.Results = []report.Result{silent(target4(), finding), silent(target6(), finding)}
+	pic.Evidence = evidences(pic.Results)
+	pic.Verdict, pic.ExitCode = stats.Unhealthy, 1
+	return pic
 }
 
-// noAddressDoctor lacks ::1, which its hosts file gives to localhost.
-func noAddressDoctor() Doctor {
-	d := rootDoctor()
+// noAddressHost lacks ::1, which its hosts file gives to localhost.
+func noAddressHost() Picture {
+	pic := rootHost()
 	i := loopback()
 	i.Addresses = i.Addresses[:1]
-	d.Facts.Loopback = platform.Know([]platform.Interface{i})
-	d.Facts.IPv6.Local = platform.Know([]platform.Route{})
-	d.Facts.IPv6.Lookup = platform.Know(platform.Lookup{Route: platform.Route{
+	pic.Facts.Loopback = platform.Know([]platform.Interface{i})
+	pic.Facts.IPv6.Local = platform.Know([]platform.Route{})
+	pic.Facts.IPv6.Lookup = platform.Know(platform.Lookup{Route: platform.Route{
 		Type: "unicast", Interface: "eth0", Gateway: netip.MustParseAddr("fe80::1"),
 		Source: netip.MustParseAddr("2001:db8::2"),
 	}})
-	d.Results[1] = missing6()
-	d.Results[1].Findings = append(d.Results[1].Findings, diagnose.Finding{
+	pic.Results[1] = missing6()
+	pic.Results[1].Findings = append(pic.Results[1].Findings, diagnose.Finding{
 		Code: "hosts_localhost", Severity: diagnose.Warning,
 		Cause:    "the hosts file says that localhost is ::1, which is not on loopback",
 		Evidence: "/etc/hosts: 127.0.0.1 localhost, ::1 localhost ip6-localhost",
 		Fix:      "in /etc/hosts, take localhost off the line ::1",
 	})
-	d.Evidence = evidences(d.Results)
-	d.Verdict, d.ExitCode = stats.Unhealthy, 1
-	return d
+	pic.Evidence = evidences(pic.Results)
+	pic.Verdict, pic.ExitCode = stats.Unhealthy, 1
+	return pic
 }
 
-// closedDoctor may open no ICMP socket, and runs out of processor time.
-func closedDoctor() Doctor {
-	d := dockerDoctor()
-	d.Sockets = trials(os.NewSyscallError("socket", syscall.EACCES), os.NewSyscallError("socket", syscall.EPERM))
-	d.Sockets[5].Err = syscall.EAFNOSUPPORT
-	f := &d.Facts
+// closedHost may open no ICMP socket, and runs out of processor time.
+func closedHost() Picture {
+	pic := dockerHost()
+	pic.Sockets = trials(os.NewSyscallError("socket", syscall.EACCES), os.NewSyscallError("socket", syscall.EPERM))
+	pic.Sockets[5].Err = syscall.EAFNOSUPPORT
+	f := &pic.Facts
 	f.PingGroups = platform.Know(platform.Range{Low: 1, High: 0})
 	f.IPv6Off = platform.Know(platform.IPv6Off{Absent: true})
 	f.IPv4.EchoIgnored = platform.Know(true)
@@ -260,20 +260,20 @@ func closedDoctor() Doctor {
 		Code: "cpu_throttled", Severity: diagnose.Warning, Cause: "the cgroup lets this process run too little",
 		Evidence: "throttled in 1500 of 3000 periods", Fix: "podman update --cpus 1 CONTAINER",
 	}
-	d.Results = []report.Result{probed(target4(), "udp"), probed(target6(), "")}
-	d.Results[0].Findings = []diagnose.Finding{info, throttled}
-	d.Results[0].Verdict, d.Results[0].Cause = stats.Degraded, "cpu_throttled"
-	d.Results[1].Findings = []diagnose.Finding{info}
-	d.Results[1].Verdict, d.Results[1].Cause = stats.Unknown, "nothing was decided"
-	d.Results[1].Summary = stats.Summary{}
-	d.Verdict = stats.Unknown
-	return d
+	pic.Results = []report.Result{probed(target4(), "udp"), probed(target6(), "")}
+	pic.Results[0].Findings = []diagnose.Finding{info, throttled}
+	pic.Results[0].Verdict, pic.Results[0].Cause = stats.Degraded, "cpu_throttled"
+	pic.Results[1].Findings = []diagnose.Finding{info}
+	pic.Results[1].Verdict, pic.Results[1].Cause = stats.Unknown, "nothing was decided"
+	pic.Results[1].Summary = stats.Summary{}
+	pic.Verdict = stats.Unknown
+	return pic
 }
 
-// policyDoctor has a routing policy, many addresses, queues and drops.
-func policyDoctor() Doctor {
-	d := rootDoctor()
-	f := &d.Facts
+// policyHost has a routing policy, many addresses, queues and drops.
+func policyHost() Picture {
+	pic := rootHost()
+	f := &pic.Facts
 	i := loopback()
 	i.XDP, i.Qdisc = true, "pfifo_fast"
 	for n := range byte(20) {
@@ -303,16 +303,16 @@ func policyDoctor() Doctor {
 	})
 	f.Firewall = platform.Know([]platform.Chain{{Family: "ip", Table: "filter", Name: "FORWARD", Hook: "forward"}})
 	f.Localhost = platform.Know([]platform.HostsLine{{Address: v4, Names: []string{"host", "localhost"}}})
-	d.Results[0] = silent(target4(), diagnose.Finding{
+	pic.Results[0] = silent(target4(), diagnose.Finding{
 		Code: "rule_blocks", Severity: diagnose.Error, Cause: "a routing rule forbids 127.0.0.1",
 		Evidence: "rule 0: from all to 127.0.0.0/8 iif lo blackhole", Fix: "ip rule del pref 0",
 	})
-	d.Verdict, d.ExitCode = stats.Unhealthy, 1
-	return d
+	pic.Verdict, pic.ExitCode = stats.Unhealthy, 1
+	return pic
 }
 
-// unknownDoctor is a system of which platform reads nothing but the interface.
-func unknownDoctor() Doctor {
+// unknownHost is a system of which platform reads nothing but the interface.
+func unknownHost() Picture {
 	const why = "not read on this system"
 	family := func(a netip.Addr) platform.Family {
 		return platform.Family{
@@ -322,7 +322,7 @@ func unknownDoctor() Doctor {
 		}
 	}
 	results := []report.Result{probed(target4(), "icmp-dgram"), healthy(target6())}
-	return Doctor{
+	return Picture{
 		Facts: platform.Facts{
 			System: "darwin", Kernel: platform.Unknown[string](why), IPv4: family(v4), IPv6: family(v6),
 			Loopback: platform.Know([]platform.Interface{{

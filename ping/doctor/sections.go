@@ -152,12 +152,12 @@ func partsOf(code string) []part {
 }
 
 // sections are all parts, each with the findings about it.
-func sections(d Doctor, list []found) []section {
-	f := d.Facts
+func sections(pic Picture, list []found) []section {
+	f := pic.Facts
 	out := []section{
 		partInterface: interfaceSection(f),
 		partRoutes:    routeSection(f),
-		partSockets:   socketSection(f, d.Sockets),
+		partSockets:   socketSection(f, pic.Sockets),
 		partSwitches:  switchSection(f),
 		partFirewall:  firewallSection(f),
 		partTracking:  trackingSection(f),
@@ -165,7 +165,7 @@ func sections(d Doctor, list []found) []section {
 		partNames:     nameSection(f),
 		partCPU:       cpuSection(f),
 		partProcess:   processSection(f),
-		partProbe:     probeSection(d.Results),
+		partProbe:     probeSection(pic.Results),
 	}
 	for _, finding := range list {
 		for _, p := range partsOf(finding.Code) {

@@ -2,13 +2,70 @@ package doctor
 
 import (
 	"errors"
+	"io"
+	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
+	"lping/ping"
+	"lping/ping/report"
 	"lping/platform"
 )
+
+// SocketTrial is what came of opening a socket.
+type SocketTrial struct {
+	// Kind is ICMP datagram, ICMP raw, UDP or TCP.
+	Kind string
+	// Family is 4 or 6.
+	Family int
+	// Err is why the socket could not be opened, with an errno if the system gave one; nil if it could.
+	Err error
+}
+
+// trySockets opens and closes each kind of socket on each address.
+func trySockets(addresses []netip.Addr) []SocketTrial {
+	var list []SocketTrial
+	for _, kind := range []struct {
+		name string
+		try  func(netip.Addr) error
+	}{
+		{"ICMP datagram", func(a netip.Addr) error { return tryICMP(a, ping.SocketDgram) }},
+		{"ICMP raw", func(a netip.Addr) error { return tryICMP(a, ping.SocketRaw) }},
+		{"UDP", func(a netip.Addr) error {
+			return closed(net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0))))
+		}},
+		{"TCP", func(a netip.Addr) error {
+			return closed(net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0))))
+		}},
+	} {
+		for _, a := range addresses {
+			list = append(list, SocketTrial{Kind: kind.name, Family: report.Family(a), Err: kind.try(a)})
+		}
+	}
+	return list
+}
+
+// tryICMP opens an ICMP socket. The error is that of the system, without what ping says around it.
+func tryICMP(a netip.Addr, mode ping.SocketMode) error {
+	var c ping.Config
+	c.Address, c.Socket = a, mode
+	err := closed(ping.Open(c))
+	if open, ok := errors.AsType[*ping.OpenError](err); ok {
+		return errors.Join(open.Dgram, open.Raw) // one of them is nil
+	}
+	return err
+}
+
+// closed closes what was opened, and gives the error of opening it.
+func closed(c io.Closer, err error) error {
+	if err == nil {
+		c.Close()
+	}
+	return err
+}
 
 // socketSection shows which sockets could be opened, beside what the kernel judges by.
 func socketSection(f platform.Facts, trials []SocketTrial) section {

@@ -1,0 +1,83 @@
+package doctor
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"lping/platform/diagnose"
+)
+
+// checkPageLine demands 80 columns, but for a single word, with or without a mark in front.
+func checkPageLine(t *testing.T, line string) {
+	columns := 0
+	for _, r := range line {
+		columns++
+		if unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana) {
+			columns++
+		}
+	}
+	if strings.HasSuffix(line, " ") {
+		t.Errorf("ends with a blank: %q", line)
+	}
+	if columns <= 80 {
+		return
+	}
+	for _, word := range []string{"ok", "info", "??", "warn", "fail"} {
+		if rest, ok := strings.CutPrefix(line, word+" "); ok {
+			line = rest
+			break
+		}
+	}
+	if strings.Contains(strings.TrimSpace(line), " ") {
+		t.Errorf("%d columns: %q", columns, line)
+	}
+}
+
+// TestFix holds that a fix is whole: on one line where that has room, else broken outside of strings only.
+func TestFix(t *testing.T) {
+	for _, c := range []struct{ fix, want string }{
+		{"ip link set lo up", "          ip link set lo up\n"},
+		{
+			`docker run --sysctl a="0 1" --sysctl some.rather.long.name.of.a.setting.here="0 2147483647" image`,
+			"          docker run --sysctl a=\"0 1\" --sysctl\n" +
+				"              some.rather.long.name.of.a.setting.here=\"0 2147483647\" image\n",
+		},
+		{
+			"x " + strings.Repeat("y", 90) + " z",
+			"          x\n              " + strings.Repeat("y", 90) + "\n              z\n",
+		},
+	} {
+		pic := rootHost()
+		pic.Results[0].Findings = []diagnose.Finding{{Code: "code", Severity: diagnose.Error, Cause: "cause", Fix: c.fix}}
+		if text := pageOf(t, pic, false); !strings.Contains(text, "\n      fix:\n"+c.want) {
+			t.Errorf("got\n%s\nwant\n%s", text, c.want)
+		}
+	}
+}
+
+func TestBreakable(t *testing.T) {
+	for _, c := range []struct {
+		s    string
+		want []string
+	}{
+		{"", nil},
+		{"  a   b ", []string{"  a", "   b"}},
+		{`a="b  c" d`, []string{`a="b  c"`, " d"}},
+		{`a "b c`, []string{"a", ` "b c`}},
+		{`"12345 67890 abc" d`, []string{` "12345`, " 67890", ` abc"`, " d"}},
+	} {
+		if got := breakable(c.s, 12); !slices.Equal(got, c.want) {
+			t.Errorf("%q: got %q, want %q", c.s, got, c.want)
+		}
+	}
+}
+
+func TestTextWidth(t *testing.T) {
+	for s, want := range map[string]int{"": 0, "abc": 3, "é": 2, "漢字": 4, "a\U0001f600b": 4, "\ufffd": 2} {
+		if got := textWidth(s); got != want {
+			t.Errorf("%q: got %d, want %d", s, got, want)
+		}
+	}
+}
