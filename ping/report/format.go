@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"io"
 	"net/netip"
 	"strconv"
@@ -133,8 +134,7 @@ func Address(r Result) string {
 
 // Ratio is how many of the probes were answered, such as 5/5.
 func Ratio(r Result) string {
-	b := append(strconv.AppendUint(nil, r.Summary.Received, 10), '/')
-	return string(strconv.AppendUint(b, r.Summary.Sent, 10))
+	return fmt.Sprintf("%d/%d", r.Summary.Received, r.Summary.Sent)
 }
 
 // Method is how a target was probed or, where there was no socket, how it should have been.

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -98,19 +99,13 @@ func (s *sample) value(v float64, more ...string) { s.part("", v, more...) }
 
 // part is value for a metric with a suffix.
 func (s *sample) part(suffix string, v float64, more ...string) {
-	b := append(append(append(s.b, s.name...), suffix...), '{')
-	for i, text := range append(s.labels[:len(s.labels):len(s.labels)], more...) {
-		switch {
-		case i%2 == 1:
-			b = append(appendLabel(append(b, '"'), text), '"')
-			continue
-		case i > 0:
-			b = append(b, ',')
-		}
-		b = append(append(b, text...), '=')
+	b := fmt.Appendf(s.b, "%s%s{", s.name, suffix)
+	separator := ""
+	for pair := range slices.Chunk(slices.Concat(s.labels, more), 2) {
+		b = fmt.Appendf(b, `%s%s="%s"`, separator, pair[0], appendLabel(nil, pair[1]))
+		separator = ","
 	}
-	b = strconv.AppendFloat(append(b, "} "...), v, 'g', -1, 64)
-	s.b = append(b, '\n')
+	s.b = fmt.Appendf(b, "} %g\n", v)
 }
 
 // appendLabel appends the value of a label with its escapes.

@@ -1,23 +1,18 @@
 package report
 
 import (
+	"fmt"
 	"io"
-	"strconv"
 
 	"lping/stats"
 )
 
 // Status writes the line that ping prints on SIGQUIT, over whatever the terminal echoed.
 func Status(w io.Writer, s stats.Summary) error {
-	b := strconv.AppendUint([]byte{'\r'}, s.Received, 10)
-	b = strconv.AppendUint(append(b, '/'), s.Sent, 10)
-	b = strconv.AppendInt(append(b, " packets, "...), int64(s.LossPercent), 10)
-	b = append(b, "% loss"...)
+	b := fmt.Appendf(nil, "\r%d/%d packets, %d%% loss", s.Received, s.Sent, int64(s.LossPercent))
 	if s.Received > 0 {
-		b = threeDecimals(append(b, ", min/avg/ewma/max = "...), s.RTT.Min)
-		b = threeDecimals(append(b, '/'), s.RTT.Mean)
-		b = threeDecimals(append(b, '/'), s.EWMA)
-		b = append(threeDecimals(append(b, '/'), s.RTT.Max), " ms"...)
+		b = fmt.Appendf(b, ", min/avg/ewma/max = %s/%s/%s/%s ms",
+			Milliseconds(s.RTT.Min), Milliseconds(s.RTT.Mean), Milliseconds(s.EWMA), Milliseconds(s.RTT.Max))
 	}
 	_, err := w.Write(append(b, '\n'))
 	return err

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/netip"
 	"strconv"
@@ -223,7 +224,7 @@ func (t *text) Finish(r Report) error {
 		case !t.o.PingOnly:
 			b = appendOwn(b, result, len(r.Results) > 1)
 			if i > 0 && i == len(r.Results)-1 {
-				b = append(append(append(b, "overall "...), r.Verdict.String()...), '\n')
+				b = fmt.Appendf(b, "overall %s\n", r.Verdict)
 			}
 		case result.Target.Method == "" && result.Summary.Sent == 0:
 			continue // without a socket ping prints nothing here
@@ -238,7 +239,7 @@ func (t *text) Finish(r Report) error {
 // appendOwn appends lping's lines: the verdict, of which address where there are more than one, and what was found.
 func appendOwn(b []byte, r Result, named bool) []byte {
 	if named {
-		b = append(append(b, Address(r)...), ' ')
+		b = fmt.Appendf(b, "%s ", Address(r))
 	}
 	b = append(appendVerdict(b, r), '\n')
 	if r.Summary.Kernel.Count > 0 {
@@ -271,30 +272,21 @@ func appendVerdict(b []byte, r Result) []byte {
 		if i > 0 && width+len(separator)+len(item) > columns {
 			separator, width = ",\n  ", 0
 		}
-		b, width = append(append(b, separator...), item...), width+len(separator)+len(item)
+		b, width = append(b, separator+item...), width+len(separator)+len(item)
 	}
 	return b
 }
 
 // appendSplit appends where the time went: the median and the 99th percentile of each part.
 func appendSplit(b []byte, s stats.Summary) []byte {
-	b = append(b, "p50/p99 of send "...)
-	b = append(appendPair(b, s.Send), ", kernel path "...)
-	b = append(appendPair(b, s.Kernel), ", wake-up "...)
-	return append(appendPair(b, s.Wakeup), " ms\n"...)
-}
-
-func appendPair(b []byte, d stats.Distribution) []byte {
-	return threeDecimals(append(threeDecimals(b, d.P50), '/'), d.P99)
+	pair := func(d stats.Distribution) string { return Milliseconds(d.P50) + "/" + Milliseconds(d.P99) }
+	return fmt.Appendf(b, "p50/p99 of send %s, kernel path %s, wake-up %s ms\n", pair(s.Send), pair(s.Kernel), pair(s.Wakeup))
 }
 
 // percentiles names the unit once, which keeps the verdict of a healthy run on one line.
 func percentiles(d stats.Distribution) string {
-	b := threeDecimals([]byte("p50/p90/p99/p99.9 "), d.P50)
-	b = threeDecimals(append(b, '/'), d.P90)
-	b = threeDecimals(append(b, '/'), d.P99)
-	b = threeDecimals(append(b, '/'), d.P999)
-	return string(append(threeDecimals(append(b, ", jitter "...), d.Jitter), " ms"...))
+	return fmt.Sprintf("p50/p90/p99/p99.9 %s/%s/%s/%s, jitter %s ms", Milliseconds(d.P50), Milliseconds(d.P90),
+		Milliseconds(d.P99), Milliseconds(d.P999), Milliseconds(d.Jitter))
 }
 
 // appendFinding appends a finding, its evidence on a line of its own where the first is full, and its fix.
@@ -304,12 +296,12 @@ func appendFinding(b []byte, f diagnose.Finding) []byte {
 	switch {
 	case evidence == "":
 	case len(cause)+len(evidence)+len(" ()") <= columns:
-		b = append(append(append(b, " ("...), evidence...), ')')
+		b = fmt.Appendf(b, " (%s)", evidence)
 	default:
-		b = append(append(b, "\n  evidence: "...), evidence...)
+		b = fmt.Appendf(b, "\n  evidence: %s", evidence)
 	}
 	if f.Fix != "" {
-		b = append(append(b, "\n  fix: "...), inert(f.Fix)...)
+		b = fmt.Appendf(b, "\n  fix: %s", inert(f.Fix))
 	}
 	return append(b, '\n')
 }
@@ -336,31 +328,28 @@ func inert(s string) string {
 
 // appendStatistics appends ping's last lines.
 func (t *text) appendStatistics(b []byte, r Result) []byte {
-	b = append(append(b, "\n--- "...), displayName(r.Target)...)
-	b = append(b, " ping statistics ---\n"...)
+	b = fmt.Appendf(b, "\n--- %s ping statistics ---\n", displayName(r.Target))
 	b = append(appendCounters(b, r.Summary), '\n')
 	return append(t.appendTimes(b, r.Summary), '\n')
 }
 
 // appendCounters appends what became of the probes.
 func appendCounters(b []byte, s stats.Summary) []byte {
-	b = append(strconv.AppendUint(b, s.Sent, 10), " packets transmitted, "...)
-	b = append(strconv.AppendUint(b, s.Received, 10), " received"...)
-	b = appendCount(b, s.Duplicates, " duplicates")
-	b = appendCount(b, s.Corrupted, " corrupted")
-	b = appendCount(b, s.SendErrors, " errors")
+	b = fmt.Appendf(b, "%d packets transmitted, %d received", s.Sent, s.Received)
+	b = appendCount(b, s.Duplicates, "duplicates")
+	b = appendCount(b, s.Corrupted, "corrupted")
+	b = appendCount(b, s.SendErrors, "errors")
 	if s.Decided() > 0 {
-		b = append(lossPercent(append(b, ", "...), s.LossPercent), "% packet loss"...)
+		b = fmt.Appendf(b, ", %s%% packet loss", lossPercent(nil, s.LossPercent))
 	}
-	b = strconv.AppendInt(append(b, ", time "...), int64(s.SendSpan.Round(time.Millisecond)/time.Millisecond), 10)
-	return append(b, "ms"...)
+	return fmt.Appendf(b, ", time %dms", s.SendSpan.Round(time.Millisecond).Milliseconds())
 }
 
 func appendCount(b []byte, n uint64, what string) []byte {
 	if n == 0 {
 		return b
 	}
-	return append(strconv.AppendUint(append(b, ", +"...), n, 10), what...)
+	return fmt.Appendf(b, ", +%d %s", n, what)
 }
 
 // appendTimes appends the round trips; nothing where no reply came, so that an empty line ends the block.
@@ -368,17 +357,14 @@ func (t *text) appendTimes(b []byte, s stats.Summary) []byte {
 	if s.Received == 0 {
 		return b
 	}
-	b = threeDecimals(append(b, "rtt min/avg/max/mdev = "...), s.RTT.Min)
-	b = threeDecimals(append(b, '/'), s.RTT.Mean)
-	b = threeDecimals(append(b, '/'), s.RTT.Max)
-	b = append(threeDecimals(append(b, '/'), s.RTT.StdDev), " ms"...)
+	b = fmt.Appendf(b, "rtt min/avg/max/mdev = %s/%s/%s/%s ms",
+		Milliseconds(s.RTT.Min), Milliseconds(s.RTT.Mean), Milliseconds(s.RTT.Max), Milliseconds(s.RTT.StdDev))
 	if s.Pipe > 1 {
-		b = strconv.AppendInt(append(b, ", pipe "...), int64(s.Pipe), 10)
+		b = fmt.Appendf(b, ", pipe %d", s.Pipe)
 	}
 	if !t.o.PacingShown || s.Sent < 2 {
 		return b
 	}
-	gap := s.SendSpan.Microseconds() / int64(s.Sent-1)
-	b = appendMillis(append(b, ", ipg/ewma "...), gap, 3)
-	return append(threeDecimals(append(b, '/'), s.EWMA), " ms"...)
+	gap := s.SendSpan / time.Duration(s.Sent-1)
+	return fmt.Appendf(b, ", ipg/ewma %s/%s ms", Milliseconds(gap.Truncate(time.Microsecond)), Milliseconds(s.EWMA))
 }

@@ -1,9 +1,9 @@
 package report
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"lping/ping"
@@ -19,10 +19,9 @@ const (
 // appendBanner appends the first line: what is probed, and how. It is that of ping where the probes are ICMP, and says
 // what they are otherwise.
 func appendBanner(b []byte, t Target) []byte {
-	b = append(append(b, "PING "...), displayName(t)...)
-	b = append(t.Address.AppendTo(append(b, " ("...)), ") "...)
+	b = fmt.Appendf(b, "PING %s (%s) ", displayName(t), t.Address)
 	if t.Port != 0 {
-		b = append(strconv.AppendUint(append(b, "port "...), uint64(t.Port), 10), ' ')
+		b = fmt.Appendf(b, "port %d ", t.Port)
 	}
 	b = appendOrigin(b, t)
 	over := strings.ToUpper(protocol(t))
@@ -31,7 +30,7 @@ func appendBanner(b []byte, t Target) []byte {
 	}
 	b = appendSize(b, t)
 	if over != "ICMP" {
-		return append(append(append(b, " over "...), over...), '.')
+		return fmt.Appendf(b, " over %s.", over)
 	}
 	if t.Address.Unmap().Is4() {
 		return append(b, '.')
@@ -44,17 +43,15 @@ func appendSize(b []byte, t Target) []byte {
 	v4 := t.Address.Unmap().Is4()
 	switch {
 	case len(t.Sizes) > 0:
-		b = strconv.AppendInt(b, int64(slices.Min(t.Sizes)), 10)
-		b = strconv.AppendInt(append(b, ".."...), int64(slices.Max(t.Sizes)), 10)
+		b = fmt.Appendf(b, "%d..%d", slices.Min(t.Sizes), slices.Max(t.Sizes))
 	case v4 && t.Method != ping.MethodTCP:
 		whole := t.Size + echoHeader + ipv4Header
 		if t.Method == ping.MethodUDP {
 			whole += udpHeader
 		}
-		b = strconv.AppendInt(b, int64(t.Size), 10)
-		b = append(strconv.AppendInt(append(b, '('), int64(whole), 10), ')')
+		b = fmt.Appendf(b, "%d(%d)", t.Size, whole)
 	default:
-		b = strconv.AppendInt(b, int64(t.Size), 10)
+		b = fmt.Appendf(b, "%d", t.Size)
 	}
 	if v4 {
 		return append(b, " bytes of data"...)
@@ -72,8 +69,7 @@ func appendOrigin(b []byte, t Target) []byte {
 	if !from.IsValid() {
 		from = t.Address
 	}
-	b = append(from.AppendTo(append(b, "from "...)), ' ')
-	return append(append(b, Clean(t.Interface)...), ": "...)
+	return fmt.Appendf(b, "from %s %s: ", from, Clean(t.Interface))
 }
 
 // protocol is what carries the probes: icmp, udp or tcp.
