@@ -28,12 +28,12 @@ type Picture struct {
 
 // Write writes the picture for a person, in one Write: a section for each part of loopback, then the findings,
 // then the verdict. A mark starts each of them: ok, info, ??, warn or fail. Color paints ok, warn and fail. A line is
-// wider than 80 columns only where it holds a single word.
+// wider than 80 columns only if it holds a single word.
 func Write(w io.Writer, pic Picture, color bool) error {
 	p := page{color: color}
 	p.put(0, title(pic.Facts))
 	p.put(0, "Loopback is how programs on one machine reach each other: by 127.0.0.1 and ::1.")
-	list := collect(pic)
+	list := mergedFindings(pic)
 	for _, s := range sections(pic, list) {
 		p.section(s)
 	}
@@ -52,31 +52,32 @@ func title(f platform.Facts) string {
 	return "lping doctor: the loopback of this machine, " + f.System + " " + kernel
 }
 
-// found is a finding, with the evidence of each result that has it.
-type found struct {
+// mergedFinding is a finding of one result or more, with the evidence that each of them gave.
+type mergedFinding struct {
 	diagnose.Finding
 	evidence []string
 }
 
-// collect is what was found, each once, the most severe first and else in the order of the diagnosis.
-func collect(pic Picture) []found {
-	var list []found
+// mergedFindings are those of all results, each once. The most severe come first; those of one severity stay in the order
+// of the diagnosis.
+func mergedFindings(pic Picture) []mergedFinding {
+	var list []mergedFinding
 	for _, r := range pic.Results {
 		list = mergeFindings(list, r.Findings)
 	}
-	slices.SortStableFunc(list, func(a, b found) int { return int(b.Severity) - int(a.Severity) })
+	slices.SortStableFunc(list, func(a, b mergedFinding) int { return int(b.Severity) - int(a.Severity) })
 	return list
 }
 
-// mergeFindings adds findings to a list. One that is there already adds its evidence only.
-func mergeFindings(list []found, findings []diagnose.Finding) []found {
+// mergeFindings adds findings to a list. Of one that is in the list already, only the evidence is added.
+func mergeFindings(list []mergedFinding, findings []diagnose.Finding) []mergedFinding {
 	for _, f := range findings {
 		evidence := f.Evidence
 		f.Evidence = ""
-		at := slices.IndexFunc(list, func(known found) bool { return known.Finding == f })
+		at := slices.IndexFunc(list, func(known mergedFinding) bool { return known.Finding == f })
 		if at < 0 {
 			at = len(list)
-			list = append(list, found{Finding: f})
+			list = append(list, mergedFinding{Finding: f})
 		}
 		if evidence != "" && !slices.Contains(list[at].evidence, evidence) {
 			list[at].evidence = append(list[at].evidence, evidence)
@@ -85,8 +86,8 @@ func mergeFindings(list []found, findings []diagnose.Finding) []found {
 	return list
 }
 
-// findings writes the findings in full. A command stands on a line of its own, to be copied.
-func (p *page) findings(list []found) {
+// findings adds the findings in full. A fix starts on a line of its own, so that it is easy to copy.
+func (p *page) findings(list []mergedFinding) {
 	p.blank()
 	if len(list) == 0 {
 		p.put(0, "No findings.")
@@ -106,7 +107,7 @@ func (p *page) findings(list []found) {
 }
 
 // conclusion is the verdict, what it rests on, and the exit status.
-func conclusion(pic Picture, list []found) string {
+func conclusion(pic Picture, list []mergedFinding) string {
 	s := pic.Verdict.String()
 	if because := reasons(pic, list); because != "" {
 		s += ": " + because
@@ -114,11 +115,11 @@ func conclusion(pic Picture, list []found) string {
 	return s + "; exit status " + strconv.Itoa(pic.ExitCode)
 }
 
-// reasons are the replies where all is well, else what was found, else the causes of the results.
-func reasons(pic Picture, list []found) string {
+// reasons are the replies of a healthy host, else the codes of what was found, else the causes of the results.
+func reasons(pic Picture, list []mergedFinding) string {
 	var parts []string
 	if pic.Verdict == stats.Healthy {
-		return strings.Join(answered(pic.Results), ", ")
+		return strings.Join(repliesByAddress(pic.Results), ", ")
 	}
 	for _, f := range list {
 		if f.Severity > diagnose.Info && !slices.Contains(parts, f.Code) {
@@ -136,8 +137,9 @@ func reasons(pic Picture, list []found) string {
 	return strings.Join(parts, ", ")
 }
 
-// answered says for each address how many of its probes were answered, by whatever method.
-func answered(results []report.Result) []string {
+// repliesByAddress says how many probes of each address were answered, over all methods. Results of one address stand
+// beside each other.
+func repliesByAddress(results []report.Result) []string {
 	var parts []string
 	for len(results) > 0 {
 		whole := results[0]

@@ -247,7 +247,7 @@ func TestConclusion(t *testing.T) {
 			"degraded: 127.0.0.1 1 of 5 probes lost; exit status 0",
 		},
 	} {
-		if got := conclusion(c.picture, collect(c.picture)); got != c.want {
+		if got := conclusion(c.picture, mergedFindings(c.picture)); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}

@@ -20,7 +20,7 @@ func Examine(ctx context.Context, c check.Config) (Picture, error) {
 	checked := false
 	for _, proto := range []ping.Proto{ping.ProtoAuto, ping.ProtoUDP, ping.ProtoTCP} {
 		if proto == ping.ProtoUDP && slices.ContainsFunc(pic.Results, overUDP) {
-			continue
+			continue // that is what the first run probed by
 		}
 		c.Ping.Proto, c.Thorough = proto, proto == ping.ProtoAuto
 		k := check.New(c)

@@ -38,7 +38,7 @@ func answers(a netip.Addr) bool {
 		return false
 	}
 	defer l.Close()
-	return closed(net.DialTimeout("tcp", l.Addr().String(), time.Second)) == nil
+	return closeAtOnce(net.DialTimeout("tcp", l.Addr().String(), time.Second)) == nil
 }
 
 func shortCheck(targets []report.Target) check.Config {

@@ -12,14 +12,14 @@ import (
 	"lping/stats"
 )
 
-// interfaceSection shows what ip address show does.
+// interfaceSection shows the loopback interfaces as the command `ip address show` does.
 func interfaceSection(f platform.Facts) section {
 	s := section{title: "Interface", about: "where packets to this machine itself leave and arrive"}
-	tell(&s, "the loopback interface", f.Loopback, func(list []platform.Interface) {
+	sayKnown(&s, "the loopback interface", f.Loopback, func(list []platform.Interface) {
 		if len(list) == 0 {
 			s.say("no interface of this machine is a loopback one")
 		}
-		each(&s, "interfaces", list, func(i platform.Interface) { s.link(i) })
+		sayFirst(&s, "interfaces", list, func(i platform.Interface) { s.link(i) })
 	})
 	return s
 }
@@ -37,12 +37,12 @@ func (s *section) link(i platform.Interface) {
 	}
 	s.say("%s", text)
 	if i.Hardware != "" {
-		s.sub("link/loopback %s", i.Hardware)
+		s.sayBelow("link/loopback %s", i.Hardware)
 	}
 	if len(i.Addresses) == 0 {
-		s.sub("no address")
+		s.sayBelow("no address")
 	}
-	each(s, "addresses", i.Addresses, func(a platform.Address) { s.sub("%s", addressText(a)) })
+	sayFirst(s, "addresses", i.Addresses, func(a platform.Address) { s.sayBelow("%s", addressText(a)) })
 }
 
 func addressText(a platform.Address) string {
@@ -63,11 +63,11 @@ func switchSection(f platform.Facts) section {
 		ports = "net.ipv4.ip_local_port_range"
 	)
 	s := section{title: "Switches", about: "settings of the kernel that can silence loopback"}
-	tell(&s, echo4, f.IPv4.EchoIgnored, func(on bool) { s.say("%s is %s", echo4, echoText(on)) })
-	tell(&s, echo6, f.IPv6.EchoIgnored, func(on bool) { s.say("%s is %s", echo6, echoText(on)) })
-	tell(&s, "disable_ipv6", f.IPv6Off, func(off platform.IPv6Off) { s.say("%s", ipv6Text(off)) })
-	tell(&s, pingGroups, f.PingGroups, func(r platform.Range) { s.say("%s is %s", pingGroups, rangeText(r)) })
-	tell(&s, ports, f.Ports, func(r platform.Range) { s.say("%s is %s", ports, r) })
+	sayKnown(&s, echo4, f.IPv4.EchoIgnored, func(on bool) { s.say("%s is %s", echo4, echoText(on)) })
+	sayKnown(&s, echo6, f.IPv6.EchoIgnored, func(on bool) { s.say("%s is %s", echo6, echoText(on)) })
+	sayKnown(&s, "disable_ipv6", f.IPv6Off, func(off platform.IPv6Off) { s.say("%s", ipv6Text(off)) })
+	sayKnown(&s, pingGroups, f.PingGroups, func(r platform.Range) { s.say("%s is %s", pingGroups, rangeText(r)) })
+	sayKnown(&s, ports, f.Ports, func(r platform.Range) { s.say("%s is %s", ports, r) })
 	return s
 }
 
@@ -89,7 +89,7 @@ func ipv6Text(off platform.IPv6Off) string {
 // pingGroups is the setting that permits ICMP datagram sockets, those of IPv6 too.
 const pingGroups = "net.ipv4.ping_group_range"
 
-// rangeText is a range of groups, and what it means where that is not plain.
+// rangeText is a range of groups. One that is upside down holds no group, and the text says so.
 func rangeText(r platform.Range) string {
 	if r.Low > r.High {
 		return r.String() + " (nobody)"
@@ -106,8 +106,8 @@ func onOff(on bool) string {
 
 func firewallSection(f platform.Facts) section {
 	s := section{title: "Firewall", about: "where rules may drop or refuse packets"}
-	tell(&s, "its chains", f.Firewall, func(list []platform.Chain) {
-		s.chains(slices.DeleteFunc(slices.Clone(list), unconcerned))
+	sayKnown(&s, "its chains", f.Firewall, func(list []platform.Chain) {
+		s.chains(slices.DeleteFunc(slices.Clone(list), neverLocal))
 	})
 	if n := f.IPv4.Counters.Value.XfrmBlocks; n > 0 { // 0 may be a count that could not be read
 		s.say("IPsec policies have blocked %d packets on their way out", n)
@@ -129,16 +129,16 @@ func (s *section) chains(list []platform.Chain) {
 			}
 		}
 		if len(tables) > 0 {
-			s.say("iptables: %s tables %s", family, joined(tables))
+			s.say("iptables: %s tables %s", family, joinFirst(tables))
 		}
 	}
 	list = slices.DeleteFunc(list, func(c platform.Chain) bool { return c.Hook == "" })
-	each(s, "chains", list, func(c platform.Chain) { s.say("nf_tables: %s", chainText(c)) })
+	sayFirst(s, "chains", list, func(c platform.Chain) { s.say("nf_tables: %s", chainText(c)) })
 	s.say("nft list ruleset, iptables -S and ip6tables -S show the rules")
 }
 
-// unconcerned says that a chain never sees packets between this host and itself.
-func unconcerned(c platform.Chain) bool {
+// neverLocal says that a chain never sees packets between this host and itself.
+func neverLocal(c platform.Chain) bool {
 	return c.Hook == "forward" || c.Family == "arp" || c.Family == "bridge"
 }
 
@@ -148,13 +148,13 @@ func chainText(c platform.Chain) string {
 
 func trackingSection(f platform.Facts) section {
 	s := section{title: "Connection tracking", about: "new packets are dropped when its table is full"}
-	tell(&s, "its table", f.Conntrack, func(c platform.Conntrack) {
+	sayKnown(&s, "its table", f.Conntrack, func(c platform.Conntrack) {
 		s.say("%d of %d entries in use%s", c.Count, c.Max, percentOf(c.Count, c.Max))
 	})
 	return s
 }
 
-// percentOf is part of whole in percent, in brackets; empty where that says nothing.
+// percentOf is part of whole in percent, in brackets; empty if whole is 0.
 func percentOf(part, whole uint64) string {
 	if whole == 0 {
 		return ""
@@ -164,19 +164,19 @@ func percentOf(part, whole uint64) string {
 
 func queueSection(f platform.Facts) section {
 	s := section{title: "Queues", about: "what loopback carried, and what it dropped"}
-	tell(&s, "counts of the interface", f.Loopback, func(list []platform.Interface) {
-		each(&s, "interfaces", list, func(i platform.Interface) {
-			tell(&s, "counts of "+i.Name, i.Stats, func(l platform.LinkStats) { s.traffic(i.Name, l) })
+	sayKnown(&s, "counts of the interface", f.Loopback, func(list []platform.Interface) {
+		sayFirst(&s, "interfaces", list, func(i platform.Interface) {
+			sayKnown(&s, "counts of "+i.Name, i.Stats, func(l platform.LinkStats) { s.traffic(i.Name, l) })
 		})
 	})
-	tell(&s, "queueing disciplines", f.Queues, func(list []platform.Queue) {
+	sayKnown(&s, "queueing disciplines", f.Queues, func(list []platform.Queue) {
 		if len(list) == 0 {
 			s.say("no queueing discipline that keeps counts")
 		}
-		each(&s, "queues", list, func(q platform.Queue) { s.queue(q) })
+		sayFirst(&s, "queues", list, func(q platform.Queue) { s.queue(q) })
 	})
-	tell(&s, "IPv4 counters", f.IPv4.Counters, func(c platform.Counters) { s.overflow("IPv4", c) })
-	tell(&s, "IPv6 counters", f.IPv6.Counters, func(c platform.Counters) { s.overflow("IPv6", c) })
+	sayKnown(&s, "IPv4 counters", f.IPv4.Counters, func(c platform.Counters) { s.socketDrops("IPv4", c) })
+	sayKnown(&s, "IPv6 counters", f.IPv6.Counters, func(c platform.Counters) { s.socketDrops("IPv6", c) })
 	return s
 }
 
@@ -193,8 +193,8 @@ func (s *section) queue(q platform.Queue) {
 	s.say("%s for %s: %d dropped", q.Kind, way, q.Drops)
 }
 
-// overflow says nothing of a count of 0, which may be one that could not be read.
-func (s *section) overflow(name string, c platform.Counters) {
+// socketDrops shows how often a socket's queue was full. A count of 0 may be one that could not be read, so it is not shown.
+func (s *section) socketDrops(name string, c platform.Counters) {
 	if c.SocketDrops > 0 {
 		s.say("%s: %d messages found the queue of an ICMP datagram socket full", name, c.SocketDrops)
 	}
@@ -202,29 +202,29 @@ func (s *section) overflow(name string, c platform.Counters) {
 
 func nameSection(f platform.Facts) section {
 	s := section{title: "Names", about: "what localhost means to other programs; lping asks nobody"}
-	tell(&s, "the hosts file", f.Localhost, func(list []platform.HostsLine) {
+	sayKnown(&s, "the hosts file", f.Localhost, func(list []platform.HostsLine) {
 		if len(list) == 0 {
 			s.say("the hosts file has no line for localhost: programs may ask DNS for it")
 			return
 		}
-		each(&s, "lines", list, func(l platform.HostsLine) { s.say("hosts file: %s %s", l.Address, joined(l.Names)) })
-		if !slices.ContainsFunc(list, hosts4) {
+		sayFirst(&s, "lines", list, func(l platform.HostsLine) { s.say("hosts file: %s %s", l.Address, joinFirst(l.Names)) })
+		if !slices.ContainsFunc(list, isIPv4Line) {
 			s.say("no line gives localhost an IPv4 address")
 		}
-		if !slices.ContainsFunc(list, hosts6) {
+		if !slices.ContainsFunc(list, isIPv6Line) {
 			s.say("no line gives localhost an IPv6 address")
 		}
 	})
 	return s
 }
 
-func hosts4(l platform.HostsLine) bool { return l.Address.Unmap().Is4() }
+func isIPv4Line(l platform.HostsLine) bool { return l.Address.Unmap().Is4() }
 
-func hosts6(l platform.HostsLine) bool { return !hosts4(l) }
+func isIPv6Line(l platform.HostsLine) bool { return !isIPv4Line(l) }
 
 func cpuSection(f platform.Facts) section {
 	s := section{title: "Processor time", about: "where it is short, replies are read late"}
-	tell(&s, "the limit of the cgroup", f.CPU, func(c platform.CPU) {
+	sayKnown(&s, "the limit of the cgroup", f.CPU, func(c platform.CPU) {
 		if c.Limit == 0 {
 			s.say("no cgroup limits it")
 			return
@@ -239,13 +239,13 @@ func cpuSection(f platform.Facts) section {
 // processSection shows what this process runs in, and what it may do there.
 func processSection(f platform.Facts) section {
 	s := section{title: "Process", about: "what lping runs in, and what it may do"}
-	tell(&s, "the container", f.Container, func(c platform.Container) { s.say("%s", containerText(c)) })
-	tell(&s, "ids and capabilities", f.Process, func(p platform.Process) {
+	sayKnown(&s, "the container", f.Container, func(c platform.Container) { s.say("%s", containerText(c)) })
+	sayKnown(&s, "ids and capabilities", f.Process, func(p platform.Process) {
 		s.say("user %d, group %d, further groups: %s", p.UID, p.GID, groupList(p.Groups))
 		s.say("CAP_NET_RAW: %s", capability(p.Effective.NetRaw, p.Bounding.NetRaw))
 		s.say("CAP_NET_ADMIN: %s", capability(p.Effective.NetAdmin, p.Bounding.NetAdmin))
 		s.say("no_new_privs is %s, seccomp is %s", onOff(p.NoNewPrivileges), p.Seccomp)
-		tell(&s, "the user namespace", p.UserNamespace, func(in bool) {
+		sayKnown(&s, "the user namespace", p.UserNamespace, func(in bool) {
 			if in {
 				s.say("in a user namespace: its ids are not those of the host")
 			} else {
@@ -274,7 +274,7 @@ func groupList(groups []int64) string {
 	for i, g := range groups {
 		list[i] = strconv.FormatInt(g, 10)
 	}
-	return joined(list)
+	return joinFirst(list)
 }
 
 func capability(effective, bounding bool) string {
@@ -287,7 +287,7 @@ func capability(effective, bounding bool) string {
 	return "no, and the bounding set lacks it"
 }
 
-// probeSection shows what the short probes measured. The verdict of each is its mark.
+// probeSection shows what the short runs measured. Its mark is that of the worst verdict.
 func probeSection(results []report.Result) section {
 	s := section{title: "Probe", about: "sent just now, in ms; send, kernel and wake-up are medians"}
 	if len(results) == 0 {
@@ -312,7 +312,7 @@ func probeSection(results []report.Result) section {
 	return s
 }
 
-// milliseconds is a time of a distribution, or a dash where nothing was measured.
+// milliseconds is a time of a distribution, or a dash if nothing was measured.
 func milliseconds(of stats.Distribution, d time.Duration) string {
 	if of.Count == 0 {
 		return "-"
@@ -320,7 +320,7 @@ func milliseconds(of stats.Distribution, d time.Duration) string {
 	return report.Milliseconds(d)
 }
 
-// prefixed is s with a separator in front, or nothing.
+// prefixed is s with a separator in front; empty if s is empty.
 func prefixed(separator, s string) string {
 	if s == "" {
 		return ""

@@ -40,7 +40,7 @@ func WriteJSON(w io.Writer, pic Picture) error {
 	return j.Overall(pic.Verdict, pic.ExitCode)
 }
 
-// newJSONPicture has empty lists where there is nothing.
+// newJSONPicture has empty lists, not null, for what there is none of.
 func newJSONPicture(pic Picture) jsonPicture {
 	out := jsonPicture{Facts: pic.Facts, Sockets: []jsonSocket{}, Evidence: pic.Evidence}
 	if out.Evidence == nil {

@@ -12,12 +12,13 @@ import (
 const (
 	// columns is the width of the page.
 	columns = 79
-	// gutter is the width of the marks, hang by how much what belongs to a line stands deeper.
+	// gutter is the width of the column of marks.
 	gutter = 6
-	hang   = 4
+	// hang is the further indent of a line that continues or belongs to the one before.
+	hang = 4
 )
 
-// mark is the word in front of a section or a finding. Of several the greatest is shown.
+// mark is the word in front of a section or a finding. If a section has reasons for several, it shows the greatest.
 type mark uint8
 
 const (
@@ -53,7 +54,7 @@ func markOfVerdict(v stats.Verdict) mark {
 	return markUnknown
 }
 
-// label is the word of a mark, and the parameter that paints it (ECMA-48, SGR); empty where it stays plain.
+// label is the word of a mark, and the parameter that paints it (ECMA-48, SGR); empty if it is not painted.
 func (m mark) label() (word, paint string) {
 	switch m {
 	case markOK:
@@ -68,7 +69,7 @@ func (m mark) label() (word, paint string) {
 	return "??", ""
 }
 
-// page collects lines for a terminal of columns columns.
+// page is the text as it grows.
 type page struct {
 	b     []byte
 	color bool
@@ -76,7 +77,7 @@ type page struct {
 
 func (p *page) blank() { p.b = append(p.b, '\n') }
 
-// put adds a line that starts at a column.
+// put adds a line that starts at a column, wrapped to the width of the page; nothing if it is blank.
 func (p *page) put(column int, s string) {
 	if s = strings.TrimSpace(report.Clean(s)); s == "" {
 		return
@@ -119,13 +120,13 @@ func appendBlanks(b []byte, n int) []byte {
 	return b
 }
 
-// appendWrapped appends s as a line that starts at column at, and breaks it where it must into lines that start at
-// column rest.
+// appendWrapped appends s as a line that starts at column at. If it is too wide, the lines after the first start at column
+// rest.
 func appendWrapped(b []byte, at, rest int, s string) []byte {
 	if at+textWidth(s) <= columns {
 		return append(append(b, s...), '\n')
 	}
-	for i, word := range breakable(s, columns-rest) {
+	for i, word := range splitWords(s, columns-rest) {
 		if i > 0 && at+textWidth(word) > columns {
 			b, at = appendBlanks(append(b, '\n'), rest), rest
 			word = strings.TrimLeft(word, " ")
@@ -135,16 +136,16 @@ func appendWrapped(b []byte, at, rest int, s string) []byte {
 	return append(b, '\n')
 }
 
-// breakable splits s into words with the blanks before them, but not within double quotes: a command with a broken
-// string is another one. A string that has no room on a line is split all the same.
-func breakable(s string, room int) []string {
+// splitWords splits s into words with the blanks before them. It does not split within double quotes, because a command
+// with a broken string is another command, unless the string is wider than room.
+func splitWords(s string, room int) []string {
 	var list []string
 	start, quoted, inWord := 0, false, false
 	for i := range len(s) + 1 {
 		switch {
 		case i == len(s) || s[i] == ' ' && !quoted:
 			if inWord {
-				list = append(list, fitting(s[start:i], room)...)
+				list = append(list, splitIfWide(s[start:i], room)...)
 				start, inWord = i, false
 			}
 		case s[i] == '"':
@@ -156,8 +157,8 @@ func breakable(s string, room int) []string {
 	return list
 }
 
-// fitting is a word, or the words of a string that is wider than room.
-func fitting(word string, room int) []string {
+// splitIfWide is the word alone if it fits into room, else its parts between blanks.
+func splitIfWide(word string, room int) []string {
 	if textWidth(strings.TrimLeft(word, " ")) <= room {
 		return []string{word}
 	}

@@ -35,7 +35,7 @@ func checkPageLine(t *testing.T, line string) {
 	}
 }
 
-// TestFix holds that a fix is whole: on one line where that has room, else broken outside of strings only.
+// TestFix holds that a fix is whole: on one line if that has room, else broken outside of strings only.
 func TestFix(t *testing.T) {
 	for _, c := range []struct{ fix, want string }{
 		{"ip link set lo up", "          ip link set lo up\n"},
@@ -57,7 +57,7 @@ func TestFix(t *testing.T) {
 	}
 }
 
-func TestBreakable(t *testing.T) {
+func TestSplitWords(t *testing.T) {
 	for _, c := range []struct {
 		s    string
 		want []string
@@ -68,7 +68,7 @@ func TestBreakable(t *testing.T) {
 		{`a "b c`, []string{"a", ` "b c`}},
 		{`"12345 67890 abc" d`, []string{` "12345`, " 67890", ` abc"`, " d"}},
 	} {
-		if got := breakable(c.s, 12); !slices.Equal(got, c.want) {
+		if got := splitWords(c.s, 12); !slices.Equal(got, c.want) {
 			t.Errorf("%q: got %q, want %q", c.s, got, c.want)
 		}
 	}

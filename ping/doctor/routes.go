@@ -16,18 +16,18 @@ func routeSection(f platform.Facts) section {
 	return s
 }
 
-// routes shows where one family goes.
+// routes shows what one family's local table has, where the kernel sends a packet to its target, and the routing rules.
 func (s *section) routes(name string, f platform.Family, loopback platform.Known[[]platform.Interface]) {
-	tell(s, name+" local table", f.Local, func(list []platform.Route) {
+	sayKnown(s, name+" local table", f.Local, func(list []platform.Route) {
 		if len(list) == 0 {
 			s.say("the local table has no route for %s", f.Target)
 		}
-		each(s, "routes", list, func(r platform.Route) { s.say("%s", localText(r)) })
+		sayFirst(s, "routes", list, func(r platform.Route) { s.say("%s", localText(r)) })
 	})
-	tell(s, name+" lookup", f.Lookup, func(l platform.Lookup) {
+	sayKnown(s, name+" lookup", f.Lookup, func(l platform.Lookup) {
 		s.say("a packet to %s %s", f.Target, lookupText(l, loopback))
 	})
-	tell(s, name+" rules", f.Rules, func(list []platform.Rule) { s.policy(name, list) })
+	sayKnown(s, name+" rules", f.Rules, func(list []platform.Rule) { s.policy(name, list) })
 }
 
 // localText is a route of the local table, in words.
@@ -53,19 +53,19 @@ func lookupText(l platform.Lookup, loopback platform.Known[[]platform.Interface]
 	switch {
 	case r.Type == "local":
 		return "stays on this machine" + way
-	case r.Type == "unicast" && elsewhere(r.Interface, loopback):
+	case r.Type == "unicast" && notLoopback(r.Interface, loopback):
 		return "leaves this machine" + way
 	}
 	return "takes a route of type " + r.Type + way
 }
 
-// elsewhere says that an interface is known to be no loopback one.
-func elsewhere(name string, loopback platform.Known[[]platform.Interface]) bool {
+// notLoopback says that an interface is known not to be a loopback interface.
+func notLoopback(name string, loopback platform.Known[[]platform.Interface]) bool {
 	list, ok := loopback.Get()
 	return ok && name != "" && !slices.ContainsFunc(list, func(i platform.Interface) bool { return i.Name == name })
 }
 
-// hops are the interface and the gateway of a route, as far as it has them.
+// hops are the interface and the gateway of a route, if it has them.
 func hops(r platform.Route) []string {
 	var list []string
 	if r.Interface != "" {
@@ -77,7 +77,7 @@ func hops(r platform.Route) []string {
 	return list
 }
 
-// prefixText is a prefix, or the address where it is one alone.
+// prefixText is a prefix, or the address if the prefix holds one alone.
 func prefixText(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
@@ -98,16 +98,16 @@ func (s *section) policy(name string, list []platform.Rule) {
 	default:
 		s.say("%s: the local table is asked after these rules:", name)
 	}
-	each(s, "rules", list[:at], func(r platform.Rule) { s.sub("%s", ruleText(r)) })
+	sayFirst(s, "rules", list[:at], func(r platform.Rule) { s.sayBelow("%s", ruleText(r)) })
 }
 
-// asksLocal says that a rule sends every packet to the local table.
+// asksLocal says that a rule looks up every packet in the local table.
 func asksLocal(r platform.Rule) bool {
 	everything := !r.From.IsValid() && !r.To.IsValid() && r.In == "" && r.Out == "" && r.Users == nil
 	return everything && !r.Not && !r.Narrow && r.Action == "lookup" && r.Table == "local"
 }
 
-// ruleText is a rule as ip rule shows it.
+// ruleText is a rule as the command `ip rule` shows it.
 func ruleText(r platform.Rule) string {
 	list := []string{strconv.FormatUint(uint64(r.Priority), 10) + ":"}
 	if r.Not {

@@ -10,10 +10,10 @@ import (
 	"lping/platform"
 )
 
-// atMost is how many entries of a list are shown. JSON has all of them.
+// atMost is how many entries of a list the page shows. JSON has all of them.
 const atMost = 12
 
-// section shows one part of loopback. What it says is read, not judged: its mark is that of the findings about it.
+// section shows one part of loopback: facts, which it does not judge. Its mark is that of the findings about this part.
 type section struct {
 	title, about string
 	mark         mark
@@ -23,13 +23,13 @@ type section struct {
 	codes []string
 }
 
-// sectionRow is a line, and how much deeper than the first ones it stands.
+// sectionRow is a line, and its further indent in columns.
 type sectionRow struct {
 	column int
 	text   string
 }
 
-// unknownFacts are those that could not be read for the same reason.
+// unknownFacts are facts that could not be read, all for the same reason.
 type unknownFacts struct {
 	reason string
 	facts  []string
@@ -39,8 +39,8 @@ func (s *section) say(format string, args ...any) {
 	s.rows = append(s.rows, sectionRow{text: fmt.Sprintf(format, args...)})
 }
 
-// sub says something that belongs to the line before.
-func (s *section) sub(format string, args ...any) {
+// sayBelow says something that belongs to the line before it.
+func (s *section) sayBelow(format string, args ...any) {
 	s.rows = append(s.rows, sectionRow{column: hang, text: fmt.Sprintf(format, args...)})
 }
 
@@ -55,8 +55,8 @@ func (s *section) unknown(fact, reason string) {
 	s.unknowns = append(s.unknowns, unknownFacts{reason, []string{fact}})
 }
 
-// tell says a fact that is known, and keeps the name of one that is not.
-func tell[T any](s *section, name string, k platform.Known[T], say func(T)) {
+// sayKnown says a fact if it is known, else that the fact of this name is unknown.
+func sayKnown[T any](s *section, name string, k platform.Known[T], say func(T)) {
 	if v, ok := k.Get(); ok {
 		say(v)
 		return
@@ -64,8 +64,8 @@ func tell[T any](s *section, name string, k platform.Known[T], say func(T)) {
 	s.unknown(name, k.Reason())
 }
 
-// each says the first entries of a list, and how many there are beyond them.
-func each[T any](s *section, what string, list []T, say func(T)) {
+// sayFirst says the first entries of a list, and how many are left out.
+func sayFirst[T any](s *section, what string, list []T, say func(T)) {
 	for _, v := range list[:min(len(list), atMost)] {
 		say(v)
 	}
@@ -74,15 +74,15 @@ func each[T any](s *section, what string, list []T, say func(T)) {
 	}
 }
 
-// joined are the first entries of a list on one line.
-func joined(list []string) string {
+// joinFirst is the first entries of a list on one line, and how many are left out.
+func joinFirst(list []string) string {
 	if more := len(list) - atMost; more > 0 {
 		return strings.Join(list[:atMost], " ") + " and " + strconv.Itoa(more) + " more"
 	}
 	return strings.Join(list, " ")
 }
 
-// table says rows of cells in columns, those from the fourth on flush right: they hold numbers.
+// table says rows of cells in columns. Those from the fourth on are flush right, because they hold numbers.
 func (s *section) table(cells [][]string) {
 	const right = 3
 	widths := make([]int, len(cells[0]))
@@ -107,7 +107,7 @@ func (s *section) table(cells [][]string) {
 	}
 }
 
-// part is a part of loopback. They are in the order of the output.
+// part is a part of loopback. The constants are in the order of the output.
 type part uint8
 
 const (
@@ -151,8 +151,8 @@ func partsOf(code string) []part {
 	return []part{partProbe}
 }
 
-// sections are all parts, each with the findings about it.
-func sections(pic Picture, list []found) []section {
+// sections are those of all parts, each marked for the findings about it.
+func sections(pic Picture, list []mergedFinding) []section {
 	f := pic.Facts
 	out := []section{
 		partInterface: interfaceSection(f),
@@ -175,8 +175,8 @@ func sections(pic Picture, list []found) []section {
 	return out
 }
 
-// flag marks the section for a finding.
-func (s *section) flag(f found) {
+// flag marks the section for a finding, and names its code.
+func (s *section) flag(f mergedFinding) {
 	s.mark = max(s.mark, markOf(f.Severity))
 	if !slices.Contains(s.codes, f.Code) {
 		s.codes = append(s.codes, f.Code)

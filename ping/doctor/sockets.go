@@ -35,10 +35,10 @@ func trySockets(addresses []netip.Addr) []SocketTrial {
 		{"ICMP datagram", func(a netip.Addr) error { return tryICMP(a, ping.SocketDgram) }},
 		{"ICMP raw", func(a netip.Addr) error { return tryICMP(a, ping.SocketRaw) }},
 		{"UDP", func(a netip.Addr) error {
-			return closed(net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0))))
+			return closeAtOnce(net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0))))
 		}},
 		{"TCP", func(a netip.Addr) error {
-			return closed(net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0))))
+			return closeAtOnce(net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0))))
 		}},
 	} {
 		for _, a := range addresses {
@@ -48,26 +48,26 @@ func trySockets(addresses []netip.Addr) []SocketTrial {
 	return list
 }
 
-// tryICMP opens an ICMP socket. The error is that of the system, without what ping says around it.
+// tryICMP opens an ICMP socket. The error is the system's own, without the words of ping.OpenError around it.
 func tryICMP(a netip.Addr, mode ping.SocketMode) error {
 	var c ping.Config
 	c.Address, c.Socket = a, mode
-	err := closed(ping.Open(c))
+	err := closeAtOnce(ping.Open(c))
 	if open, ok := errors.AsType[*ping.OpenError](err); ok {
 		return errors.Join(open.Dgram, open.Raw) // one of them is nil
 	}
 	return err
 }
 
-// closed closes what was opened, and gives the error of opening it.
-func closed(c io.Closer, err error) error {
+// closeAtOnce closes what could be opened, and gives the error of opening it.
+func closeAtOnce(c io.Closer, err error) error {
 	if err == nil {
 		c.Close()
 	}
 	return err
 }
 
-// socketSection shows which sockets could be opened, beside what the kernel judges by.
+// socketSection shows which sockets could be opened, and the settings and rights on which that depends.
 func socketSection(f platform.Facts, trials []SocketTrial) section {
 	s := section{title: "Sockets", about: "what this process may open, each kind tried"}
 	if len(trials) == 0 {
@@ -75,17 +75,17 @@ func socketSection(f platform.Facts, trials []SocketTrial) section {
 	} else {
 		s.table(socketCells(trials))
 	}
-	tell(&s, pingGroups, f.PingGroups, func(r platform.Range) {
+	sayKnown(&s, pingGroups, f.PingGroups, func(r platform.Range) {
 		s.say("ICMP datagram is for the groups in ping_group_range: %s", rangeText(r))
 	})
-	tell(&s, "our groups and capabilities", f.Process, func(p platform.Process) {
+	sayKnown(&s, "our groups and capabilities", f.Process, func(p platform.Process) {
 		s.say("our groups: %s", groupList(append([]int64{p.GID}, p.Groups...)))
 		s.say("ICMP raw is for those with CAP_NET_RAW: %s", capability(p.Effective.NetRaw, p.Bounding.NetRaw))
 	})
 	return s
 }
 
-// socketCells are a row for each kind and outcome: mostly one kind has the same outcome in both families.
+// socketCells are a row for each kind and outcome, because a kind mostly has the same outcome in both families.
 func socketCells(trials []SocketTrial) [][]string {
 	var cells [][]string
 	for _, t := range trials {

@@ -16,7 +16,7 @@ import (
 // lines writes whole lines, each in one Write: stdout is not buffered, and a reader must never see half a line.
 type lines struct {
 	w io.Writer
-	// buf is the memory of the line being made, used again for the next one.
+	// buf is the memory of the current line, used again for the next one.
 	buf []byte
 }
 
@@ -111,12 +111,12 @@ func unixTime(b []byte, t time.Time) []byte {
 	return appendPadded(b, int64(t.Nanosecond()/1000), 6)
 }
 
-// isLiteral says that a name is an address as typed: digits and dots, or anything with a colon.
+// isLiteral says that a name is an address: digits and dots, or anything with a colon.
 func isLiteral(name string) bool {
 	return strings.IndexByte(name, ':') >= 0 || strings.Trim(name, "0123456789.") == ""
 }
 
-// displayName is what stands for the target in the banner and the statistics.
+// displayName is the name of the target in the banner and in the statistics.
 func displayName(t Target) string {
 	if t.Name == "" {
 		return t.Address.String()
@@ -124,7 +124,7 @@ func displayName(t Target) string {
 	return Clean(t.Name)
 }
 
-// Address is where a result comes from: the address and, of a service, its port.
+// Address is the address of a result's target, with the port if it is a service; its name if the address is not known.
 func Address(r Result) string {
 	if r.Target.Address.IsValid() {
 		return Clean(string(appendService(nil, r.Target)))
@@ -137,7 +137,7 @@ func Ratio(r Result) string {
 	return fmt.Sprintf("%d/%d", r.Summary.Received, r.Summary.Sent)
 }
 
-// Method is how a target was probed or, where there was no socket, how it should have been.
+// Method is how a target was probed or, if there was no socket, how it should have been.
 func Method(t Target) string {
 	switch {
 	case t.Method != "":
@@ -148,8 +148,8 @@ func Method(t Target) string {
 	return t.Proto.String()
 }
 
-// source is who an event came from.
-func source(t Target, e ping.Event) netip.Addr {
+// sender is the address that an event came from.
+func sender(t Target, e ping.Event) netip.Addr {
 	if e.From.IsValid() {
 		return e.From
 	}

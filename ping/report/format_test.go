@@ -264,7 +264,7 @@ var sampleForm = regexp.MustCompile(`^(lping_overall_healthy|lping_[a-z_]+\{(?:[
 
 func checkText(t *testing.T, r Report) {
 	for _, result := range r.Results {
-		s := string(appendOwn(nil, result, true))
+		s := string(appendOutcome(nil, result, true))
 		for line := range strings.Lines(s) {
 			line = strings.TrimSuffix(line, "\n")
 			if strings.Contains(line, " = ") || strings.Contains(line, " time ") || line == "" ||

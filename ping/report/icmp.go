@@ -32,7 +32,7 @@ var exceeded6 = [...]string{0: "Hop limit", 1: "Defragmentation failure"}
 
 var problem6 = [...]string{0: "Wrong header field", 1: "Unknown header", 2: "Unknown option"}
 
-// icmpWords appends what ping calls an ICMP error that came for a probe to target.
+// icmpWords appends ping's name of an ICMP error that answered a probe to target.
 func icmpWords(b []byte, target netip.Addr, typ, code uint8) []byte {
 	if target.Unmap().Is4() {
 		return icmpWords4(b, typ, code)
@@ -70,7 +70,7 @@ func icmpWords6(b []byte, typ, code uint8) []byte {
 	return word(b, nil, typ, "unknown icmp type: ")
 }
 
-// word appends the word for a number, or the number after other where there is none.
+// word appends the word for a number; if there is none, it appends other and the number.
 func word(b []byte, words []string, n uint8, other string) []byte {
 	if int(n) < len(words) {
 		return append(b, words[n]...)

@@ -15,10 +15,10 @@ import (
 	"lping/stats"
 )
 
-// schema is the version of what the objects look like; the first object carries it.
+// schema is the version of the objects' form. The first object has it.
 const schema = 1
 
-// JSONWriter writes JSON objects, one a line: those that any report has, and what else a caller has to tell.
+// JSONWriter writes objects of the format json, one a line: those that every report has, and those that a caller adds.
 type JSONWriter struct {
 	lines
 	// begun says that the first object was written.
@@ -37,7 +37,7 @@ type jsonLines struct {
 // NewJSON is the format json: one object a line, with numbers as numbers and null for what was not measured.
 func NewJSON(w io.Writer, o Options) Renderer { return &jsonLines{NewJSONWriter(w), o} }
 
-// open starts an object of a type, with the schema on the first of all.
+// open starts an object of a type. The first of all gets the schema.
 func (j *JSONWriter) open(typ string) []byte {
 	b := append(append(j.buf[:0], `{"type":"`...), typ...)
 	b = append(b, '"')
@@ -85,7 +85,7 @@ func (j *jsonLines) Start(t Target) error {
 	return j.Object("start", s)
 }
 
-// timestamps says who took the time of arrival; null where nothing was sent.
+// timestamps says who took the time of arrival: the kernel or the user's program. It is null if there was no socket.
 func timestamps(t Target) *string {
 	switch {
 	case t.Method == "":
@@ -112,7 +112,7 @@ func orNull(s string) *string {
 	return &s
 }
 
-// Event writes what happened to a probe. It is made by hand: in a flood it is most of what the program does.
+// Event writes what happened to a probe. It does without encoding/json, because a flood spends most of its time here.
 func (j *jsonLines) Event(t Target, e ping.Event) error {
 	if j.o.Quiet {
 		return nil
@@ -131,14 +131,14 @@ func (j *jsonLines) Event(t Target, e ping.Event) error {
 	return nil
 }
 
-// event starts the object of an event with what all of them have.
+// event starts the object of an event with the fields that every event has.
 func (j *jsonLines) event(t Target, e ping.Event) []byte {
 	b := j.open(e.Kind.String())
 	if j.o.Timestamp {
 		b = exactMillis(append(b, `,"time_ms":`...), time.Duration(e.Time.UnixNano()))
 	}
 	b = strconv.AppendUint(append(b, `,"seq":`...), e.Seq, 10)
-	return appendAddress(append(b, `,"address":`...), source(t, e))
+	return appendAddress(append(b, `,"address":`...), sender(t, e))
 }
 
 // appendAddress appends an address as a string. Only a zone, which is an interface's name, may need escapes.
@@ -149,7 +149,7 @@ func appendAddress(b []byte, a netip.Addr) []byte {
 	return append(a.AppendTo(append(b, '"')), '"')
 }
 
-// appendArrival appends what a packet brought, as far as the system told. A connection brings nothing.
+// appendArrival appends the hop limit, if the system told it, and the number of bytes. A connection brings neither.
 func appendArrival(b []byte, t Target, e ping.Event) []byte {
 	if e.TTL > 0 {
 		b = strconv.AppendInt(append(b, `,"ttl":`...), int64(e.TTL), 10)
@@ -168,7 +168,7 @@ func appendMismatch(b []byte, m ping.Mismatch) []byte {
 	return strconv.AppendInt(append(b, `,"got_bytes":`...), int64(m.GotLen), 10)
 }
 
-// appendFault appends the error number, where there is one, and for an ICMP error its type and code.
+// appendFault appends the error number, if there is one, and for an ICMP error its type and code.
 func appendFault(b []byte, t Target, f ping.Fault) []byte {
 	if f.Errno != 0 {
 		b = appendQuoted(append(b, `,"errno":`...), platform.ErrnoName(f.Errno))
@@ -269,7 +269,7 @@ type jsonOverall struct {
 	ExitCode int    `json:"exit_code"`
 }
 
-// Finish writes the findings and the summary of each family, and with two families what follows from both.
+// Finish writes the findings and the summary of each result and, if there are several, the verdict over all of them.
 func (j *jsonLines) Finish(r Report) error {
 	for _, result := range r.Results {
 		if err := j.Result(result); err != nil {
@@ -323,7 +323,7 @@ func newJSONSummary(r Result, findings []jsonFinding) jsonSummary {
 	return out
 }
 
-// newJSONDistribution is all null where nothing was measured.
+// newJSONDistribution is all null if nothing was measured.
 func newJSONDistribution(d stats.Distribution) jsonDistribution {
 	if d.Count == 0 {
 		return jsonDistribution{}

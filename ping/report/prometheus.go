@@ -61,13 +61,13 @@ func (p *prometheus) Finish(r Report) error {
 
 func well(v stats.Verdict) bool { return v == stats.Healthy || v == stats.Degraded }
 
-// exposition is the text as it grows.
+// exposition is the text as it grows, and what it tells of.
 type exposition struct {
 	b       []byte
 	results []Result
 }
 
-// family adds a metric with the samples that each result has of it; none is left out altogether.
+// family adds a metric with the samples that each result has of it. A metric without a sample is left out.
 func (e *exposition) family(name, kind, help string, add func(*sample, Result)) {
 	before := len(e.b)
 	e.b = fmt.Appendf(e.b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
@@ -94,11 +94,11 @@ type sample struct {
 	labels []string
 }
 
-// value adds one sample; more are pairs of a further label and its value.
-func (s *sample) value(v float64, more ...string) { s.part("", v, more...) }
+// value adds one sample. more holds further labels, each followed by its value.
+func (s *sample) value(v float64, more ...string) { s.suffixed("", v, more...) }
 
-// part is value for a metric with a suffix.
-func (s *sample) part(suffix string, v float64, more ...string) {
+// suffixed adds one sample of the metric whose name has this suffix.
+func (s *sample) suffixed(suffix string, v float64, more ...string) {
 	b := fmt.Appendf(s.b, "%s%s{", s.name, suffix)
 	separator := ""
 	for pair := range slices.Chunk(slices.Concat(s.labels, more), 2) {
@@ -129,7 +129,7 @@ func verdicts(s *sample, r Result) {
 	}
 }
 
-// findings adds each code once: a sample that stands twice spoils the whole file.
+// findings adds each code once: readers refuse a file that has the same sample twice.
 func findings(s *sample, r Result) {
 	seen := map[string]bool{}
 	for _, f := range r.Findings {
@@ -157,11 +157,11 @@ func probes(s *sample, r Result) {
 func histogram(s *sample, r Result) {
 	d := r.Summary.RTT
 	for _, bucket := range r.Buckets {
-		s.part("_bucket", float64(bucket.Count), "le", strconv.FormatFloat(bucket.UpTo.Seconds(), 'g', -1, 64))
+		s.suffixed("_bucket", float64(bucket.Count), "le", strconv.FormatFloat(bucket.UpTo.Seconds(), 'g', -1, 64))
 	}
-	s.part("_bucket", float64(d.Count), "le", "+Inf")
-	s.part("_sum", d.Mean.Seconds()*float64(d.Count))
-	s.part("_count", float64(d.Count))
+	s.suffixed("_bucket", float64(d.Count), "le", "+Inf")
+	s.suffixed("_sum", d.Mean.Seconds()*float64(d.Count))
+	s.suffixed("_count", float64(d.Count))
 }
 
 func bit(on bool) float64 {

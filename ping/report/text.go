@@ -16,7 +16,7 @@ import (
 	"lping/stats"
 )
 
-// columns is the width that lping's own lines keep where they can.
+// columns is the width of lping's own lines, unless a single item is wider.
 const columns = 79
 
 // text writes ping's own lines. What ping does not print stands between the last reply and the empty line before
@@ -24,7 +24,7 @@ const columns = 79
 type text struct {
 	lines
 	o Options
-	// dots are those of a flood that stand on the terminal.
+	// dots is how many dots of a flood are on the terminal now.
 	dots int
 }
 
@@ -98,7 +98,7 @@ func (t *text) reply(target Target, e ping.Event) error {
 		b = append(appendService(append(b, "connected to "...), target), ": "...)
 		b = appendSeq(b, target, e.Seq)
 	} else {
-		b = t.appendHead(b, target, e)
+		b = t.appendPacket(b, target, e)
 	}
 	b = append(pingTime(append(b, " time="...), e.RTT, t.o.Precise), " ms"...)
 	switch {
@@ -121,10 +121,10 @@ func (t *text) begin(e ping.Event) []byte {
 	return append(unixTime(append(t.buf[:0], '['), e.Time), "] "...)
 }
 
-// appendHead appends what every answer has in front of its time.
-func (t *text) appendHead(b []byte, target Target, e ping.Event) []byte {
+// appendPacket appends what stands in front of the time of an answer: its bytes, its sender, its sequence, its hop limit.
+func (t *text) appendPacket(b []byte, target Target, e ping.Event) []byte {
 	b = append(strconv.AppendInt(b, int64(e.Bytes), 10), " bytes from "...)
-	b = append(appendPeer(b, target, source(target, e)), ": "...)
+	b = append(appendPeer(b, target, sender(target, e)), ": "...)
 	b = appendSeq(b, target, e.Seq)
 	if t.o.Verbose {
 		b = strconv.AppendUint(append(b, " ident="...), uint64(e.Ident), 10)
@@ -135,7 +135,7 @@ func (t *text) appendHead(b []byte, target Target, e ping.Event) []byte {
 	return b
 }
 
-// appendPeer appends an address, after its name where the user gave one.
+// appendPeer appends an address. If it is the target's and the user typed a name, the name comes first.
 func appendPeer(b []byte, t Target, from netip.Addr) []byte {
 	if from != t.Address || isLiteral(t.Name) {
 		return from.AppendTo(b)
@@ -152,7 +152,7 @@ func appendSeq(b []byte, t Target, seq uint64) []byte {
 
 // corrupt writes the answer and what is wrong with it.
 func (t *text) corrupt(target Target, e ping.Event) error {
-	b := t.appendHead(t.begin(e), target, e)
+	b := t.appendPacket(t.begin(e), target, e)
 	if t.o.Audible {
 		b = append(b, '\a')
 	}
@@ -176,11 +176,11 @@ func appendWrongByte(b []byte, m ping.Mismatch) []byte {
 	return strconv.AppendUint(append(b, " but was 0x"...), uint64(m.Got), 16)
 }
 
-// sendError writes why a probe could not be delivered. What send itself refuses, ping tells on stderr only.
+// sendError writes why a probe could not be delivered. ping writes an error of send itself to stderr, so PingOnly omits it.
 func (t *text) sendError(target Target, e ping.Event) error {
 	b, f := t.begin(e), e.Fault
 	if f.ICMP {
-		b = appendPeer(append(b, "From "...), target, source(target, e))
+		b = appendPeer(append(b, "From "...), target, sender(target, e))
 		b = append(appendSeq(append(b, ' '), target, e.Seq), ' ')
 		return t.put(icmpWords(b, target.Address, f.Type, f.Code))
 	}
@@ -208,7 +208,7 @@ func (t *text) foreign(target Target, e ping.Event) error {
 	if !t.o.Verbose || t.o.PingOnly {
 		return nil
 	}
-	b := source(target, e).AppendTo(append(t.buf[:0], "foreign reply from "...))
+	b := sender(target, e).AppendTo(append(t.buf[:0], "foreign reply from "...))
 	b = strconv.AppendInt(append(b, ": "...), int64(e.Bytes), 10)
 	return t.put(append(b, " bytes"...))
 }
@@ -222,7 +222,7 @@ func (t *text) Finish(r Report) error {
 		}
 		switch {
 		case !t.o.PingOnly:
-			b = appendOwn(b, result, len(r.Results) > 1)
+			b = appendOutcome(b, result, len(r.Results) > 1)
 			if i > 0 && i == len(r.Results)-1 {
 				b = fmt.Appendf(b, "overall %s\n", r.Verdict)
 			}
@@ -236,8 +236,8 @@ func (t *text) Finish(r Report) error {
 	return nil
 }
 
-// appendOwn appends lping's lines: the verdict, of which address where there are more than one, and what was found.
-func appendOwn(b []byte, r Result, named bool) []byte {
+// appendOutcome appends lping's lines: the verdict, with the address in front if named, the latency split, the findings.
+func appendOutcome(b []byte, r Result, named bool) []byte {
 	if named {
 		b = fmt.Appendf(b, "%s ", Address(r))
 	}
@@ -251,12 +251,12 @@ func appendOwn(b []byte, r Result, named bool) []byte {
 	return b
 }
 
-// appendVerdict appends the verdict, its cause, the method and the percentiles, in two lines where one is full.
+// appendVerdict appends the verdict, its cause, the method and the percentiles, in two lines if one is too short.
 func appendVerdict(b []byte, r Result) []byte {
 	items := make([]string, 0, 3)
 	for _, s := range []string{r.Cause, r.Target.Method} {
 		if s != "" {
-			items = append(items, inert(s))
+			items = append(items, safeForParsers(s))
 		}
 	}
 	if r.Summary.RTT.Count > 0 {
@@ -277,21 +277,21 @@ func appendVerdict(b []byte, r Result) []byte {
 	return b
 }
 
-// appendSplit appends where the time went: the median and the 99th percentile of each part.
+// appendSplit appends the latency split: the median and the 99th percentile of each part.
 func appendSplit(b []byte, s stats.Summary) []byte {
 	pair := func(d stats.Distribution) string { return Milliseconds(d.P50) + "/" + Milliseconds(d.P99) }
 	return fmt.Appendf(b, "p50/p99 of send %s, kernel path %s, wake-up %s ms\n", pair(s.Send), pair(s.Kernel), pair(s.Wakeup))
 }
 
-// percentiles names the unit once, which keeps the verdict of a healthy run on one line.
+// percentiles names the unit once, so that the verdict of a healthy run fits on one line.
 func percentiles(d stats.Distribution) string {
 	return fmt.Sprintf("p50/p90/p99/p99.9 %s/%s/%s/%s, jitter %s ms", Milliseconds(d.P50), Milliseconds(d.P90),
 		Milliseconds(d.P99), Milliseconds(d.P999), Milliseconds(d.Jitter))
 }
 
-// appendFinding appends a finding, its evidence on a line of its own where the first is full, and its fix.
+// appendFinding appends a finding and its fix. The evidence has a line of its own if the first has no room for it.
 func appendFinding(b []byte, f diagnose.Finding) []byte {
-	cause, evidence := inert(f.Code+": "+f.Cause), inert(f.Evidence)
+	cause, evidence := safeForParsers(f.Code+": "+f.Cause), safeForParsers(f.Evidence)
 	b = append(b, cause...)
 	switch {
 	case evidence == "":
@@ -301,13 +301,13 @@ func appendFinding(b []byte, f diagnose.Finding) []byte {
 		b = fmt.Appendf(b, "\n  evidence: %s", evidence)
 	}
 	if f.Fix != "" {
-		b = fmt.Appendf(b, "\n  fix: %s", inert(f.Fix))
+		b = fmt.Appendf(b, "\n  fix: %s", safeForParsers(f.Fix))
 	}
 	return append(b, '\n')
 }
 
-// inert is s without what the parsers of ping take for a part of the statistics: a lone = and a lone "time".
-func inert(s string) string {
+// safeForParsers is s without a lone = and a lone "time", which the parsers of ping take for a part of the statistics.
+func safeForParsers(s string) string {
 	s = Clean(s)
 	if padded := " " + s + " "; !strings.Contains(padded, " = ") && !strings.Contains(padded, " time ") {
 		return s
@@ -352,7 +352,7 @@ func appendCount(b []byte, n uint64, what string) []byte {
 	return fmt.Appendf(b, ", +%d %s", n, what)
 }
 
-// appendTimes appends the round trips; nothing where no reply came, so that an empty line ends the block.
+// appendTimes appends the round trips; nothing if no reply came, so that an empty line ends the block.
 func (t *text) appendTimes(b []byte, s stats.Summary) []byte {
 	if s.Received == 0 {
 		return b

@@ -16,8 +16,8 @@ const (
 	ipv4Header = 20
 )
 
-// appendBanner appends the first line: what is probed, and how. It is that of ping where the probes are ICMP, and says
-// what they are otherwise.
+// appendBanner appends the first line: what is probed, and how. It is that of ping if the probes are ICMP;
+// otherwise it says what they are.
 func appendBanner(b []byte, t Target) []byte {
 	b = fmt.Appendf(b, "PING %s (%s) ", displayName(t), t.Address)
 	if t.Port != 0 {
@@ -38,7 +38,7 @@ func appendBanner(b []byte, t Target) []byte {
 	return b
 }
 
-// appendSize appends the number of data bytes and, where each probe is a packet of IPv4, what that makes with headers.
+// appendSize appends the number of data bytes and, if each probe is a packet of IPv4, the number with headers.
 func appendSize(b []byte, t Target) []byte {
 	v4 := t.Address.Unmap().Is4()
 	switch {
@@ -83,7 +83,7 @@ func protocol(t Target) string {
 	return "icmp"
 }
 
-// appendService appends the address of the target and, for a service, its port.
+// appendService appends the address of the target and, if it is a service, its port.
 func appendService(b []byte, t Target) []byte {
 	if t.Port == 0 {
 		return t.Address.AppendTo(b)
