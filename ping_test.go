@@ -45,8 +45,10 @@ var importLaw = map[string][]string{
 	"ping/cmdline":      nil,
 	"ping/doctor":       {"ping", "ping/check", "ping/report", "stats", "platform", "platform/diagnose"},
 	"ping/report":       {"ping", "stats", "platform", "platform/diagnose"},
-	"platform":          nil,
+	"platform":          {"platform/fact", "platform/netlink"},
 	"platform/diagnose": {"platform"},
+	"platform/fact":     nil,
+	"platform/netlink":  {"platform/fact"},
 	"stats":             nil,
 }
 

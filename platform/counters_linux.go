@@ -67,7 +67,7 @@ func ReadCounters(root string, family int) Known[Counters] {
 }
 
 // readLinkCounters reads what the loopback interface took, and what its queueing disciplines and filters dropped.
-func readLinkCounters(n *netlink, c *Counters) {
+func readLinkCounters(n *netlinkSocket, c *Counters) {
 	links, err := loopbackLinks(n)
 	if err != nil || len(links) == 0 {
 		return

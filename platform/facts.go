@@ -1,10 +1,48 @@
+// Package platform reads facts about this host and judges none of them.
 package platform
 
 import (
+	"math"
 	"net/netip"
-	"slices"
-	"strconv"
+	"reflect"
+
+	"lping/platform/fact"
+	"lping/platform/netlink"
 )
+
+// Protocols of ReadListeners and ReadPortsInUse.
+const (
+	TCP = netlink.TCP
+	UDP = netlink.UDP
+)
+
+// Facts are made of these.
+type (
+	Known[T any] = fact.Known[T]
+	Range        = fact.Range
+	Interface    = netlink.Interface
+	Address      = netlink.Address
+	LinkStats    = netlink.LinkStats
+	Route        = netlink.Route
+	Rule         = netlink.Rule
+	Queue        = netlink.Queue
+	Chain        = netlink.Chain
+	Listener     = netlink.Listener
+)
+
+// Know is a fact that was read.
+func Know[T any](v T) Known[T] { return fact.Know(v) }
+
+// Unknown is a fact that could not be read.
+func Unknown[T any](why string) Known[T] { return fact.Unknown[T](why) }
+
+// known is a value as it came with its error.
+func known[T any](v T, err error) Known[T] {
+	if err == nil {
+		return Know(v)
+	}
+	return Unknown[T](err.Error())
+}
 
 // Facts are what was read about this host. A bug report holds them as JSON, and can be read back as they are.
 type Facts struct {
@@ -48,56 +86,6 @@ func (f Facts) Of(family int) Family {
 	return f.IPv4
 }
 
-// Interface is a network interface, as `ip -s address show` has it.
-type Interface struct {
-	Name  string `json:"name"`
-	Index int    `json:"index"`
-	// Flags are named as ip names them: LOOPBACK, UP, LOWER_UP, …
-	Flags []string `json:"flags"`
-	// MTU is in bytes.
-	MTU int `json:"mtu"`
-	// Hardware is the link layer address; empty where there is none.
-	Hardware string `json:"hardware,omitempty"`
-	// State is the operational state (RFC 2863), UNKNOWN for a loopback interface that is up.
-	State string `json:"state,omitempty"`
-	// Qdisc names the root queueing discipline; QueueLength is its default limit in packets.
-	Qdisc       string `json:"qdisc,omitempty"`
-	QueueLength int    `json:"queue_length,omitempty"`
-	// XDP says that a program looks at every packet before the network stack does.
-	XDP       bool      `json:"xdp,omitempty"`
-	Addresses []Address `json:"addresses"`
-	// Stats count since the interface exists.
-	Stats Known[LinkStats] `json:"stats"`
-}
-
-// Up says whether the interface is switched on.
-func (i Interface) Up() bool { return slices.Contains(i.Flags, "UP") }
-
-// Address is an address of an interface.
-type Address struct {
-	Prefix netip.Prefix `json:"prefix"`
-	// Scope is host, link, site or global; empty where the system has none.
-	Scope string `json:"scope,omitempty"`
-	// Flags are named as ip names them: tentative, dadfailed, deprecated, …
-	Flags []string `json:"flags,omitempty"`
-}
-
-// Usable says whether packets can come from this address: tentative and duplicate ones cannot (RFC 4862).
-func (a Address) Usable() bool {
-	waiting := slices.Contains(a.Flags, "tentative") && !slices.Contains(a.Flags, "optimistic")
-	return !waiting && !slices.Contains(a.Flags, "dadfailed")
-}
-
-// LinkStats count packets (struct rtnl_link_stats64).
-type LinkStats struct {
-	Received       uint64 `json:"received"`
-	Sent           uint64 `json:"sent"`
-	ReceiveErrors  uint64 `json:"receive_errors"`
-	SendErrors     uint64 `json:"send_errors"`
-	ReceiveDropped uint64 `json:"receive_dropped"`
-	SendDropped    uint64 `json:"send_dropped"`
-}
-
 // Family is what IPv4 and IPv6 each have of their own.
 type Family struct {
 	// Target is the address that Lookup asks about.
@@ -121,41 +109,6 @@ type Lookup struct {
 	Route Route  `json:"route,omitzero"`
 }
 
-// Route is an entry of a routing table.
-type Route struct {
-	// Type is local, unicast, blackhole, prohibit, unreachable, …
-	Type        string       `json:"type"`
-	Destination netip.Prefix `json:"destination,omitzero"`
-	// Table is local, main, default or a number; empty in a Lookup.
-	Table     string     `json:"table,omitempty"`
-	Interface string     `json:"interface,omitempty"`
-	Gateway   netip.Addr `json:"gateway,omitzero"`
-	// Source is the address that packets get by this route.
-	Source netip.Addr `json:"source,omitzero"`
-	Metric uint32     `json:"metric,omitempty"`
-}
-
-// Rule is an entry of the routing policy (ip-rule(8)). Selectors that are not set match everything.
-type Rule struct {
-	Priority uint32 `json:"priority"`
-	// Action is lookup, blackhole, prohibit, unreachable, goto or nop.
-	Action string `json:"action"`
-	// Table is what is looked up: local, main, default or a number.
-	Table string `json:"table,omitempty"`
-	// From and To are the selectors that are addresses.
-	From netip.Prefix `json:"from,omitzero"`
-	To   netip.Prefix `json:"to,omitzero"`
-	// In and Out are interfaces. Packets of this host itself come in by the loopback interface.
-	In  string `json:"in,omitempty"`
-	Out string `json:"out,omitempty"`
-	// Not inverts the selectors.
-	Not bool `json:"not,omitempty"`
-	// Users are the owners of the packets that it is for.
-	Users *Range `json:"users,omitempty"`
-	// Narrow says that the rule has selectors that no echo request of ours meets: a mark, ports, another protocol.
-	Narrow bool `json:"narrow,omitempty"`
-}
-
 // IPv6Off are the settings disable_ipv6 of net.ipv6.conf.{lo,all,default}. What counts is that of the interface.
 type IPv6Off struct {
 	// Absent says that the kernel runs without IPv6 at all (ipv6.disable=1, or built so).
@@ -165,48 +118,10 @@ type IPv6Off struct {
 	Default  bool `json:"default"`
 }
 
-// Range is two limits, both inclusive.
-type Range struct {
-	Low  int64 `json:"low"`
-	High int64 `json:"high"`
-}
-
-// Contains says whether n is within the limits.
-func (r Range) Contains(n int64) bool { return r.Low <= n && n <= r.High }
-
-// String is the range as sysctl shows it.
-func (r Range) String() string {
-	return strconv.FormatInt(r.Low, 10) + " " + strconv.FormatInt(r.High, 10)
-}
-
 // Conntrack is the size of the table of tracked connections, in entries.
 type Conntrack struct {
 	Count uint64 `json:"count"`
 	Max   uint64 `json:"max"`
-}
-
-// Queue is a queueing discipline.
-type Queue struct {
-	Kind string `json:"kind"`
-	// Ingress says that it handles what arrives.
-	Ingress bool   `json:"ingress,omitempty"`
-	Drops   uint64 `json:"drops"`
-	// Backlog are the packets that wait in it.
-	Backlog uint64 `json:"backlog,omitempty"`
-}
-
-// Chain is where a firewall looks at packets.
-type Chain struct {
-	// Family is ip, ip6, inet, netdev or arp; Table and Name are the user's.
-	Family string `json:"family"`
-	Table  string `json:"table"`
-	Name   string `json:"name,omitempty"`
-	// Hook is prerouting, input, forward, output, postrouting, ingress or egress.
-	Hook string `json:"hook,omitempty"`
-	// Devices are the interfaces of a chain that has some, at ingress or egress.
-	Devices []string `json:"devices,omitempty"`
-	// Policy is accept or drop: what happens to a packet that no rule decides about.
-	Policy string `json:"policy,omitempty"`
 }
 
 // Process is what the kernel says of this process (proc_pid_status(5)).
@@ -310,4 +225,42 @@ type Counters struct {
 	FilterDrops uint64 `json:"filter_drops,omitempty"`
 	// LinkSent are packets of any family that the loopback interface took; 0 where unreadable.
 	LinkSent uint64 `json:"link_sent,omitempty"`
+}
+
+// Sub is what was counted since an earlier snapshot. On 32-bit kernels counters start again at 2^32.
+func (c Counters) Sub(earlier Counters) Counters {
+	var d Counters
+	after, before, out := reflect.ValueOf(c), reflect.ValueOf(earlier), reflect.ValueOf(&d).Elem()
+	for i := range out.NumField() {
+		if out.Field(i).Kind() == reflect.Bool {
+			out.Field(i).SetBool(after.Field(i).Bool() && before.Field(i).Bool())
+			continue
+		}
+		out.Field(i).SetUint(difference(after.Field(i).Uint(), before.Field(i).Uint()))
+	}
+	return d
+}
+
+// difference is 0 where a counter went back by itself: then nothing is known of it.
+func difference(after, before uint64) uint64 {
+	const half = math.MaxUint32 / 2
+	switch {
+	case after >= before:
+		return after - before
+	case before <= math.MaxUint32 && before-after > half:
+		return after + math.MaxUint32 + 1 - before
+	}
+	return 0
+}
+
+// targets are the addresses that the families are asked about.
+func targets(target netip.Addr) (v4, v6 netip.Addr) {
+	v4, v6 = netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()
+	switch target = target.Unmap().WithZone(""); {
+	case target.Is4():
+		v4 = target
+	case target.Is6():
+		v6 = target
+	}
+	return v4, v6
 }

@@ -78,7 +78,7 @@ func TestReadEmptyRoot(t *testing.T) {
 		"echo ignored": f.IPv4.EchoIgnored.Reason(), "echo ignored 6": f.IPv6.EchoIgnored.Reason(),
 		"counters": f.IPv4.Counters.Reason(), "counters 6": f.IPv6.Counters.Reason(),
 	} {
-		if why == "" || why == notRead {
+		if why == "" || why == (Known[int]{}).Reason() {
 			t.Errorf("%s: known or without a reason (%q), want unknown and why", name, why)
 		}
 	}
@@ -104,7 +104,7 @@ func TestReadSwitches(t *testing.T) {
 	var f Facts
 	h.readSwitches(&f)
 	f.Kernel, f.Conntrack = known(h.readKernel()), known(h.readConntrack())
-	want := Facts{Kernel: Know("6.18.0"), PingGroups: Know(Range{0, 2147483647}), Ports: Know(Range{32768, 60999}),
+	want := Facts{Kernel: Know("6.18.0"), PingGroups: Know(Range{Low: 0, High: 2147483647}), Ports: Know(Range{Low: 32768, High: 60999}),
 		IPv6Off: Know(IPv6Off{All: true, Default: true}), Conntrack: Know(Conntrack{12, 262144})}
 	want.IPv4.EchoIgnored, want.IPv6.EchoIgnored = Know(true), Know(false)
 	if !reflect.DeepEqual(f, want) {

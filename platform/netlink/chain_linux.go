@@ -1,9 +1,7 @@
-package platform
+package netlink
 
 import (
 	"encoding/binary"
-	"errors"
-	"io/fs"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,114 +13,18 @@ const (
 	hookDevices = 4
 )
 
-var (
-	errNotAdmin    = errors.New("only a process with CAP_NET_ADMIN may list firewall chains")
-	errNoNetfilter = errors.New("netfilter is not loaded")
-	errNoChains    = errors.New("nf_tables is no loaded module")
-)
-
 // hookNames are those of the hooks that see packets of IPv4 and IPv6 (enum nf_inet_hooks).
 var hookNames = [...]string{"prerouting", "input", "forward", "output", "postrouting", "ingress"}
 
-// readFirewall lists where a firewall may look at packets. It asks nf_tables only where that is there already: the
-// question itself would load it.
-func (h host) readFirewall(p Known[Process]) ([]Chain, error) {
-	if !p.OK || !p.Value.Effective.NetAdmin {
-		return nil, errNotAdmin
-	}
-	list, err := h.readIPTables()
-	if err != nil {
-		return nil, err
-	}
-	if err := h.netfilterLoaded(); err != nil {
-		return nil, err
-	}
-	chains, err := readChains()
-	return append(list, chains...), err
+// GetChains asks nf_tables for the chains of all families.
+func GetChains() Request {
+	return dump(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETCHAIN, make([]byte, sizeofNfgenmsg))
 }
 
-// readIPTables lists the tables of the older iptables, which nf_tables does not know.
-func (h host) readIPTables() ([]Chain, error) {
-	list := []Chain{}
-	for _, family := range []string{"ip", "ip6"} {
-		b, err := h.read("/proc/net/" + family + "_tables_names")
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for name := range fields(b) {
-			list = append(list, Chain{Family: family, Table: name})
-		}
-	}
-	return list, nil
-}
-
-// netfilterLoaded is an error where asking for chains would load a module, or could.
-func (h host) netfilterLoaded() error {
-	b, err := h.read("/proc/net/netlink")
-	if err != nil {
-		return err
-	}
-	if !hasNetfilter(b) {
-		return errNoNetfilter
-	}
-	modules, err := h.read("/proc/modules")
-	if errors.Is(err, fs.ErrNotExist) { // a kernel without modules loads none
-		return nil
-	}
-	if err == nil && !hasModule(modules, "nf_tables") {
-		return errNoChains
-	}
-	return err
-}
-
-// hasNetfilter looks in /proc/net/netlink for the kernel's own socket of NETLINK_NETFILTER.
-func hasNetfilter(b []byte) bool {
-	for line := range lines(b) {
-		if f := line.fields(); len(f) > 2 && f[1] == "12" && f[2] == "0" {
-			return true
-		}
-	}
-	return false
-}
-
-// hasModule looks in /proc/modules.
-func hasModule(b []byte, name string) bool {
-	for line := range lines(b) {
-		if f := line.fields(); len(f) > 0 && f[0] == name {
-			return true
-		}
-	}
-	return false
-}
-
-// readChains lists the base chains of nf_tables.
-func readChains() ([]Chain, error) {
-	n, err := openNetlink(unix.NETLINK_NETFILTER)
-	if err != nil {
-		return nil, err
-	}
-	defer n.close()
-	const getChains = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETCHAIN
-	all, err := n.dump(getChains, make([]byte, sizeofNfgenmsg))
-	if err != nil {
-		return nil, err
-	}
-	list := []Chain{}
-	for _, m := range all {
-		if c, err := parseChain(m.Data); err == nil && c.Hook != "" {
-			list = append(list, c)
-		}
-	}
-	return list, nil
-}
-
-// parseChain reads the body of NFT_MSG_NEWCHAIN, whose numbers are big-endian. Only base chains have a hook.
-func parseChain(b []byte) (Chain, error) {
+// ParseChain reads the body of NFT_MSG_NEWCHAIN, whose numbers are big-endian. Only base chains have a hook.
+func ParseChain(b []byte) (Chain, error) {
 	if len(b) < sizeofNfgenmsg {
-		return Chain{}, errShort
+		return Chain{}, ErrShort
 	}
 	c := Chain{Family: chainFamily(b[0])}
 	attributes(b[sizeofNfgenmsg:], func(typ uint16, v []byte) {

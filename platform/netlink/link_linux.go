@@ -1,13 +1,14 @@
-package platform
+package netlink
 
 import (
 	"encoding/binary"
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"lping/platform/fact"
 )
 
 // linkFlags are in the order in which ip prints them.
@@ -24,65 +25,25 @@ var linkFlags = [...]struct {
 // linkStates are the names of RFC 2863 as ip prints them.
 var linkStates = [...]string{"UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP"}
 
-// readLoopback finds the interfaces with the loopback flag, and their addresses. Linux makes the first interface of
-// every network namespace the loopback one, and so asks for all of them only if it is not.
-func readLoopback(n *netlink) ([]Interface, error) {
-	list, err := loopbackLinks(n)
-	if err != nil {
-		return nil, err
-	}
-	for i := range list {
-		if list[i].Addresses, err = readAddresses(n, list[i].Index); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
+// GetLink asks for the interface with this index.
+func GetLink(index int) Request { return get(unix.RTM_GETLINK, linkBody(index)) }
 
-func loopbackLinks(n *netlink) ([]Interface, error) {
-	const first = 1
-	if m, err := n.get(unix.RTM_GETLINK, linkRequest(first)); err == nil {
-		if link, err := parseLink(m.Data); err == nil && slices.Contains(link.Flags, "LOOPBACK") {
-			return []Interface{link}, nil
-		}
-	}
-	all, err := n.dump(unix.RTM_GETLINK, linkRequest(0))
-	if err != nil {
-		return nil, err
-	}
-	list := []Interface{}
-	for _, m := range all {
-		if link, err := parseLink(m.Data); err == nil && slices.Contains(link.Flags, "LOOPBACK") {
-			list = append(list, link)
-		}
-	}
-	return list, nil
-}
+// GetLinks asks for all interfaces.
+func GetLinks() Request { return dump(unix.RTM_GETLINK, linkBody(0)) }
 
-// linkRequest is struct ifinfomsg.
-func linkRequest(index int) []byte {
+// linkBody is struct ifinfomsg.
+func linkBody(index int) []byte {
 	b := make([]byte, unix.SizeofIfInfomsg)
 	binary.NativeEndian.PutUint32(b[4:], uint32(index))
 	return b
 }
 
-// interfaceName is the name to an index, and the index itself where it has none any more.
-func interfaceName(n *netlink, index int) string {
-	m, err := n.get(unix.RTM_GETLINK, linkRequest(index))
-	if err == nil {
-		if link, err := parseLink(m.Data); err == nil && link.Name != "" {
-			return link.Name
-		}
-	}
-	return "if" + strconv.Itoa(index)
-}
-
-// parseLink reads the body of RTM_NEWLINK (rtnetlink(7)).
-func parseLink(b []byte) (Interface, error) {
+// ParseLink reads the body of RTM_NEWLINK (rtnetlink(7)).
+func ParseLink(b []byte) (Interface, error) {
 	if len(b) < unix.SizeofIfInfomsg {
-		return Interface{}, errShort
+		return Interface{}, ErrShort
 	}
-	link := Interface{Index: int(binary.NativeEndian.Uint32(b[4:])), Stats: Unknown[LinkStats]("the kernel sent none")}
+	link := Interface{Index: int(binary.NativeEndian.Uint32(b[4:])), Stats: fact.Unknown[LinkStats]("the kernel sent none")}
 	flags := binary.NativeEndian.Uint32(b[8:])
 	link.Flags = flagNames(flags)
 	attributes(b[unix.SizeofIfInfomsg:], func(typ uint16, v []byte) {
@@ -124,13 +85,13 @@ func flagNames(flags uint32) []string {
 }
 
 // parseLinkStats reads struct rtnl_link_stats64, of which newer kernels send more than older ones.
-func parseLinkStats(b []byte) Known[LinkStats] {
+func parseLinkStats(b []byte) fact.Known[LinkStats] {
 	const fields = 8
 	if len(b) < fields*8 {
-		return Unknown[LinkStats](errShort.Error())
+		return fact.Unknown[LinkStats](ErrShort.Error())
 	}
 	at := func(i int) uint64 { return binary.NativeEndian.Uint64(b[i*8:]) }
-	return Know(LinkStats{Received: at(0), Sent: at(1), ReceiveErrors: at(4), SendErrors: at(5),
+	return fact.Know(LinkStats{Received: at(0), Sent: at(1), ReceiveErrors: at(4), SendErrors: at(5),
 		ReceiveDropped: at(6), SendDropped: at(7)})
 }
 
@@ -143,30 +104,18 @@ func parseXDP(b []byte) (attached bool) {
 	return attached
 }
 
-// readAddresses reads the addresses of one interface, of both families.
-func readAddresses(n *netlink, index int) ([]Address, error) {
-	list := []Address{}
-	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		request := make([]byte, unix.SizeofIfAddrmsg)
-		request[0] = family
-		binary.NativeEndian.PutUint32(request[4:], uint32(index))
-		all, err := n.dump(unix.RTM_GETADDR, request)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range all {
-			if a, at, err := parseAddress(m.Data); err == nil && at == index && m.Data[0] == family {
-				list = append(list, a)
-			}
-		}
-	}
-	return list, nil
+// GetAddresses asks for the addresses that an interface has of a family, AF_INET or AF_INET6.
+func GetAddresses(family byte, index int) Request {
+	b := make([]byte, unix.SizeofIfAddrmsg)
+	b[0] = family
+	binary.NativeEndian.PutUint32(b[4:], uint32(index))
+	return dump(unix.RTM_GETADDR, b)
 }
 
-// parseAddress reads the body of RTM_NEWADDR: an address, and the index of the interface that has it.
-func parseAddress(b []byte) (Address, int, error) {
+// ParseAddress reads the body of RTM_NEWADDR: an address, and the index of the interface that has it.
+func ParseAddress(b []byte) (Address, int, error) {
 	if len(b) < unix.SizeofIfAddrmsg {
-		return Address{}, 0, errShort
+		return Address{}, 0, ErrShort
 	}
 	var peer, local netip.Addr
 	flags := uint32(b[2])
@@ -184,7 +133,7 @@ func parseAddress(b []byte) (Address, int, error) {
 		local = peer
 	}
 	if !local.IsValid() || int(b[1]) > local.BitLen() {
-		return Address{}, 0, errShort
+		return Address{}, 0, ErrShort
 	}
 	a := Address{Prefix: netip.PrefixFrom(local, int(b[1])), Scope: scopeName(b[3]), Flags: addressFlags(flags)}
 	return a, int(binary.NativeEndian.Uint32(b[4:])), nil

@@ -1,158 +1,60 @@
-package platform
+package netlink
 
 import (
 	"encoding/binary"
 	"errors"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// netlinkWait bounds one read in milliseconds. The kernel answers within the send, so it never comes to that.
-	netlinkWait = 50
-	// maxDump bounds what one request may bring, in bytes: a router has millions of routes.
-	maxDump = 1 << 20
-	// netlinkBuffer holds the largest datagram of a dump (netlink_dump in net/netlink/af_netlink.c).
-	netlinkBuffer = 32 << 10
-	// attributeType masks the two flags of nla_type (NLA_TYPE_MASK of linux/netlink.h).
-	attributeType = 0x3fff
-)
+// attributeType masks the two flags of nla_type (NLA_TYPE_MASK of linux/netlink.h).
+const attributeType = 0x3fff
 
-var (
-	errShort   = errors.New("netlink message is cut short")
-	errTooMuch = errors.New("netlink answer is too large")
-	errNoReply = errors.New("netlink gave no answer")
-)
+// ErrShort is what is wrong with a message that lacks a part, or holds nonsense.
+var ErrShort = errors.New("netlink message is cut short")
 
-// netlink is a socket for one question at a time (netlink(7)).
-type netlink struct {
-	fd  int
-	seq uint32
-}
-
-// message is one netlink message without its header.
-type message struct {
+// Message is one netlink message without its header.
+type Message struct {
 	Type uint16
 	Data []byte
 }
 
-func openNetlink(protocol int) (*netlink, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
-	if err != nil {
-		return nil, os.NewSyscallError("netlink socket", err)
-	}
-	// Before Linux 4.20 there are no filters: then the answers hold more than was asked for.
-	unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
-	wait := unix.NsecToTimeval(netlinkWait * 1e6)
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
-		unix.Close(fd)
-		return nil, os.NewSyscallError("setsockopt", err)
-	}
-	return &netlink{fd: fd}, nil
+// Request is a question to the kernel.
+type Request struct {
+	Type, Flags uint16
+	Body        []byte
 }
 
-func (n *netlink) close() { unix.Close(n.fd) }
-
-// get asks for one object. A refusal is a syscall.Errno in the error.
-func (n *netlink) get(typ uint16, body []byte) (message, error) {
-	list, err := n.ask(typ, unix.NLM_F_REQUEST|unix.NLM_F_ACK, body, nil)
-	if err != nil {
-		return message{}, err
-	}
-	if len(list) == 0 {
-		return message{}, errNoReply
-	}
-	return list[0], nil
+// get asks for one object.
+func get(typ uint16, body []byte) Request {
+	return Request{typ, unix.NLM_F_REQUEST | unix.NLM_F_ACK, body}
 }
 
 // dump asks for all objects that the body selects.
-func (n *netlink) dump(typ uint16, body []byte) ([]message, error) {
-	return n.ask(typ, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, body, nil)
+func dump(typ uint16, body []byte) Request {
+	return Request{typ, unix.NLM_F_REQUEST | unix.NLM_F_DUMP, body}
 }
 
-// ask sends a request and reads until its end or, where that is given, until enough says so. After that the socket
-// can only be closed: the rest of the answer is still on its way.
-func (n *netlink) ask(typ, flags uint16, body []byte, enough func([]message) bool) ([]message, error) {
-	var list []message
-	err := n.stream(typ, flags, body, maxDump, func(more []message) bool {
-		list = append(list, more...)
-		return enough != nil && enough(list)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return list, nil
-}
-
-// stream is ask for an answer of at most limit bytes that nobody keeps: f gets it part by part, and ends it with true.
-func (n *netlink) stream(typ, flags uint16, body []byte, limit int, f func([]message) bool) error {
-	n.seq++
-	request := appendHeader(nil, typ, flags, n.seq, len(body))
-	if err := unix.Sendto(n.fd, append(request, body...), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return os.NewSyscallError("netlink send", err)
-	}
-	for size := 0; size < limit; {
-		b, err := n.read()
-		if err != nil {
-			return err
-		}
-		size += len(b)
-		more, done, err := parseMessages(b, n.seq)
-		if err != nil {
-			return err
-		}
-		if f(more) || done {
-			return nil
-		}
-	}
-	return errTooMuch
-}
-
-// read returns one datagram. A signal of the Go runtime may interrupt it, so it tries a few times.
-func (n *netlink) read() ([]byte, error) {
-	b := make([]byte, netlinkBuffer)
-	for try := 0; ; try++ {
-		got, _, flags, _, err := unix.Recvmsg(n.fd, b, nil, 0)
-		switch {
-		case err == unix.EINTR && try < 10:
-			continue
-		case err != nil:
-			return nil, os.NewSyscallError("netlink receive", err)
-		case flags&unix.MSG_TRUNC != 0:
-			return nil, errTooMuch
-		}
-		return b[:got], nil
-	}
-}
-
-// appendHeader appends struct nlmsghdr for a body of this many bytes.
-func appendHeader(b []byte, typ, flags uint16, seq uint32, body int) []byte {
-	b = binary.NativeEndian.AppendUint32(b, uint32(unix.SizeofNlMsghdr+body))
-	b = binary.NativeEndian.AppendUint16(b, typ)
-	b = binary.NativeEndian.AppendUint16(b, flags)
+// Append appends the request as the one with this number: struct nlmsghdr and the body.
+func (r Request) Append(b []byte, seq uint32) []byte {
+	b = binary.NativeEndian.AppendUint32(b, uint32(unix.SizeofNlMsghdr+len(r.Body)))
+	b = binary.NativeEndian.AppendUint16(b, r.Type)
+	b = binary.NativeEndian.AppendUint16(b, r.Flags)
 	b = binary.NativeEndian.AppendUint32(b, seq)
-	return binary.NativeEndian.AppendUint32(b, 0)
+	b = binary.NativeEndian.AppendUint32(b, 0)
+	return append(b, r.Body...)
 }
 
-// appendAttribute appends struct nlattr and its value, padded to four bytes.
-func appendAttribute(b []byte, typ uint16, value []byte) []byte {
-	b = binary.NativeEndian.AppendUint16(b, uint16(unix.SizeofNlAttr+len(value)))
-	b = binary.NativeEndian.AppendUint16(b, typ)
-	b = append(b, value...)
-	return append(b, make([]byte, align(len(value))-len(value))...)
-}
-
-// parseMessages splits a datagram into the messages that answer request seq, and says whether they are the last.
+// ParseMessages splits a datagram into the messages that answer request seq, and says whether they are the last.
 // A refusal by the kernel is a syscall.Errno.
-func parseMessages(b []byte, seq uint32) (list []message, done bool, err error) {
+func ParseMessages(b []byte, seq uint32) (list []Message, done bool, err error) {
 	for len(b) >= unix.SizeofNlMsghdr {
 		length := int(binary.NativeEndian.Uint32(b))
 		if length < unix.SizeofNlMsghdr || length > len(b) {
-			return nil, false, errShort
+			return nil, false, ErrShort
 		}
-		m := message{Type: binary.NativeEndian.Uint16(b[4:]), Data: b[unix.SizeofNlMsghdr:length]}
+		m := Message{Type: binary.NativeEndian.Uint16(b[4:]), Data: b[unix.SizeofNlMsghdr:length]}
 		ours := binary.NativeEndian.Uint32(b[8:]) == seq
 		b = b[min(align(length), len(b)):]
 		switch {
@@ -178,6 +80,14 @@ func refusal(b []byte) error {
 		return nil
 	}
 	return syscall.Errno(-code)
+}
+
+// appendAttribute appends struct nlattr and its value, padded to four bytes.
+func appendAttribute(b []byte, typ uint16, value []byte) []byte {
+	b = binary.NativeEndian.AppendUint16(b, uint16(unix.SizeofNlAttr+len(value)))
+	b = binary.NativeEndian.AppendUint16(b, typ)
+	b = append(b, value...)
+	return append(b, make([]byte, align(len(value))-len(value))...)
 }
 
 // attributes calls f with every attribute (struct nlattr) in b; what is cut short is left out.

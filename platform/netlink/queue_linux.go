@@ -1,8 +1,7 @@
-package platform
+package netlink
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,40 +15,18 @@ const (
 	statsQueue = 3
 )
 
-// readQueues reads the queueing disciplines of an interface. The kernel tells those of all interfaces, the loopback
-// one first; what follows is left unread, for a host of containers has thousands.
-func readQueues(index int) ([]Queue, error) {
-	n, err := openNetlink(unix.NETLINK_ROUTE)
-	if err != nil {
-		return nil, err
-	}
-	defer n.close()
-	passed := func(all []message) bool {
-		return len(all) > 0 && !isOf(all[len(all)-1], index) &&
-			slices.ContainsFunc(all, func(m message) bool { return isOf(m, index) })
-	}
-	all, err := n.ask(unix.RTM_GETQDISC, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, make([]byte, sizeofTcmsg), passed)
-	if err != nil {
-		return nil, err
-	}
-	list := []Queue{}
-	for _, m := range all {
-		if q, err := parseQueue(m.Data); err == nil && isOf(m, index) {
-			list = append(list, q)
-		}
-	}
-	return list, nil
+// GetQueues asks for the queueing disciplines of all interfaces; the kernel tells those of the loopback one first.
+func GetQueues() Request { return dump(unix.RTM_GETQDISC, make([]byte, sizeofTcmsg)) }
+
+// IsQueueOf says whether a struct tcmsg is about this interface.
+func IsQueueOf(b []byte, index int) bool {
+	return len(b) >= sizeofTcmsg && int(binary.NativeEndian.Uint32(b[4:])) == index
 }
 
-// isOf says whether a struct tcmsg is about this interface.
-func isOf(m message, index int) bool {
-	return len(m.Data) >= sizeofTcmsg && int(binary.NativeEndian.Uint32(m.Data[4:])) == index
-}
-
-// parseQueue reads the body of RTM_NEWQDISC.
-func parseQueue(b []byte) (Queue, error) {
+// ParseQueue reads the body of RTM_NEWQDISC.
+func ParseQueue(b []byte) (Queue, error) {
 	if len(b) < sizeofTcmsg {
-		return Queue{}, errShort
+		return Queue{}, ErrShort
 	}
 	q := Queue{Ingress: binary.NativeEndian.Uint32(b[12:]) == parentIngress}
 	attributes(b[sizeofTcmsg:], func(typ uint16, v []byte) {

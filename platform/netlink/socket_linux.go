@@ -1,4 +1,4 @@
-package platform
+package netlink
 
 import (
 	"encoding/binary"
@@ -6,6 +6,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"lping/platform/fact"
 )
 
 // Constants and structures of linux/inet_diag.h (sock_diag(7)), which package unix lacks.
@@ -23,67 +25,31 @@ const (
 	stateClose  = 7
 	stateListen = 10
 	allStates   = math.MaxUint32
-	// maxSockets bounds what the sockets of one family may bring, in bytes: some 120 bytes each, a port each at best.
-	maxSockets = 16 << 20
 )
 
-// socket is what sock_diag tells of a socket.
-type socket struct {
+// Socket is what sock_diag tells of a socket. Of UDP the backlog is no limit of anything.
+type Socket struct {
 	Listener
-	port uint16
+	Port uint16
 }
 
-// ReadListeners reads who listens on a port of this network namespace, in some 100 us. It needs no privilege.
-func ReadListeners(protocol string, port uint16) Known[[]Listener] {
+// GetListeners asks for the sockets of a family that take what comes to a port.
+func GetListeners(family byte, protocol string, port uint16) Request {
 	states := uint32(1 << stateListen)
 	if protocol == UDP {
 		states = 1 << stateClose
 	}
-	list := []Listener{}
-	err := eachSocket(protocol, states, Range{int64(port), int64(port)}, func(s socket) {
-		if protocol == UDP {
-			s.Backlog = 0
-		}
-		list = append(list, s.Listener)
-	})
-	return known(list, err)
+	return getSockets(family, protocol, states, fact.Range{Low: int64(port), High: int64(port)})
 }
 
-// ReadPortsInUse counts the different local ports within a range that sockets of this network namespace have, whatever
-// they do: a port that IPv4 has is taken for IPv6 too. On a server with many connections it takes some milliseconds.
-func ReadPortsInUse(protocol string, ports Range) Known[int] {
-	used := map[uint16]bool{}
-	err := eachSocket(protocol, allStates, ports, func(s socket) { used[s.port] = true })
-	return known(len(used), err)
+// GetSockets asks for all sockets of a family whose local port is within a range.
+func GetSockets(family byte, protocol string, ports fact.Range) Request {
+	return getSockets(family, protocol, allStates, ports)
 }
 
-// eachSocket calls f with every socket of both families whose local port is within the range.
-func eachSocket(protocol string, states uint32, ports Range, f func(socket)) error {
-	n, err := openNetlink(unix.NETLINK_SOCK_DIAG)
-	if err != nil {
-		return err
-	}
-	defer n.close()
-	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		request := socketRequest(family, protocol, states, ports)
-		err := n.stream(sockDiagByFamily, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, request, maxSockets, func(more []message) bool {
-			for _, m := range more {
-				if s, err := parseSocket(m.Data); err == nil && ports.Contains(int64(s.port)) {
-					f(s)
-				}
-			}
-			return false
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// socketRequest is struct inet_diag_req_v2 with a filter by port, which the kernel applies. One port is also told by the
+// getSockets sends struct inet_diag_req_v2 with a filter by port, which the kernel applies. One port is also told by the
 // socket's own identity: of it the kernel knows where to look.
-func socketRequest(family byte, protocol string, states uint32, ports Range) []byte {
+func getSockets(family byte, protocol string, states uint32, ports fact.Range) Request {
 	b := make([]byte, sizeofDiagRequest)
 	b[0], b[1] = family, unix.IPPROTO_TCP
 	if protocol == UDP {
@@ -93,12 +59,12 @@ func socketRequest(family byte, protocol string, states uint32, ports Range) []b
 	if ports.Low == ports.High {
 		binary.BigEndian.PutUint16(b[8:], uint16(ports.Low))
 	}
-	return appendAttribute(b, diagBytecode, portFilter(ports))
+	return dump(sockDiagByFamily, appendAttribute(b, diagBytecode, portFilter(ports)))
 }
 
 // portFilter is a program of four operations (struct inet_diag_bc_op): code, how far to go on if it is so and if not. A
 // program that is left by more than its length refuses the socket.
-func portFilter(ports Range) (b []byte) {
+func portFilter(ports fact.Range) (b []byte) {
 	const operation = 4
 	for _, op := range []struct {
 		code byte
@@ -113,19 +79,19 @@ func portFilter(ports Range) (b []byte) {
 	return b
 }
 
-// parseSocket reads struct inet_diag_msg: family and state, ports and addresses, and after them what waits.
-func parseSocket(b []byte) (socket, error) {
+// ParseSocket reads struct inet_diag_msg: family and state, ports and addresses, and after them what waits.
+func ParseSocket(b []byte) (Socket, error) {
 	if len(b) < sizeofDiagMessage {
-		return socket{}, errShort
+		return Socket{}, ErrShort
 	}
-	s := socket{port: binary.BigEndian.Uint16(b[4:])}
+	s := Socket{Port: binary.BigEndian.Uint16(b[4:])}
 	switch b[0] {
 	case unix.AF_INET:
 		s.Address = netip.AddrFrom4([4]byte(b[8:]))
 	case unix.AF_INET6:
 		s.Address = netip.AddrFrom16([16]byte(b[8:])).Unmap()
 	default:
-		return socket{}, errShort
+		return Socket{}, ErrShort
 	}
 	s.Interface = int(binary.NativeEndian.Uint32(b[40:]))
 	s.Queue, s.Backlog = binary.NativeEndian.Uint32(b[56:]), binary.NativeEndian.Uint32(b[60:])

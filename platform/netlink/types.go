@@ -1,12 +1,128 @@
-package platform
+// Package netlink writes the questions that netlink(7) answers about interfaces, addresses, routes, rules, queueing
+// disciplines, firewall chains and sockets, and reads the answers. It opens no socket, and judges nothing.
+package netlink
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
 
-// Protocols of ReadListeners and ReadPortsInUse.
+	"lping/platform/fact"
+)
+
+// Protocols whose sockets can be asked for.
 const (
 	TCP = "tcp"
 	UDP = "udp"
 )
+
+// Interface is a network interface, as `ip -s address show` has it.
+type Interface struct {
+	Name  string `json:"name"`
+	Index int    `json:"index"`
+	// Flags are named as ip names them: LOOPBACK, UP, LOWER_UP, …
+	Flags []string `json:"flags"`
+	// MTU is in bytes.
+	MTU int `json:"mtu"`
+	// Hardware is the link layer address; empty where there is none.
+	Hardware string `json:"hardware,omitempty"`
+	// State is the operational state (RFC 2863), UNKNOWN for a loopback interface that is up.
+	State string `json:"state,omitempty"`
+	// Qdisc names the root queueing discipline; QueueLength is its default limit in packets.
+	Qdisc       string `json:"qdisc,omitempty"`
+	QueueLength int    `json:"queue_length,omitempty"`
+	// XDP says that a program looks at every packet before the network stack does.
+	XDP       bool      `json:"xdp,omitempty"`
+	Addresses []Address `json:"addresses"`
+	// Stats count since the interface exists.
+	Stats fact.Known[LinkStats] `json:"stats"`
+}
+
+// Up says whether the interface is switched on.
+func (i Interface) Up() bool { return slices.Contains(i.Flags, "UP") }
+
+// Address is an address of an interface.
+type Address struct {
+	Prefix netip.Prefix `json:"prefix"`
+	// Scope is host, link, site or global; empty where the system has none.
+	Scope string `json:"scope,omitempty"`
+	// Flags are named as ip names them: tentative, dadfailed, deprecated, …
+	Flags []string `json:"flags,omitempty"`
+}
+
+// Usable says whether packets can come from this address: tentative and duplicate ones cannot (RFC 4862).
+func (a Address) Usable() bool {
+	waiting := slices.Contains(a.Flags, "tentative") && !slices.Contains(a.Flags, "optimistic")
+	return !waiting && !slices.Contains(a.Flags, "dadfailed")
+}
+
+// LinkStats count packets (struct rtnl_link_stats64).
+type LinkStats struct {
+	Received       uint64 `json:"received"`
+	Sent           uint64 `json:"sent"`
+	ReceiveErrors  uint64 `json:"receive_errors"`
+	SendErrors     uint64 `json:"send_errors"`
+	ReceiveDropped uint64 `json:"receive_dropped"`
+	SendDropped    uint64 `json:"send_dropped"`
+}
+
+// Route is an entry of a routing table.
+type Route struct {
+	// Type is local, unicast, blackhole, prohibit, unreachable, …
+	Type        string       `json:"type"`
+	Destination netip.Prefix `json:"destination,omitzero"`
+	// Table is local, main, default or a number; empty in a Lookup.
+	Table     string     `json:"table,omitempty"`
+	Interface string     `json:"interface,omitempty"`
+	Gateway   netip.Addr `json:"gateway,omitzero"`
+	// Source is the address that packets get by this route.
+	Source netip.Addr `json:"source,omitzero"`
+	Metric uint32     `json:"metric,omitempty"`
+}
+
+// Rule is an entry of the routing policy (ip-rule(8)). Selectors that are not set match everything.
+type Rule struct {
+	Priority uint32 `json:"priority"`
+	// Action is lookup, blackhole, prohibit, unreachable, goto or nop.
+	Action string `json:"action"`
+	// Table is what is looked up: local, main, default or a number.
+	Table string `json:"table,omitempty"`
+	// From and To are the selectors that are addresses.
+	From netip.Prefix `json:"from,omitzero"`
+	To   netip.Prefix `json:"to,omitzero"`
+	// In and Out are interfaces. Packets of this host itself come in by the loopback interface.
+	In  string `json:"in,omitempty"`
+	Out string `json:"out,omitempty"`
+	// Not inverts the selectors.
+	Not bool `json:"not,omitempty"`
+	// Users are the owners of the packets that it is for.
+	Users *fact.Range `json:"users,omitempty"`
+	// Narrow says that the rule has selectors that no echo request of ours meets: a mark, ports, another protocol.
+	Narrow bool `json:"narrow,omitempty"`
+}
+
+// Queue is a queueing discipline.
+type Queue struct {
+	Kind string `json:"kind"`
+	// Ingress says that it handles what arrives.
+	Ingress bool   `json:"ingress,omitempty"`
+	Drops   uint64 `json:"drops"`
+	// Backlog are the packets that wait in it.
+	Backlog uint64 `json:"backlog,omitempty"`
+}
+
+// Chain is where a firewall looks at packets.
+type Chain struct {
+	// Family is ip, ip6, inet, netdev or arp; Table and Name are the user's.
+	Family string `json:"family"`
+	Table  string `json:"table"`
+	Name   string `json:"name,omitempty"`
+	// Hook is prerouting, input, forward, output, postrouting, ingress or egress.
+	Hook string `json:"hook,omitempty"`
+	// Devices are the interfaces of a chain that has some, at ingress or egress.
+	Devices []string `json:"devices,omitempty"`
+	// Policy is accept or drop: what happens to a packet that no rule decides about.
+	Policy string `json:"policy,omitempty"`
+}
 
 // Listener is a socket that takes what comes to its port: a listening one of TCP, an unconnected one of UDP.
 type Listener struct {

@@ -1,8 +1,10 @@
-package platform
+// Package fact has the shapes of what was read about a host: a value that may be unknown, and a range.
+package fact
 
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 )
 
 // notRead is why a fact is unknown that nobody looked for.
@@ -72,10 +74,16 @@ func (k *Known[T]) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// known is a value as it came with its error.
-func known[T any](v T, err error) Known[T] {
-	if err == nil {
-		return Know(v)
-	}
-	return Unknown[T](err.Error())
+// Range is two limits, both inclusive.
+type Range struct {
+	Low  int64 `json:"low"`
+	High int64 `json:"high"`
+}
+
+// Contains says whether n is within the limits.
+func (r Range) Contains(n int64) bool { return r.Low <= n && n <= r.High }
+
+// String is the range as sysctl shows it.
+func (r Range) String() string {
+	return strconv.FormatInt(r.Low, 10) + " " + strconv.FormatInt(r.High, 10)
 }

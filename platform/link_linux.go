@@ -1,0 +1,101 @@
+package platform
+
+import (
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"lping/platform/netlink"
+)
+
+// readLoopback finds the interfaces with the loopback flag, and their addresses. Linux makes the first interface of
+// every network namespace the loopback one, and so asks for all of them only if it is not.
+func readLoopback(n *netlinkSocket) ([]Interface, error) {
+	list, err := loopbackLinks(n)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		if list[i].Addresses, err = readAddresses(n, list[i].Index); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func loopbackLinks(n *netlinkSocket) ([]Interface, error) {
+	const first = 1
+	if link, err := readLink(n, first); err == nil && slices.Contains(link.Flags, "LOOPBACK") {
+		return []Interface{link}, nil
+	}
+	all, err := n.ask(netlink.GetLinks(), nil)
+	if err != nil {
+		return nil, err
+	}
+	list := []Interface{}
+	for _, m := range all {
+		if link, err := netlink.ParseLink(m.Data); err == nil && slices.Contains(link.Flags, "LOOPBACK") {
+			list = append(list, link)
+		}
+	}
+	return list, nil
+}
+
+func readLink(n *netlinkSocket, index int) (Interface, error) {
+	m, err := n.get(netlink.GetLink(index))
+	if err != nil {
+		return Interface{}, err
+	}
+	return netlink.ParseLink(m.Data)
+}
+
+// interfaceName is the name to an index, and the index itself where it has none any more.
+func interfaceName(n *netlinkSocket, index int) string {
+	if link, err := readLink(n, index); err == nil && link.Name != "" {
+		return link.Name
+	}
+	return "if" + strconv.Itoa(index)
+}
+
+// readAddresses reads the addresses of one interface, of both families.
+func readAddresses(n *netlinkSocket, index int) ([]Address, error) {
+	list := []Address{}
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		all, err := n.ask(netlink.GetAddresses(family, index), nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range all {
+			if a, at, err := netlink.ParseAddress(m.Data); err == nil && at == index && m.Data[0] == family {
+				list = append(list, a)
+			}
+		}
+	}
+	return list, nil
+}
+
+// readQueues reads the queueing disciplines of an interface. The kernel tells those of all interfaces, the loopback
+// one first; what follows is left unread, for a host of containers has thousands.
+func readQueues(index int) ([]Queue, error) {
+	n, err := openNetlink(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	defer n.close()
+	of := func(m netlink.Message) bool { return netlink.IsQueueOf(m.Data, index) }
+	passed := func(all []netlink.Message) bool {
+		return len(all) > 0 && !of(all[len(all)-1]) && slices.ContainsFunc(all, of)
+	}
+	all, err := n.ask(netlink.GetQueues(), passed)
+	if err != nil {
+		return nil, err
+	}
+	list := []Queue{}
+	for _, m := range all {
+		if q, err := netlink.ParseQueue(m.Data); err == nil && of(m) {
+			list = append(list, q)
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,91 @@
+package platform
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"lping/platform/netlink"
+)
+
+// readLookup asks the kernel where an echo request to this address would go.
+func readLookup(n *netlinkSocket, to netip.Addr) (Lookup, error) {
+	m, err := n.get(netlink.GetRoute(to))
+	if errno, ok := errors.AsType[syscall.Errno](err); ok && refusesRoute(errno) {
+		return Lookup{Errno: ErrnoName(errno)}, nil
+	}
+	if err != nil {
+		return Lookup{}, err
+	}
+	r, index, err := netlink.ParseRoute(m.Data)
+	if err != nil {
+		return Lookup{}, err
+	}
+	r.Table = "" // the kernel says main, wherever it found the route
+	return Lookup{Route: resolve(n, r, index)}, nil
+}
+
+// refusesRoute says whether an errno is the kernel's word on the route and not on the question.
+func refusesRoute(e syscall.Errno) bool {
+	return slices.Contains([]syscall.Errno{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EACCES, unix.EINVAL,
+		unix.ENETDOWN, unix.EADDRNOTAVAIL}, e)
+}
+
+// resolve gives a route the name of its interface.
+func resolve(n *netlinkSocket, r Route, index int) Route {
+	if index != 0 {
+		r.Interface = interfaceName(n, index)
+	}
+	return r
+}
+
+// readLocalRoutes reads what the local table has for loopback, or for the target where that is another address.
+func readLocalRoutes(n *netlinkSocket, target netip.Addr) ([]Route, error) {
+	family := netlink.Family(target)
+	all, err := n.ask(netlink.GetLocalRoutes(family), nil)
+	list := []Route{}
+	if errors.Is(err, unix.ENOENT) { // there is no such table
+		return list, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range all {
+		r, index, err := netlink.ParseRoute(m.Data)
+		if err == nil && r.Table == "local" && m.Data[0] == family && concerns(r, target) {
+			list = append(list, resolve(n, r, index))
+		}
+	}
+	return list, nil
+}
+
+// concerns says whether a route decides where packets to loopback or to the target go.
+func concerns(r Route, target netip.Addr) bool {
+	if r.Type == "broadcast" || r.Type == "multicast" || r.Type == "anycast" {
+		return false
+	}
+	loopback := netip.MustParsePrefix("127.0.0.0/8")
+	if target.Is6() {
+		loopback = netip.MustParsePrefix("::1/128")
+	}
+	return r.Destination.Overlaps(loopback) || r.Destination.Contains(target)
+}
+
+// readRules reads the routing policy of a family. They come in the order in which they are asked.
+func readRules(n *netlinkSocket, target netip.Addr) ([]Rule, error) {
+	family := netlink.Family(target)
+	all, err := n.ask(netlink.GetRules(family), nil)
+	if err != nil {
+		return nil, err
+	}
+	list := []Rule{}
+	for _, m := range all {
+		if r, err := netlink.ParseRule(m.Data); err == nil && m.Data[0] == family {
+			list = append(list, r)
+		}
+	}
+	return list, nil
+}
