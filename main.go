@@ -38,6 +38,7 @@ import (
 	"lping/ping/doctor"
 	"lping/ping/report"
 	"lping/platform"
+	"lping/platform/file"
 	"lping/stats"
 )
 
@@ -769,16 +770,16 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 	case path == "":
 		return 0, cmdline.Wrap(in.label("output"), &cmdline.Error{Message: "no file is named", Hint: "--output lping.prom"})
 	}
-	file, err := report.CreateFile(path)
+	out, err := file.Create(path)
 	if err != nil {
 		return 0, cmdline.Wrap(in.label("output"), &cmdline.Error{Message: err.Error(), Hint: outputHint(err)})
 	}
-	defer file.Discard()
-	status, err := checkOnto(c, in, s, file, stderr)
+	defer out.Discard()
+	status, err := checkOnto(c, in, s, out, stderr)
 	if err != nil {
 		return 0, err
 	}
-	if err := file.Commit(); err != nil {
+	if err := out.Commit(); err != nil {
 		return 0, writeError(err)
 	}
 	return status, nil
@@ -786,7 +787,7 @@ func checkAsAsked(c *cli.Context, in input, stdout, stderr io.Writer) (int, erro
 
 func outputHint(err error) string {
 	switch {
-	case errors.Is(err, report.ErrNotRegular):
+	case errors.Is(err, file.ErrNotRegular):
 		return "a file, or - for stdout"
 	case errors.Is(err, syscall.ENOSPC):
 		return roomHint

@@ -48,6 +48,7 @@ var importLaw = map[string][]string{
 	"platform":          {"platform/fact", "platform/netlink"},
 	"platform/diagnose": {"platform"},
 	"platform/fact":     nil,
+	"platform/file":     nil,
 	"platform/netlink":  {"platform/fact"},
 	"stats":             nil,
 }

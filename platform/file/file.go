@@ -1,4 +1,5 @@
-package report
+// Package file writes a file whole or not at all.
+package file
 
 import (
 	"errors"
@@ -29,9 +30,9 @@ type File struct {
 	beside *os.File
 }
 
-// CreateFile prepares a file that Commit will put in the place of path, and tries whether it can be made there. What is in that
+// Create prepares a file that Commit will put in the place of path, and tries whether it can be made there. What is in that
 // place must be a regular file; where it is a link, the file that it leads to is meant.
-func CreateFile(path string) (*File, error) {
+func Create(path string) (*File, error) {
 	path, err := follow(path)
 	if err != nil {
 		return nil, err
