@@ -401,7 +401,7 @@ func (k *Check) diagnose(ctx context.Context, j *job, v stats.Verdict) []diagnos
 	list := diagnose.Diagnose(found.facts, j.evidence)
 	if v == stats.Healthy && !c.Thorough {
 		list = slices.DeleteFunc(list, func(f diagnose.Finding) bool {
-			return f.Code == "hosts_localhost" && j.literal() || f.Code == "port_silent" // which the limits allow
+			return f.Code == diagnose.HostsLocalhost && j.literal() || f.Code == diagnose.PortSilent // which the limits allow
 		})
 	}
 	return list
@@ -419,7 +419,7 @@ func (j *job) diagnoseName() []diagnose.Finding {
 		return nil
 	}
 	list := diagnose.Diagnose(platform.ReadNames("/"), j.evidence)
-	return slices.DeleteFunc(list, func(f diagnose.Finding) bool { return f.Code != "hosts_localhost" })
+	return slices.DeleteFunc(list, func(f diagnose.Finding) bool { return f.Code != diagnose.HostsLocalhost })
 }
 
 // ownEvidence is what the run itself showed.

@@ -95,7 +95,7 @@ func (p *page) findings(list []mergedFinding) {
 	}
 	p.put(0, "Findings")
 	for _, f := range list {
-		p.marked(markOf(f.Severity), f.Code+" ("+f.Severity.String()+"): "+f.Cause)
+		p.marked(markOf(f.Severity), string(f.Code)+" ("+f.Severity.String()+"): "+f.Cause)
 		for _, evidence := range f.evidence {
 			p.put(gutter, "evidence: "+evidence)
 		}
@@ -122,8 +122,8 @@ func reasons(pic Picture, list []mergedFinding) string {
 		return strings.Join(repliesByAddress(pic.Results), ", ")
 	}
 	for _, f := range list {
-		if f.Severity > diagnose.Info && !slices.Contains(parts, f.Code) {
-			parts = append(parts, f.Code)
+		if f.Severity > diagnose.Info && !slices.Contains(parts, string(f.Code)) {
+			parts = append(parts, string(f.Code))
 		}
 	}
 	if len(parts) > 0 {

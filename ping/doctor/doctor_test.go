@@ -137,7 +137,7 @@ func TestMarks(t *testing.T) {
 	for code, section := range sections {
 		for severity, want := range marks {
 			pic := rootHost()
-			pic.Results[0].Findings = []diagnose.Finding{{Code: code, Severity: severity, Cause: "cause"}}
+			pic.Results[0].Findings = []diagnose.Finding{{Code: diagnose.Code(code), Severity: severity, Cause: "cause"}}
 			text := pageOf(t, pic, false)
 			if got := sectionMark(t, text, section+":"); got != want {
 				t.Errorf("%s of severity %s: %s has the mark %s, want %s", code, severity, section, got, want)

@@ -18,12 +18,12 @@ func hostileHost(a, b, c string, n uint64) Picture {
 	known, unknown := hostileFacts(a, b, c, n), platform.Unknown[platform.Lookup](long)
 	known.IPv6.Lookup = unknown
 	f := diagnose.Finding{
-		Code: b, Severity: diagnose.Severity(n % 5), Cause: a, Evidence: b + c, Fix: a + `"` + b + `" ` + c,
+		Code: diagnose.Code(b), Severity: diagnose.Severity(n % 5), Cause: a, Evidence: b + c, Fix: a + `"` + b + `" ` + c,
 	}
-	g := diagnose.Finding{Code: c, Severity: diagnose.Error, Cause: c, Evidence: a, Fix: c}
+	g := diagnose.Finding{Code: diagnose.Code(c), Severity: diagnose.Error, Cause: c, Evidence: a, Fix: c}
 	t := target6()
 	t.Address, t.Method = zoned, b+a
-	r := silent(t, f, g, diagnose.Finding{Code: a})
+	r := silent(t, f, g, diagnose.Finding{Code: diagnose.Code(a)})
 	r.Cause, r.Verdict = a+b+c, stats.Verdict(n%5)
 	r.Summary.Sent, r.Summary.Received = n, n/2
 	return Picture{

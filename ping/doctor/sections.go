@@ -8,6 +8,7 @@ import (
 
 	"lping/ping/report"
 	"lping/platform"
+	"lping/platform/diagnose"
 )
 
 // atMost is how many entries of a list the page shows. JSON has all of them.
@@ -107,68 +108,24 @@ func (s *section) table(cells [][]string) {
 	}
 }
 
-// part is a part of loopback. The constants are in the order of the output.
-type part uint8
-
-const (
-	partInterface part = iota
-	partRoutes
-	partSockets
-	partSwitches
-	partFirewall
-	partTracking
-	partQueues
-	partNames
-	partCPU
-	partProcess
-	partProbe
-)
-
-// partsOf are the parts in which a finding shows; the probe, where no part explains what it saw.
-func partsOf(code string) []part {
-	switch code {
-	case "lo_missing", "lo_down", "addr_missing", "ipv6_mtu":
-		return []part{partInterface, partRoutes}
-	case "ipv6_disabled":
-		return []part{partInterface, partRoutes, partSwitches}
-	case "route_missing", "rule_blocks":
-		return []part{partRoutes}
-	case "icmp_not_permitted", "ports_exhausted":
-		return []part{partSockets}
-	case "echo_ignored":
-		return []part{partSwitches}
-	case "fw_output", "fw_input_request", "fw_input_reply", "fw_reject", "fw_icmp_only", "socket_filter", "xfrm_blocks":
-		return []part{partFirewall}
-	case "conntrack_full":
-		return []part{partTracking}
-	case "qdisc_drop", "ingress_drop", "queue_overflow":
-		return []part{partQueues}
-	case "hosts_localhost":
-		return []part{partNames}
-	case "cpu_throttled":
-		return []part{partCPU}
-	}
-	return []part{partProbe}
-}
-
 // sections are those of all parts, each marked for the findings about it.
 func sections(pic Picture, list []mergedFinding) []section {
 	f := pic.Facts
 	out := []section{
-		partInterface: interfaceSection(f),
-		partRoutes:    routeSection(f),
-		partSockets:   socketSection(f, pic.Sockets),
-		partSwitches:  switchSection(f),
-		partFirewall:  firewallSection(f),
-		partTracking:  trackingSection(f),
-		partQueues:    queueSection(f),
-		partNames:     nameSection(f),
-		partCPU:       cpuSection(f),
-		partProcess:   processSection(f),
-		partProbe:     probeSection(pic.Results),
+		diagnose.PartInterface: interfaceSection(f),
+		diagnose.PartRoutes:    routeSection(f),
+		diagnose.PartSockets:   socketSection(f, pic.Sockets),
+		diagnose.PartSwitches:  switchSection(f),
+		diagnose.PartFirewall:  firewallSection(f),
+		diagnose.PartTracking:  trackingSection(f),
+		diagnose.PartQueues:    queueSection(f),
+		diagnose.PartNames:     nameSection(f),
+		diagnose.PartCPU:       cpuSection(f),
+		diagnose.PartProcess:   processSection(f),
+		diagnose.PartProbe:     probeSection(pic.Results),
 	}
 	for _, finding := range list {
-		for _, p := range partsOf(finding.Code) {
+		for _, p := range finding.Code.Parts() {
 			out[p].flag(finding)
 		}
 	}
@@ -178,7 +135,7 @@ func sections(pic Picture, list []mergedFinding) []section {
 // flag marks the section for a finding, and names its code.
 func (s *section) flag(f mergedFinding) {
 	s.mark = max(s.mark, markOf(f.Severity))
-	if !slices.Contains(s.codes, f.Code) {
-		s.codes = append(s.codes, f.Code)
+	if !slices.Contains(s.codes, string(f.Code)) {
+		s.codes = append(s.codes, string(f.Code))
 	}
 }

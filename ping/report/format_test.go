@@ -179,10 +179,10 @@ func FuzzLines(f *testing.F) {
 	f.Fuzz(func(t *testing.T, code, cause, evidence, fix, zone string, severity, verdict uint8, n uint64) {
 		v := stats.Verdict(verdict % 4)
 		a := diagnose.Finding{
-			Code: code, Severity: diagnose.Severity(severity), Cause: cause, Evidence: evidence, Fix: fix,
+			Code: diagnose.Code(code), Severity: diagnose.Severity(severity), Cause: cause, Evidence: evidence, Fix: fix,
 		}
 		b := a
-		b.Code, b.Fix = fix, cause
+		b.Code, b.Fix = diagnose.Code(fix), cause
 		t6 := target6()
 		t6.Address = t6.Address.WithZone(zone)
 		first, second := healthy(target4()), healthy(t6)

@@ -302,7 +302,7 @@ func (j *JSONWriter) Result(r Result) error {
 }
 
 func newJSONFinding(f diagnose.Finding) jsonFinding {
-	return jsonFinding{f.Code, f.Severity.String(), f.Cause, f.Evidence, f.Fix}
+	return jsonFinding{string(f.Code), f.Severity.String(), f.Cause, f.Evidence, f.Fix}
 }
 
 func newJSONSummary(r Result, findings []jsonFinding) jsonSummary {

@@ -71,7 +71,7 @@ func rank(v stats.Verdict) int {
 // basis orders results of one verdict: the most basic cause first, and those without one last.
 func basis(r Result) int {
 	code, _, _ := reason(r)
-	return diagnose.Place(code)
+	return diagnose.Place(diagnose.Code(code))
 }
 
 // headline is the first line, of at most limit bytes where one result is not well. The worst comes first, and what it says is
@@ -150,7 +150,7 @@ func reason(r Result) (code, cause, fix string) {
 		case len(r.Target.Sizes) > 0 && r.Cause != "" && r.Cause != f.Cause:
 			f.Cause = r.Cause + ": " + f.Cause // at which size comes first
 		}
-		return Clean(f.Code), Clean(f.Cause), Clean(f.Fix)
+		return Clean(string(f.Code)), Clean(f.Cause), Clean(f.Fix)
 	}
 	return "", Clean(r.Cause), ""
 }
@@ -193,7 +193,7 @@ func further(results []Result, head string) []string {
 }
 
 func appendix(f diagnose.Finding) string {
-	s := Clean(f.Code) + ": " + Clean(f.Cause)
+	s := Clean(string(f.Code)) + ": " + Clean(f.Cause)
 	if f.Fix != "" {
 		s += "; fix: " + Clean(f.Fix)
 	}

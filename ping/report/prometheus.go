@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"lping/ping"
+	"lping/platform/diagnose"
 	"lping/stats"
 )
 
@@ -131,11 +132,11 @@ func verdicts(s *sample, r Result) {
 
 // findings adds each code once: readers refuse a file that has the same sample twice.
 func findings(s *sample, r Result) {
-	seen := map[string]bool{}
+	seen := map[diagnose.Code]bool{}
 	for _, f := range r.Findings {
 		if !seen[f.Code] {
 			seen[f.Code] = true
-			s.value(1, "code", f.Code, "severity", f.Severity.String())
+			s.value(1, "code", string(f.Code), "severity", f.Severity.String())
 		}
 	}
 }

@@ -291,7 +291,7 @@ func percentiles(d stats.Distribution) string {
 
 // appendFinding appends a finding and its fix. The evidence has a line of its own if the first has no room for it.
 func appendFinding(b []byte, f diagnose.Finding) []byte {
-	cause, evidence := safeForParsers(f.Code+": "+f.Cause), safeForParsers(f.Evidence)
+	cause, evidence := safeForParsers(string(f.Code)+": "+f.Cause), safeForParsers(f.Evidence)
 	b = append(b, cause...)
 	switch {
 	case evidence == "":

@@ -57,9 +57,9 @@ func codes(list []Finding) []string {
 	out := []string{}
 	for _, f := range list {
 		if f.Severity == Error {
-			out = append(out, f.Code)
+			out = append(out, string(f.Code))
 		} else {
-			out = append(out, f.Code+":"+f.Severity.String())
+			out = append(out, string(f.Code)+":"+f.Severity.String())
 		}
 	}
 	return out
@@ -117,7 +117,7 @@ func TestNoFalseAlarm(t *testing.T) {
 // TestLossAllowed holds that limits excuse loss, and neither that the loopback itself is absent nor a service, unless there
 // was an answer.
 func TestLossAllowed(t *testing.T) {
-	away := []string{"lo_missing", "lo_down", "addr_missing", "ipv6_disabled", "ipv6_mtu", "port_refused"}
+	away := []Code{LoMissing, LoDown, AddrMissing, IPv6Disabled, IPv6MTU, PortRefused}
 	for _, c := range testCases(t) {
 		for _, received := range []uint64{0, 1} {
 			e := c.Evidence
@@ -127,7 +127,7 @@ func TestLossAllowed(t *testing.T) {
 			e.LossAllowed = false
 			for i, f := range Diagnose(c.Facts, e) {
 				want := f.Severity
-				firm := slices.Contains(away, f.Code) && received == 0 || f.Code == "payload_corrupted"
+				firm := slices.Contains(away, f.Code) && received == 0 || f.Code == PayloadCorrupted
 				if want == Error && !firm {
 					want = Info
 				}
@@ -156,16 +156,17 @@ func TestNothingRead(t *testing.T) {
 // TestEveryRuleHasCases holds that each rule has a case that fires it, and one near it that does not.
 func TestEveryRuleHasCases(t *testing.T) {
 	all := testCases(t)
-	var known []string
-	for _, r := range rules() {
-		known = append(known, r.code)
+	var known []Code
+	for _, r := range rules {
+		code := string(r.Code)
+		known = append(known, r.Code)
 		var fires, near bool
 		for _, c := range all {
-			rest, ok := strings.CutPrefix(c.Name, r.code)
+			rest, ok := strings.CutPrefix(c.Name, code)
 			if !ok || rest != "" && rest[0] != '-' {
 				continue
 			}
-			wanted := slices.ContainsFunc(c.Want, func(s string) bool { return s == r.code || strings.HasPrefix(s, r.code+":") })
+			wanted := slices.ContainsFunc(c.Want, func(s string) bool { return s == code || strings.HasPrefix(s, code+":") })
 			not := rest == "-not" || strings.HasPrefix(rest, "-not-")
 			if wanted == not {
 				t.Errorf("%s: want %q does not agree with the name", c.Name, c.Want)
@@ -173,13 +174,13 @@ func TestEveryRuleHasCases(t *testing.T) {
 			fires, near = fires || wanted, near || not
 		}
 		if !fires || !near {
-			t.Errorf("%s: a case that fires it: %v, one that does not: %v; want both", r.code, fires, near)
+			t.Errorf("%s: a case that fires it: %v, one that does not: %v; want both", code, fires, near)
 		}
 	}
-	for i, r := range rules() {
-		for _, code := range r.unless {
+	for i, r := range rules {
+		for _, code := range slices.Concat(r.consequenceOf...) {
 			if at := slices.Index(known, code); at < 0 || at >= i {
-				t.Errorf("%s is left out after %s, which is no rule before it", r.code, code)
+				t.Errorf("%s is a consequence of %s, which is no rule before it", r.Code, code)
 			}
 		}
 	}
@@ -187,7 +188,7 @@ func TestEveryRuleHasCases(t *testing.T) {
 
 // TestLikely holds that what was inferred from counters is called likely.
 func TestLikely(t *testing.T) {
-	inferred := []string{"fw_input_request", "fw_input_reply", "ingress_drop", "socket_filter", "fw_icmp_only", "cpu_throttled"}
+	inferred := []Code{FwInputRequest, FwInputReply, IngressDrop, SocketFilter, FwICMPOnly, CPUThrottled}
 	for _, c := range testCases(t) {
 		for _, f := range Diagnose(c.Facts, c.Evidence) {
 			if slices.Contains(inferred, f.Code) && !strings.Contains(f.Cause, "likely") {
@@ -299,9 +300,9 @@ var notBare = regexp.MustCompile(`sh -c '[^']*'|\([^)]*\)`)
 // TestWithin holds that what mends a network from its host is one command there, and that the other fixes say nothing of it.
 func TestWithin(t *testing.T) {
 	const where = " # from the host: nsenter -t PID -n"
-	inside := map[string]bool{}
-	for _, r := range rules() {
-		inside[r.code] = inside[r.code] || r.inside
+	inside := map[Code]bool{}
+	for _, r := range rules {
+		inside[r.Code] = r.fixedInside
 	}
 	for _, c := range testCases(t) {
 		for _, place := range []platform.Container{{Runtime: "docker"}, {Runtime: "docker", HostNetwork: true}, {}} {
@@ -361,7 +362,7 @@ func FuzzDiagnose(f *testing.F) {
 				t.Errorf("every probe was answered, got error %s", found.Code)
 			}
 		}
-		explained := slices.ContainsFunc(list, func(f Finding) bool { return f.Code != "duplicate_replies" })
+		explained := slices.ContainsFunc(list, func(f Finding) bool { return f.Code != DuplicateReplies })
 		if c.Evidence.missing() > 0 && !explained {
 			t.Errorf("answers are missing, got %q", codes(list))
 		}

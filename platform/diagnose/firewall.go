@@ -11,27 +11,30 @@ import (
 // fwReject: an ICMP error came back, or was sent, for a probe. On loopback only a firewall makes those, but for a port of
 // UDP that nobody has. A port that is closed although somebody listens is a firewall's doing, too.
 func fwReject(f platform.Facts, e Evidence) (Finding, bool) {
-	out := Finding{
-		Severity: Error,
-		Cause:    "a firewall rejects the probes",
-		Evidence: join(e.sends(), e.moved(), chains(f, e, "output", "input"), e.udp()),
-		Fix:      accept(f, e, "output", "input"),
-	}
-	for _, r := range e.Reports {
-		if unreachableReport(e.Family, r) && !(e.Port != 0 && e.Method == "udp" && noPort(e.Family, r)) {
-			return out, true
-		}
-	}
-	out.Cause = "a firewall likely rejects the probes"
-	if !e.icmp() && e.closed() && heard(f, e) {
-		out.Evidence = join(out.Evidence, listening(e))
-		return out, true
+	reported := slices.ContainsFunc(e.Reports, func(r Report) bool {
+		return unreachableReport(e.Family, r) && !(e.Port != 0 && e.Method == "udp" && noPort(e.Family, r))
+	})
+	sockets := ""
+	closed := !e.icmp() && e.closed() && heard(f, e)
+	if closed && !reported {
+		sockets = listening(e)
 	}
 	c, _ := e.counted()
-	s := e.stage()
 	refused := e.Probe != nil && e.Probe.Errno == "EPERM"
-	filtered := slices.Contains([]stage{atOutput, atInput, replyAtOutput, replyAtInput}, s)
-	return out, c.OutDestUnreachs > 0 && (refused || filtered)
+	filtered := slices.Contains([]stage{atOutput, atInput, replyAtOutput, replyAtInput}, e.stage())
+	return Finding{
+		Cause:    blame("a firewall", reported, "rejects the probes"),
+		Evidence: join(e.sends(), e.moved(), chains(f, e, "output", "input"), e.udp(), sockets),
+		Fix:      accept(f, e, "output", "input"),
+	}, reported || closed || c.OutDestUnreachs > 0 && (refused || filtered)
+}
+
+// blame says who does what, and that it is likely if it is not sure.
+func blame(who string, sure bool, does string) string {
+	if sure {
+		return who + " " + does
+	}
+	return who + " likely " + does
 }
 
 // unreachableReport says whether an ICMP error is destination unreachable (RFC 792; RFC 4443, section 3.1), which is
@@ -52,58 +55,52 @@ func noPort(family int, r Report) bool {
 }
 
 // fwOutput: netfilter and cgroup programs on egress look the same, an EPERM from send. Datagram sockets of IPv6 keep it
-// to themselves (ping_v6_sendmsg), so there the counters must tell.
+// to themselves (ping_v6_sendmsg), so there the counters must tell. A stream is neither told of it nor counted
+// (tcp_connect in net/ipv4/tcp_output.c): there it is a packet that the interface never took.
 func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
-	out := droppedAtOutput(f, e)
-	switch s := e.stage(); {
-	case e.refused("EPERM"):
-		return out, !forbidden(f, e)
-	case s == replyAtOutput:
-		out.Cause = likely(strings.Replace(out.Cause, "the probes", "the echo reply", 1))
-		return out, true
-	default:
-		out.Cause = likely(out.Cause)
-		return out, s == atOutput
+	s := e.stage()
+	refused := e.refused("EPERM")
+	found := s == atOutput || s == replyAtOutput || s == beforeLink && f.Loopback.OK && !unreachable(f, e)
+	if refused {
+		found = !forbidden(f, e)
 	}
-}
-
-// fwOutputStream is the same for TCP, which neither says nor counts it (tcp_connect in net/ipv4/tcp_output.c): a packet
-// that the interface never took.
-func fwOutputStream(f platform.Facts, e Evidence) (Finding, bool) {
-	out := droppedAtOutput(f, e)
-	out.Cause = likely(out.Cause)
-	return out, f.Loopback.OK && e.stage() == beforeLink
-}
-
-// detach is what helps against a cgroup program.
-const detach = "detach it: bpftool cgroup tree"
-
-// droppedAtOutput names what drops packets on their way out, before the interface.
-func droppedAtOutput(f platform.Facts, e Evidence) Finding {
+	what := "the probes"
+	if s == replyAtOutput && !refused {
+		what = "the echo reply"
+	}
 	hook := "output"
 	if len(seen(f, e, []string{hook})) == 0 && len(seen(f, e, []string{"postrouting"})) > 0 {
 		hook = "postrouting"
 	}
 	out := Finding{
-		Severity: Error,
-		Cause:    "a firewall drops the probes at " + strings.ToUpper(hook),
+		Cause:    blame("a firewall", refused, "drops "+what+" at "+strings.ToUpper(hook)),
 		Evidence: join(e.sends(), e.moved(), chains(f, e, hook), e.udp()),
 		Fix:      accept(f, e, hook),
 	}
 	if f.Firewall.OK && len(seen(f, e, []string{hook})) == 0 {
-		out.Cause = "a cgroup program drops the probes on egress"
-		out.Fix = detach
+		out.Cause, out.Fix = blame("a cgroup program", refused, "drops "+what+" on egress"), detach
 	}
-	return out
+	return out, found
 }
 
-// likely puts the word before the verb of a cause: "a firewall drops" becomes "a firewall likely drops".
-func likely(cause string) string { return strings.Replace(cause, " drops ", " likely drops ", 1) }
+// unreachable says that the loopback, the address or the way to it is missing, which keeps a packet from the interface, too.
+func unreachable(f platform.Facts, e Evidence) bool {
+	for _, find := range []func(platform.Facts, Evidence) (Finding, bool){
+		loMissing, loDown, ipv6Disabled, ipv6MTU, addrMissing, ruleBlocks, routeMissing,
+	} {
+		if _, found := find(f, e); found {
+			return true
+		}
+	}
+	return false
+}
+
+// detach is what helps against a cgroup program.
+const detach = "detach it: bpftool cgroup tree"
 
 func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
 	return Finding{
-		Severity: Error,
-		Cause:    "a firewall likely drops " + packet(e, false) + " at INPUT or PREROUTING",
+		Cause:    blame("a firewall", false, "drops "+packet(e, false)+" at INPUT or PREROUTING"),
 		Evidence: join(e.moved(), chains(f, e, "prerouting", "input"), e.udp()),
 		Fix:      accept(f, e, "prerouting", "input"),
 	}, e.stage() == atInput
@@ -111,8 +108,7 @@ func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
 
 func fwInputReply(f platform.Facts, e Evidence) (Finding, bool) {
 	return Finding{
-		Severity: Error,
-		Cause:    "a firewall likely drops the echo reply at INPUT or PREROUTING",
+		Cause:    blame("a firewall", false, "drops the echo reply at INPUT or PREROUTING"),
 		Evidence: join(e.moved(), chains(f, e, "prerouting", "input"), e.udp()),
 		Fix:      accept(f, e, "prerouting", "input"),
 	}, e.stage() == replyAtInput
@@ -123,7 +119,6 @@ func fwICMPOnly(f platform.Facts, e Evidence) (Finding, bool) {
 	silent := e.icmp() && e.Received == 0 && e.SendErrors == 0 && e.Late == 0
 	open := f.Firewall.OK && len(seen(f, e, []string{"prerouting", "input", "output"})) == 0
 	return Finding{
-		Severity: Error,
 		Cause:    "only ICMP is blocked, likely by a firewall",
 		Evidence: join(e.udp(), e.moved(), chains(f, e, "prerouting", "input", "output")),
 		Fix:      accept(f, e, "prerouting", "input", "output"),

@@ -17,7 +17,7 @@ func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 	if !ok {
 		return Finding{}, false
 	}
-	out := Finding{Severity: Warning, Evidence: "/etc/hosts: " + hostsText(lines)}
+	out := Finding{Evidence: "/etc/hosts: " + hostsText(lines)}
 	if len(lines) == 0 {
 		out.Cause = "the hosts file does not name localhost"
 		out.Fix = "add to /etc/hosts: 127.0.0.1 localhost"

@@ -42,7 +42,6 @@ func holding(i platform.Interface, system string, to netip.Addr) (platform.Addre
 func loMissing(f platform.Facts, _ Evidence) (Finding, bool) {
 	list, ok := f.Loopback.Get()
 	return Finding{
-		Severity: Error,
 		Cause:    "there is no loopback interface",
 		Evidence: "no interface has the flag LOOPBACK",
 	}, ok && len(list) == 0
@@ -54,7 +53,6 @@ func loDown(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	return Finding{
-		Severity: Error,
 		Cause:    "interface " + i.Name + " is down",
 		Evidence: join("flags "+strings.Join(i.Flags, ","), e.sends()),
 		Fix:      linkUp(f.System, i.Name),
@@ -76,7 +74,6 @@ func addrMissing(f platform.Facts, e Evidence) (Finding, bool) {
 	i, ok := loopback(f, e)
 	if !ok {
 		return Finding{
-			Severity: Error,
 			Cause:    "address " + e.Target.String() + " is likely not on this host",
 			Evidence: join(e.sends(), "addresses unknown: "+f.Loopback.Reason()),
 			Fix:      addAddress(f.System, "lo", e.Target),
@@ -87,7 +84,6 @@ func addrMissing(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	out := Finding{
-		Severity: Error,
 		Cause:    fmt.Sprintf("address %s is not on interface %s", e.Target, i.Name),
 		Evidence: join(i.Name+" has "+addresses(i), e.sends()),
 		Fix:      addAddress(f.System, i.Name, e.Target),
@@ -131,7 +127,7 @@ func addAddress(system, name string, a netip.Addr) string {
 // ipv6Disabled is an error only for those who asked for IPv6.
 func ipv6Disabled(f platform.Facts, e Evidence) (Finding, bool) {
 	off, known := f.IPv6Off.Get()
-	out := Finding{Severity: Error}
+	var out Finding
 	if !e.Asked {
 		out.Severity = Info
 	}
@@ -182,7 +178,6 @@ func ipv6MTU(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	out := Finding{
-		Severity: Error,
 		Cause:    fmt.Sprintf("MTU %d of %s is too small for IPv6 (%d)", i.MTU, i.Name, minIPv6MTU),
 		Evidence: join(fmt.Sprintf("%s has MTU %d and %s", i.Name, i.MTU, addresses(i)), e.sends()),
 		Fix:      fmt.Sprintf("ip link set %s mtu 65536 down && ip link set %s up", i.Name, i.Name),

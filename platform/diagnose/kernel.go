@@ -19,20 +19,18 @@ func echoIgnored(f platform.Facts, e Evidence) (Finding, bool) {
 	if e.Family == 6 {
 		key = "net.ipv6.icmp.echo_ignore_all"
 	}
-	out := Finding{
-		Severity: Error,
-		Cause:    "the kernel ignores echo requests",
-		Evidence: join(key+" is 1", e.moved(), e.udp()),
+	on, known := f.Of(e.Family).EchoIgnored.Get()
+	state, found := key+" is 1", on
+	if !known {
+		c, _ := e.counted()
+		state = key + " unknown: " + f.Of(e.Family).EchoIgnored.Reason()
+		found = e.stage() == atEcho && refusedOut(c) == 0 && !crumbled(f, e)
+	}
+	return Finding{
+		Cause:    blame("the kernel", known, "ignores echo requests"),
+		Evidence: join(state, e.moved(), e.udp()),
 		Fix:      setting(f, key, "0"),
-	}
-	on, ok := f.Of(e.Family).EchoIgnored.Get()
-	if ok {
-		return out, on
-	}
-	out.Cause = "the kernel likely ignores echo requests"
-	out.Evidence = join(key+" unknown: "+f.Of(e.Family).EchoIgnored.Reason(), e.moved(), e.udp())
-	c, _ := e.counted()
-	return out, e.stage() == atEcho && refusedOut(c) == 0 && !crumbled(f, e)
+	}, found
 }
 
 // conntrackFull: netfilter refuses packets of new connections when the table is full (nf_conntrack_core.c).
@@ -43,7 +41,6 @@ func conntrackFull(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	return Finding{
-		Severity: Error,
 		Cause:    "the connection tracking table is full",
 		Evidence: join(fmt.Sprintf("%d of %d entries", c.Count, c.Max), e.sends(), e.moved()),
 		Fix:      fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*c.Max),
@@ -56,25 +53,18 @@ func conntrackFull(f platform.Facts, e Evidence) (Finding, bool) {
 func xfrmBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	c, ok := e.counted()
 	refused := ok && e.Probe.Errno == "EPERM" && c.OutDiscards == 0 // that would be a firewall
-	out := Finding{
-		Severity: Error,
-		Cause:    "an IPsec policy likely blocks the probes",
+	s := e.stage()
+	sure := refused && c.XfrmBlocks > 0
+	silent := s == atPolicy || s == atEcho && refusedOut(c) > 0 && !f.Of(e.Family).EchoIgnored.Value
+	does := "blocks the probes"
+	if silent && c.InEchos > 0 && c.InEchos >= c.OutEchos {
+		does = "blocks the echo reply"
+	}
+	return Finding{
+		Cause:    blame("an IPsec policy", sure, does),
 		Evidence: join(e.sends(), e.moved(), e.udp()),
 		Fix:      xfrmFix(c),
-	}
-	s := e.stage()
-	unanswered := s == atEcho && refusedOut(c) > 0 && !f.Of(e.Family).EchoIgnored.Value
-	switch {
-	case refused && c.XfrmBlocks > 0:
-		out.Cause = "an IPsec policy blocks the probes"
-		return out, true
-	case unanswered || s == atPolicy:
-		if c.InEchos > 0 && c.InEchos >= c.OutEchos {
-			out.Cause = "an IPsec policy likely blocks the echo reply"
-		}
-		return out, true
-	}
-	return out, refused && !c.XfrmCounted && c.OutEchos == 0 && e.icmp()
+	}, sure || silent || refused && !c.XfrmCounted && c.OutEchos == 0 && e.icmp()
 }
 
 func xfrmFix(c platform.Counters) string {

@@ -38,16 +38,15 @@ func cpuThrottled(f platform.Facts, e Evidence) (Finding, bool) {
 	if e.Wakeup != nil {
 		wakeup = fmt.Sprintf("wake-up p99 %.3f ms", e.Wakeup.P99)
 	}
-	severity := Info
-	if e.Late > 0 {
-		severity = Warning
-	}
-	return Finding{
-		Severity: severity,
+	out := Finding{
 		Cause:    fmt.Sprintf("the CPU limit of %g likely delays lping", c.Limit),
 		Evidence: join(fmt.Sprintf("throttled in %d of %d periods, %.0f ms", c.Throttled, c.Periods, c.ThrottledTime), wakeup, lag),
 		Fix:      cpuFix(f),
-	}, true
+	}
+	if e.Late > 0 {
+		out.Severity = Warning
+	}
+	return out, true
 }
 
 // cpuFix is where the limit is set.
@@ -67,7 +66,6 @@ func slowPath(_ platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	return Finding{
-		Severity: Warning,
 		Cause:    fmt.Sprintf("the kernel takes %.3f ms from send to receive", e.Kernel.P50),
 		Evidence: fmt.Sprintf("median of %d by the kernel's own stamps, usually 0.002 ms", e.Kernel.Count),
 		Fix:      "look for long rule sets (nft list ruleset), tc on lo, and rps_cpus of lo",
@@ -77,7 +75,6 @@ func slowPath(_ platform.Facts, e Evidence) (Finding, bool) {
 // clockStepped tells why there are no kernel stamps; elapsed time is monotonic, so nothing else suffers.
 func clockStepped(_ platform.Facts, e Evidence) (Finding, bool) {
 	return Finding{
-		Severity: Info,
 		Cause:    fmt.Sprintf("the wall clock was set by %.3f ms during the run", e.ClockStep),
 		Evidence: "wall clock against monotonic clock; kernel stamps were left out",
 	}, e.ClockStep != 0

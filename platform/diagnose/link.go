@@ -18,31 +18,38 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 		name = i.Name
 	}
 	c, _ := e.counted()
-	out := Finding{
-		Severity: Error,
-		Cause:    "a queueing discipline or egress filter of " + name + " drops the probes",
-		Evidence: join(queues(f, false), e.sends(), e.moved(), e.udp()),
-		Fix:      egressFix(f, name),
+	s := e.stage()
+	refused := f.System == "linux" && e.refused("ENOBUFS")
+	kind := ""
+	if !refused && slices.Contains([]stage{beforeLink, atEgress, onLink, replyOnLink}, s) {
+		kind = holder(f, e)
+	}
+	who, does := "a queueing discipline or egress filter of "+name, "drops the probes"
+	switch {
+	case kind != "":
+		who, does = fmt.Sprintf("the queueing discipline %s of %s", kind, name), "holds packets back"
+	case s == replyAtOutput && !refused:
+		does = "drops the echo reply"
 	}
 	silent := e.UDP != nil && !e.UDP.Answered && e.UDP.Errno != "EPERM"
-	kind := holder(f, e)
-	switch s := e.stage(); {
-	case f.System == "linux" && e.refused("ENOBUFS"):
-		return out, !crumbled(f, e)
-	case kind != "" && slices.Contains([]stage{beforeLink, atEgress, onLink, replyOnLink}, s):
-		out.Cause = fmt.Sprintf("the queueing discipline %s of %s likely holds packets back", kind, name)
-		return out, true
-	case s == replyAtOutput:
-		out.Cause = strings.Replace(out.Cause, "the probes", "the echo reply", 1)
+	found := c.QueueDrops > 0 || onlyOnLink(f, e, name)
+	switch {
+	case refused:
+		found = !crumbled(f, e)
+	case kind != "":
+		found = true
 	case s == atEgress:
-		silent = f.Loopback.OK
+		found = found || f.Loopback.OK
 	case s == beforeLink: // what keeps a packet from the interface may be the interface itself
-		silent = e.UDP != nil && e.UDP.Errno == "ENOBUFS"
-	case s != atOutput:
-		return out, false
+		found = found || e.UDP != nil && e.UDP.Errno == "ENOBUFS"
+	default:
+		found = (found || silent) && (s == atOutput || s == replyAtOutput)
 	}
-	out.Cause = likely(out.Cause)
-	return out, c.QueueDrops > 0 || silent || onlyOnLink(f, e, name)
+	return Finding{
+		Cause:    blame(who, refused, does),
+		Evidence: join(queues(f, false), e.sends(), e.moved(), e.udp()),
+		Fix:      egressFix(f, name),
+	}, found
 }
 
 // holder is the kind of the queueing discipline that the extra probe waits in; empty where none is known. One that does its
@@ -99,7 +106,6 @@ func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	what := packet(e, s == replyOnLink)
 	sure := c.XfrmCounted || !uncounted(c)
 	return Finding{
-		Severity: Error,
 		Cause:    fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP) likely drops %s", i.Name, what),
 		Evidence: join("flags "+strings.Join(i.Flags, ","), queues(f, true), xdp(i), e.moved(), e.udp()),
 		Fix:      ingressFix(f, i),

@@ -42,7 +42,6 @@ const (
 func packetLoss(f platform.Facts, e Evidence) (Finding, bool) {
 	missing := e.missing()
 	out := Finding{
-		Severity: Error,
 		Cause:    fmt.Sprintf("%d of %d probes were lost", missing, e.decided()),
 		Evidence: join(tally(e), e.sends(), e.moved(), e.udp()),
 		Fix:      "look for rules that limit a rate (nft list ruleset; tc -s qdisc show dev lo)",
@@ -94,7 +93,6 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 		cause, fix = why, remedy
 	}
 	return Finding{
-		Severity: Error,
 		Cause:    cmp.Or(e.Sweep, cause),
 		Evidence: join(tally(e), opened(e), e.sends(), e.moved(), e.udp(), unread(f, e)),
 		Fix:      fix,

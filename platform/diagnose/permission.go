@@ -22,7 +22,7 @@ func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 	if e.icmp() || !slices.Contains(denied, e.Datagram) && !slices.Contains(denied, e.Raw) || e.allowed() {
 		return Finding{}, false
 	}
-	out := Finding{Severity: Error, Cause: "ICMP sockets are not permitted here", Evidence: join(opened(e), rights(f))}
+	out := Finding{Cause: "ICMP sockets are not permitted here", Evidence: join(opened(e), rights(f))}
 	if e.Method != "" {
 		out.Severity = Info
 	}
@@ -62,7 +62,6 @@ func sendForbidden(f platform.Facts, e Evidence) Finding {
 		policies = "seccomp, " + policies
 	}
 	return Finding{
-		Severity: Error,
 		Cause:    "a security policy (" + policies + ") likely forbids sending",
 		Evidence: join(e.sends(), e.moved(), e.udp(), "seccomp: "+cmp.Or(seccomp, "unknown")),
 		Fix:      "allow sendto and sendmsg in its profile",

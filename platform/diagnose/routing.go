@@ -17,7 +17,6 @@ func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	}
 	if r, ok := firstRule(f, e); ok && forbids(r.Action) {
 		return Finding{
-			Severity: Error,
 			Cause:    fmt.Sprintf("routing rule %d (%s) forbids %s", r.Priority, r.Action, e.Target),
 			Evidence: join(lookup(family), e.sends()),
 			Fix:      deletion(e, r),
@@ -27,7 +26,6 @@ func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	for _, r := range routes {
 		if forbids(r.Type) && r.Destination.Contains(e.Target.WithZone("")) {
 			return Finding{
-				Severity: Error,
 				Cause:    fmt.Sprintf("route %s in table local is a %s", r.Destination, r.Type),
 				Evidence: join(lookup(family), e.sends()),
 				Fix:      fmt.Sprintf("%s route del %s %s table local", ip(e), r.Type, r.Destination),
@@ -35,14 +33,14 @@ func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 		}
 	}
 	l, ok := family.Lookup.Get()
-	out, diverted := diversion(f, e)
-	out.Cause += ": " + e.Target.String() + " is forbidden"
+	out, diverted := diversion(f, e, "is forbidden")
 	return out, diverted && ok && l.Errno != "" && !misread(l, e)
 }
 
 // diversion finds rules that look into another table before the local one, which has the target. Whatever that table
-// finds is not the target here. A goto may pass by the local one, and any rule before it.
-func diversion(f platform.Facts, e Evidence) (Finding, bool) {
+// finds is not the target here. A goto may pass by the local one, and any rule before it. What becomes of the target may be
+// empty.
+func diversion(f platform.Facts, e Evidence, becomes string) (Finding, bool) {
 	family := f.Of(e.Family)
 	rules, _ := family.Rules.Get()
 	at := slices.IndexFunc(rules, func(r platform.Rule) bool { return matches(f, e, r) && r.Table == "local" })
@@ -65,16 +63,18 @@ func diversion(f platform.Facts, e Evidence) (Finding, bool) {
 	if len(fix) < len(before) {
 		fix = append(fix, localFirst(e))
 	}
-	out := Finding{
-		Severity: Error,
-		Cause:    fmt.Sprintf("routing rule %d (lookup %s) precedes the local table", before[0].Priority, before[0].Table),
+	who := fmt.Sprintf("routing rule %d (lookup %s) precedes", before[0].Priority, before[0].Table)
+	if len(before) > 1 {
+		who = fmt.Sprintf("%d routing rules precede", len(before))
+	}
+	if becomes != "" {
+		becomes = fmt.Sprintf(": %s %s", e.Target, becomes)
+	}
+	return Finding{
+		Cause:    who + " the local table" + becomes,
 		Evidence: join("rules are "+ruleList(rules), lookup(family), e.sends()),
 		Fix:      strings.Join(fix, " && "),
-	}
-	if len(before) > 1 {
-		out.Cause = fmt.Sprintf("%d routing rules precede the local table", len(before))
-	}
-	return out, true
+	}, true
 }
 
 // held says that the local table has the target.
@@ -136,41 +136,51 @@ func routeMissing(f platform.Facts, e Evidence) (Finding, bool) {
 	if misread(l, e) || l.Errno == "" && staysHere(f, l.Route) {
 		return Finding{}, false
 	}
-	out := Finding{
-		Severity: Error,
-		Cause:    fmt.Sprintf("there is no local route to %s", e.Target),
-		Evidence: join(localTable(family), lookup(family), e.sends()),
-	}
-	i, _ := loopback(f, e)
-	out.Fix = fmt.Sprintf("ip route add local 127.0.0.0/8 dev %s table local", i.Name)
-	if e.Family == 6 {
-		out.Fix = fmt.Sprintf("ip -6 route add local %s dev %s table local", e.Target, i.Name)
-	}
-	where := ", it"
-	d, diverted := diversion(f, e)
-	if diverted {
-		out, where = d, ": "+e.Target.String()
-	}
+	leaves := ""
 	if l.Errno == "" && l.Route.Interface != "" {
-		out.Cause += where + " would leave by " + l.Route.Interface
+		leaves = "would leave by " + l.Route.Interface
 	}
 	rules, known := family.Rules.Get()
 	lacking := known && !asksLocal(rules)
-	if lacking || known && held(family, e) && !diverted {
-		out.Cause = "no routing rule leads to the local table"
+	diverted, found := diversion(f, e, leaves)
+	switch {
+	case lacking || known && held(family, e) && !found:
+		out := Finding{
+			Cause:    "no routing rule leads to the local table",
+			Evidence: join("rules are "+ruleList(rules), lookup(family), e.sends()),
+			Fix:      localFirst(e),
+		}
 		if lacking {
 			out.Cause = "the routing rule for the local table is missing"
 		}
-		out.Evidence = join("rules are "+ruleList(rules), lookup(family), e.sends())
-		out.Fix = localFirst(e)
+		return out, true
+	case found:
+		return diverted, true
 	}
-	return out, true
+	return noLocalRoute(f, e, leaves), true
+}
+
+// noLocalRoute says that the local table lacks the target, and where packets would leave; that is empty if they would not.
+func noLocalRoute(f platform.Facts, e Evidence, leaves string) Finding {
+	family := f.Of(e.Family)
+	i, _ := loopback(f, e)
+	out := Finding{
+		Cause:    fmt.Sprintf("there is no local route to %s", e.Target),
+		Evidence: join(localTable(family), lookup(family), e.sends()),
+		Fix:      fmt.Sprintf("ip route add local 127.0.0.0/8 dev %s table local", i.Name),
+	}
+	if leaves != "" {
+		out.Cause = fmt.Sprintf("there is no local route to %s, it %s", e.Target, leaves)
+	}
+	if e.Family == 6 {
+		out.Fix = fmt.Sprintf("ip -6 route add local %s dev %s table local", e.Target, i.Name)
+	}
+	return out
 }
 
 // routeRefused is all that can be told where routes cannot be read.
 func routeRefused(f platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{
-		Severity: Error,
 		Cause:    fmt.Sprintf("there is likely no route to %s", e.Target),
 		Evidence: join(e.sends(), "routes unknown: "+f.Of(e.Family).Lookup.Reason()),
 	}

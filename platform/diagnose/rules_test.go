@@ -162,7 +162,7 @@ func TestDiversion(t *testing.T) {
 		{"to another address", []platform.Rule{vpn, local}, other, ""},
 	} {
 		f := platform.Facts{IPv4: platform.Family{Rules: platform.Know(tt.rules), Local: platform.Know([]platform.Route{tt.route})}}
-		if got, ok := diversion(f, e); got.Fix != tt.fix || ok != (tt.fix != "") {
+		if got, ok := diversion(f, e, ""); got.Fix != tt.fix || ok != (tt.fix != "") {
 			t.Errorf("%s: got %q, %v, want %q", tt.name, got.Fix, ok, tt.fix)
 		}
 	}

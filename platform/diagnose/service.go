@@ -19,7 +19,6 @@ func portsExhausted(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	return Finding{
-		Severity: Error,
 		Cause:    "no local port is left",
 		Evidence: join(portRange+" "+portsOf(f), portsUsed(f, e), e.sends()),
 		Fix:      setting(f, portRange, `"1024 65535"`) + ", or close sockets: ss -tuan",
@@ -51,7 +50,6 @@ func portsUsed(f platform.Facts, e Evidence) string {
 // for longest.
 func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{
-		Severity: Error,
 		Cause:    "nobody listens on " + e.service(),
 		Evidence: join(e.sends(), listening(e), e.moved()),
 		Fix:      "start the service",
@@ -74,7 +72,7 @@ func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 // portSilent: neither an answer nor a refusal, and nothing on the way explains it. A service of UDP need not answer; one
 // of TCP does not accept.
 func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
-	out := Finding{Severity: Error, Evidence: join(tally(e), listening(e), e.moved(), e.udp())}
+	out := Finding{Evidence: join(tally(e), listening(e), e.moved(), e.udp())}
 	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors == e.beyond()
 	l, taken := listener(f, e)
 	if taken && e.stream() && l.Full() {
