@@ -42,7 +42,7 @@ var importLaw = map[string][]string{
 	".":                 {"*"},
 	"ping":              nil,
 	"ping/check":        {"ping", "ping/report", "stats", "platform", "platform/diagnose"},
-	"ping/cmdline":      nil,
+	"ping/cmdline":      {"ping", "ping/report", "stats", "platform"},
 	"ping/doctor":       {"ping", "ping/check", "ping/report", "stats", "platform", "platform/diagnose"},
 	"ping/report":       {"ping", "stats", "platform", "platform/diagnose"},
 	"platform":          {"platform/fact", "platform/netlink"},

@@ -1,12 +1,3 @@
-// Package cmdline turns what people type, and the environment, into one
-// canonical argument list, and parses the values with errors that carry a
-// hint.
-//
-// People type options as getopt_long takes them: -c5, -qnc3, -46, --cou 3, and
-// after the address. urfave/cli/v2 takes none of these, but it does take
-// --count=5 in front of the operands, and that is what [Normalize] and
-// [Environ] return. The package knows no particular option: the table comes
-// from the caller.
 package cmdline
 
 import (
@@ -14,41 +5,30 @@ import (
 	"unicode/utf8"
 )
 
-// Flag is one option as the parser must know it.
-type Flag struct {
-	Short   string // one character without its dash; empty: only a long name
-	Long    string // name without dashes or "="; required and unique
-	Switch  bool   // takes no value; false: the value is required
-	Example string // a value for hints, "5" in "for example -c 5"; empty: "VALUE"
-}
-
-// Normalize reads args, without the program's name, by the rules of
-// getopt_long and returns the options in their order as "--long=value" (a
-// switch as "--long=true" or "--long=false") and the operands in theirs.
-// Fed back as options, "--", operands, the result is the same.
+// parseArgs reads args, without the program's name, by the rules of getopt_long: -c5, -qnc3, -46, --cou 3, and options
+// after the operands. It returns the options and the operands in their order; a switch has the value "true" or "false".
 //
-// The error is an *Error and speaks of the first thing that is wrong. What
-// could be understood is returned even then, before and after the bad argument,
-// so that the caller still finds the output format. Left out are: an option
-// that is unknown, ambiguous or lacks its value (an argument that was meant as
-// the value of an unknown option is among the operands), a switch with a value
-// that is no boolean, and in a cluster with an unknown letter what follows from
-// the first option on that takes a value, or from "=". A long name behind a single dash is an
-// error if it is no cluster, and is then read as if it had two.
-func Normalize(flags []Flag, args []string) (options, operands []string, err error) {
-	p := parser{flags: flags, rest: args}
+// The error is an *Error about the first thing that is wrong. What could be understood before and after it is returned
+// even then, so that the caller still finds the output format. Left out are: an option that is unknown, ambiguous or
+// lacks its value (if an unknown option was meant to have a value, that is among the operands), and in a cluster with an
+// unknown letter what follows from the first option on that takes a value, or from "=". A switch with a value that is no
+// boolean counts as meant. A long name behind a single dash is an error if it is no cluster, and is then read as if it
+// had two.
+func parseArgs(table []*Option, args []string) (given []Given, operands []string, err error) {
+	p := parser{table: table, rest: args}
 	for len(p.rest) > 0 {
 		p.argument()
 	}
-	return p.options, p.operands, p.err
+	return p.given, p.operands, p.err
 }
 
-// parser is the state of one Normalize.
+// parser is the state of one parseArgs.
 type parser struct {
-	flags             []Flag
-	rest              []string // not yet read
-	options, operands []string
-	err               error // the first one
+	table    []*Option
+	rest     []string // not yet read
+	given    []Given
+	operands []string
+	err      error // the first one
 }
 
 // next takes the next argument; there must be one.
@@ -58,9 +38,8 @@ func (p *parser) next() string {
 	return arg
 }
 
-// add appends an option in its canonical form.
-func (p *parser) add(f Flag, value string) {
-	p.options = append(p.options, canonical(f, value))
+func (p *parser) add(o *Option, value string) {
+	p.given = append(p.given, Given{Option: o, Value: value})
 }
 
 // fail keeps the first error.
@@ -88,13 +67,13 @@ func (p *parser) argument() {
 // long reads "name" or "name=value".
 func (p *parser) long(arg string) {
 	name, value, attached := strings.Cut(arg, "=")
-	found := byPrefix(p.flags, name)
+	found := byPrefix(p.table, name)
 	switch {
 	case len(found) == 0:
-		p.fail("unknown option "+show("--"+name), suggest(p.flags, name))
+		p.fail("unknown option "+show("--"+name), suggest(p.table, name))
 	case len(found) > 1:
 		p.ambiguous(name, found)
-	case found[0].Switch:
+	case found[0].IsSwitch():
 		p.longSwitch(found[0], value, attached)
 	case attached:
 		p.add(found[0], value)
@@ -104,10 +83,10 @@ func (p *parser) long(arg string) {
 }
 
 // ambiguous says which options a prefix may stand for.
-func (p *parser) ambiguous(name string, found []Flag) {
+func (p *parser) ambiguous(name string, found []*Option) {
 	var names []string
-	for _, f := range found {
-		names = append(names, "--"+f.Long)
+	for _, o := range found {
+		names = append(names, "--"+o.Long)
 	}
 	p.fail("option "+show("--"+name)+" is ambiguous: "+strings.Join(names, ", "),
 		"write "+strings.Join(names, " or "))
@@ -115,32 +94,28 @@ func (p *parser) ambiguous(name string, found []Flag) {
 
 // longSwitch reads a switch with or without "=value". One with a bad value counts as meant: how its error is told may
 // depend on it.
-func (p *parser) longSwitch(f Flag, value string, attached bool) {
+func (p *parser) longSwitch(o *Option, value string, attached bool) {
 	on, ok := boolean(value)
 	switch {
 	case !attached:
-		p.add(f, "true")
+		p.add(o, "true")
 	case ok:
-		p.add(f, on)
+		p.add(o, on)
 	default:
-		p.add(f, "true")
-		p.fail("option --"+f.Long+" is true or false, not "+Quote(value),
-			"--"+f.Long+" or --"+f.Long+"=false")
+		p.add(o, "true")
+		p.fail("option --"+o.Long+" is true or false, not "+quote(value),
+			"--"+o.Long+" or --"+o.Long+"=false")
 	}
 }
 
 // separate takes the next argument as the value, even if it starts with a
 // dash. typed is the option's name as it goes into an error.
-func (p *parser) separate(f Flag, typed string) {
+func (p *parser) separate(o *Option, typed string) {
 	if len(p.rest) == 0 {
-		example := f.Example
-		if example == "" {
-			example = "VALUE"
-		}
-		p.fail("option "+typed+" needs a value", "for example "+typed+" "+example)
+		p.fail("option "+typed+" needs a value", "for example "+typed+" "+o.Example)
 		return
 	}
-	p.add(f, p.next())
+	p.add(o, p.next())
 }
 
 // cluster reads short options behind one dash; the first that takes a value
@@ -152,16 +127,16 @@ func (p *parser) cluster(letters string) {
 		return
 	}
 	for letters != "" {
-		f, _ := byShort(p.flags, letters)
-		letters = letters[len(f.Short):]
+		o := byShort(p.table, letters)
+		letters = letters[len(o.Short):]
 		switch {
-		case f.Switch:
-			p.add(f, "true")
+		case o.IsSwitch():
+			p.add(o, "true")
 		case letters != "":
-			p.add(f, letters)
+			p.add(o, letters)
 			return
 		default:
-			p.separate(f, "-"+f.Short)
+			p.separate(o, "-"+o.Short)
 		}
 	}
 }
@@ -170,14 +145,14 @@ func (p *parser) cluster(letters string) {
 // or -1. What follows an option that takes a value is its value.
 func (p *parser) stray(letters string) int {
 	for i := 0; i < len(letters); {
-		f, ok := byShort(p.flags, letters[i:])
+		o := byShort(p.table, letters[i:])
 		switch {
-		case !ok:
+		case o == nil:
 			return i
-		case !f.Switch:
+		case !o.IsSwitch():
 			return -1
 		}
-		i += len(f.Short)
+		i += len(o.Short)
 	}
 	return -1
 }
@@ -189,13 +164,13 @@ func (p *parser) strayLetter(letters string, i int) {
 	bad := letters[i : i+n]
 	name, _, _ := strings.Cut(letters, "=")
 	switch {
-	case exact(p.flags, name):
+	case exact(p.table, name):
 		p.fail("unknown option "+show("-"+bad), "did you mean --"+name+"?")
 		p.long(letters)
 	case bad == "=" && i > 0:
 		p.attachedToSwitch(name)
 	default:
-		p.fail("unknown option "+show("-"+bad), suggest(p.flags, longEnough(name)))
+		p.fail("unknown option "+show("-"+bad), suggest(p.table, longEnough(name)))
 		p.switches(name)
 	}
 }
@@ -204,8 +179,8 @@ func (p *parser) strayLetter(letters string, i int) {
 func (p *parser) attachedToSwitch(letters string) {
 	_, n := utf8.DecodeLastRuneInString(letters)
 	last := letters[len(letters)-n:]
-	f, _ := byShort(p.flags, last)
-	p.fail("option -"+last+" takes no value", "-"+last+" or --"+f.Long+"=false")
+	o := byShort(p.table, last)
+	p.fail("option -"+last+" takes no value", "-"+last+" or --"+o.Long+"=false")
 	p.switches(letters)
 }
 
@@ -213,52 +188,49 @@ func (p *parser) attachedToSwitch(letters string) {
 // first option that takes a value: that value may be anything.
 func (p *parser) switches(letters string) {
 	for letters != "" {
-		f, ok := byShort(p.flags, letters)
+		o := byShort(p.table, letters)
 		switch {
-		case !ok:
+		case o == nil:
 			_, n := utf8.DecodeRuneInString(letters)
 			letters = letters[n:]
 			continue
-		case !f.Switch:
+		case !o.IsSwitch():
 			return
 		}
-		p.add(f, "true")
-		letters = letters[len(f.Short):]
+		p.add(o, "true")
+		letters = letters[len(o.Short):]
 	}
 }
 
-// canonical is the form that Normalize and Environ return.
-func canonical(f Flag, value string) string { return "--" + f.Long + "=" + value }
-
-// byShort finds the option that letters starts with.
-func byShort(flags []Flag, letters string) (Flag, bool) {
-	for _, f := range flags {
-		if f.Short != "" && strings.HasPrefix(letters, f.Short) {
-			return f, true
+// byShort finds the option that letters starts with; nil if there is none.
+func byShort(table []*Option, letters string) *Option {
+	for _, o := range table {
+		if o.Short != "" && strings.HasPrefix(letters, o.Short) {
+			return o
 		}
 	}
-	return Flag{}, false
+	return nil
 }
 
 // exact reports whether name is a whole long name.
-func exact(flags []Flag, name string) bool {
-	found := byPrefix(flags, name)
+func exact(table []*Option, name string) bool {
+	found := byPrefix(table, name)
 	return len(found) == 1 && found[0].Long == name
 }
 
 // byPrefix finds the options whose long name starts with name; an exact match
 // is the only one.
-func byPrefix(flags []Flag, name string) []Flag {
+func byPrefix(table []*Option, name string) []*Option {
 	if name == "" {
 		return nil
 	}
-	var found []Flag
-	for _, f := range flags {
+	var found []*Option
+	for _, o := range table {
 		switch {
-		case f.Long == name:
-			return []Flag{f}
-		case strings.HasPrefix(f.Long, name):
-			found = append(found, f)
+		case o.Long == name:
+			return []*Option{o}
+		case strings.HasPrefix(o.Long, name):
+			found = append(found, o)
 		}
 	}
 	return found
@@ -273,15 +245,15 @@ func longEnough(name string) string {
 }
 
 // suggest is the hint for an unknown name: the nearest option, or the help.
-func suggest(flags []Flag, name string) string {
+func suggest(table []*Option, name string) string {
 	name = strings.ToLower(name)
 	best, nearest := "", allowedEdits(name)+1
-	for _, f := range flags {
-		if f.Short != "" && f.Short == name {
-			return "did you mean -" + f.Short + "?"
+	for _, o := range table {
+		if o.Short != "" && o.Short == name {
+			return "did you mean -" + o.Short + "?"
 		}
-		if d := distance(name, f.Long); d < nearest {
-			best, nearest = f.Long, d
+		if d := distance(name, o.Long); d < nearest {
+			best, nearest = o.Long, d
 		}
 	}
 	if best == "" {

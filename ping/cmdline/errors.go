@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"cmp"
 	"errors"
 	"strconv"
 	"strings"
@@ -24,18 +25,35 @@ type Error struct {
 // Error returns the Message; who prints it prints the Hint on its own line.
 func (e *Error) Error() string { return e.Message }
 
-// Wrap puts "option: " in front of the message of err and keeps its hint. An
-// error without a hint gets one that points to the help; nil stays nil. The
+// Wrap puts "option: " in front of the message of err and keeps its hint, or else points to the help; nil stays nil. The
 // result is an *Error.
 func Wrap(option string, err error) error {
 	if err == nil {
 		return nil
 	}
-	hint := listHint
-	if e, ok := errors.AsType[*Error](err); ok && e.Hint != "" {
-		hint = e.Hint
+	return &Error{Message: oneLine(option + ": " + err.Error()), Hint: oneLine(HintOf(err))}
+}
+
+// hinted is an error of the system, and what to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e *hinted) Unwrap() error { return e.error }
+
+// WithHint gives an error of the system a hint about what to do.
+func WithHint(err error, hint string) error { return &hinted{err, hint} }
+
+// HintOf is what to write instead, or what to do about an error.
+func HintOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return cmp.Or(e.Hint, listHint)
 	}
-	return &Error{Message: oneLine(option + ": " + err.Error()), Hint: oneLine(hint)}
+	if e, ok := errors.AsType[*hinted](err); ok {
+		return cmp.Or(e.hint, listHint)
+	}
+	return listHint
 }
 
 // oneLine replaces what does not print, so that a foreign error cannot break
@@ -49,8 +67,8 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// Quote is %q cut after maxQuoted runes, never inside an escape.
-func Quote(s string) string {
+// quote is %q cut after maxQuoted runes, never inside an escape.
+func quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for width := 0; s != ""; {
@@ -72,7 +90,7 @@ func Quote(s string) string {
 func show(s string) string {
 	odd := func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }
 	if s == "" || len(s) > maxQuoted || strings.ContainsFunc(s, odd) {
-		return Quote(s)
+		return quote(s)
 	}
 	return s
 }

@@ -1,57 +1,149 @@
 package cmdline
 
-import "strings"
+import (
+	"cmp"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
 
-// Environ returns the options that the environment sets, in the order of flags
-// and in the form of [Normalize]. The variable of an option is prefix, "_" and
-// its long name in upper case with "_" for "-" ("LPING", "max-loss":
-// LPING_MAX_LOSS), or rename[long] where that exists; renamed to "", the option
-// cannot be set from the environment. An empty variable is unset. A switch
-// takes 1, 0, true, false, yes, no, on, off in any case; other values are
-// kept as they are. lookup is os.LookupEnv.
-//
-// The error is an *Error about the first bad variable; the options are returned
-// even then, and a switch with a bad value counts as meant.
-func Environ(flags []Flag, prefix string, rename map[string]string, lookup func(string) (string, bool)) (options []string, err error) {
-	for _, f := range flags {
-		name := variable(f, prefix, rename)
-		if name == "" {
+	"lping/stats"
+)
+
+// Given is an option that was given.
+type Given struct {
+	*Option
+	// Value is as it was written; of a switch it is "true" or "false".
+	Value string
+	// Variable is the one of the environment that gave it; empty if it was typed.
+	Variable string
+}
+
+// Input is the command line and the environment, understood as far as they could be.
+type Input struct {
+	// Given are the options; of two that contradict each other the last one holds.
+	Given []Given
+	// Doctor says that the first operand is the command of that name.
+	Doctor bool
+	// Format and Scheme are known whatever else is wrong: an error is told by them, too.
+	Format Format
+	Scheme stats.Scheme
+	// Err is the first thing that is wrong with the options.
+	Err error
+
+	program  string // the name by which lping was called
+	operands []string
+}
+
+// Format is an output format.
+type Format string
+
+// The formats of the output.
+const (
+	Text       Format = "text"
+	Line       Format = "line"
+	JSON       Format = "json"
+	Prometheus Format = "prometheus"
+	Nagios     Format = "nagios"
+)
+
+var (
+	formats = words[Format]{{"text", Text}, {"line", Line}, {"json", JSON}, {"prometheus", Prometheus}, {"nagios", Nagios}}
+	schemes = words[stats.Scheme]{{"ping", stats.SchemePing}, {"health", stats.SchemeHealth}, {"nagios", stats.SchemeNagios}}
+)
+
+// scheme is the exit scheme if none is asked for.
+func (f Format) scheme() stats.Scheme {
+	switch f {
+	case Line:
+		return stats.SchemeHealth
+	case Nagios:
+		return stats.SchemeNagios
+	}
+	return stats.SchemePing
+}
+
+// Read reads the arguments, with the program's name, and the environment through lookup, which is os.LookupEnv. What is
+// typed overrules a variable; an empty variable is unset.
+func Read(args []string, lookup func(string) (string, bool)) Input {
+	in := Input{program: "lping"}
+	if len(args) > 0 {
+		in.program = strings.TrimSuffix(filepath.Base(args[0]), ".exe")
+		args = args[1:]
+	}
+	in.Given, in.operands, in.Err = parseArgs(options, args)
+	if len(in.operands) > 0 && in.operands[0] == "doctor" {
+		in.Doctor, in.operands = true, in.operands[1:]
+	}
+	variables, variableErr := in.readEnviron(lookup)
+	in.Given = slices.Concat(variables, in.Given)
+	if address, ok := lookup("LPING_ADDRESS"); ok && address != "" && len(in.operands) == 0 && !in.Doctor {
+		in.operands = []string{address}
+	}
+	in.Err = cmp.Or(in.Err, variableErr, in.findFormat())
+	return in
+}
+
+// settled says that what was typed leaves nothing of an option to its variable.
+func (in *Input) settled(o *Option) bool {
+	switch o.Long {
+	case "ipv4", "ipv6":
+		if len(in.operands) == 1 {
+			if _, err := netip.ParseAddr(in.operands[0]); err == nil {
+				return true
+			}
+		}
+	case "connect", "port":
+		if in.Has("proto", "icmp", "auto") || in.Has("socket", "dgram", "raw") || o.Long == "connect" && in.Has("proto", "udp") {
+			return true
+		}
+	case "size", "sweep", "pattern":
+		if in.Has("connect", "true") || in.Has("proto", "tcp") && (in.Has("port") || o.Long == "sweep") {
+			return true
+		}
+	}
+	return in.Has(o.Long) || slices.ContainsFunc(o.rivals, func(long string) bool { return in.Has(long) })
+}
+
+// Has says that an option was given: with one of these values or, if there are none, with any.
+func (in *Input) Has(long string, values ...string) bool {
+	return slices.ContainsFunc(in.Given, func(g Given) bool {
+		return g.Long == long && (len(values) == 0 || slices.Contains(values, g.Value))
+	})
+}
+
+// readEnviron returns the options that the environment sets and that are not settled, in the order of the table. A switch
+// takes 1, 0, true, false, yes, no, on, off in any case. The error is an *Error about the first bad variable; the options
+// are returned even then, and a switch with a bad value counts as meant.
+func (in *Input) readEnviron(lookup func(string) (string, bool)) (given []Given, err error) {
+	for _, o := range options {
+		name := o.environ()
+		if name == "" || in.settled(o) {
 			continue
 		}
 		value, ok := lookup(name)
 		if !ok || value == "" {
 			continue
 		}
-		option, bad := fromVariable(f, name, value)
-		options = append(options, option)
-		if err == nil {
-			err = bad
+		if o.IsSwitch() {
+			var bad error
+			value, bad = switchVariable(name, value)
+			err = cmp.Or(err, bad)
 		}
+		given = append(given, Given{Option: o, Value: value, Variable: name})
 	}
-	return options, err
+	return given, err
 }
 
-// variable is the name of an option's variable.
-func variable(f Flag, prefix string, rename map[string]string) string {
-	if name, ok := rename[f.Long]; ok {
-		return name
+// switchVariable is the value of a switch in the environment.
+func switchVariable(name, value string) (string, error) {
+	if on, ok := boolean(value); ok {
+		return on, nil
 	}
-	return prefix + "_" + strings.ToUpper(strings.ReplaceAll(f.Long, "-", "_"))
-}
-
-// fromVariable is the option that one variable sets.
-func fromVariable(f Flag, name, value string) (string, error) {
-	if !f.Switch {
-		return canonical(f, value), nil
+	return "true", &Error{
+		Message: name + " is true or false, not " + quote(value),
+		Hint:    name + "=1 or " + name + "=0",
 	}
-	on, ok := boolean(value)
-	if !ok {
-		return canonical(f, "true"), &Error{
-			Message: show(name) + " is true or false, not " + Quote(value),
-			Hint:    show(name) + "=1 or " + show(name) + "=0",
-		}
-	}
-	return canonical(f, on), nil
 }
 
 // boolean reads a switch's value as "true" or "false".
@@ -63,4 +155,52 @@ func boolean(s string) (value string, ok bool) {
 		return "false", true
 	}
 	return "", false
+}
+
+// findFormat finds the output format and the exit scheme. The error is about the first bad value.
+func (in *Input) findFormat() (err error) {
+	in.Format = Text
+	chosen := false
+	for _, g := range in.Given {
+		var bad error
+		switch {
+		case g.Long == "format":
+			bad = set(&in.Format, g.Value, formats.parse)
+		case g.Long == "json" && g.Value == "true":
+			in.Format = JSON
+		case g.Long == "health" && g.Value == "true":
+			in.Format, in.Scheme, chosen = Line, stats.SchemeHealth, true
+		case g.Long == "exit":
+			bad = set(&in.Scheme, g.Value, schemes.parse)
+			chosen = chosen || bad == nil
+		}
+		err = cmp.Or(err, Wrap(g.label(), bad))
+	}
+	if !chosen {
+		in.Scheme = in.Format.scheme()
+	}
+	return err
+}
+
+// label is what the user wrote to give an option: its long name, or its variable.
+func (g Given) label() string { return cmp.Or(g.Variable, "--"+g.Long) }
+
+// Label is what the user wrote to give the option of this long name.
+func (in *Input) Label(long string) string {
+	for _, g := range in.Given {
+		if g.Long == long {
+			return g.label()
+		}
+	}
+	return "--" + long
+}
+
+// values are all values of an option that may stand more than once.
+func (in *Input) values(long string) (list []string) {
+	for _, g := range in.Given {
+		if g.Long == long {
+			list = append(list, g.Value)
+		}
+	}
+	return list
 }

@@ -2,17 +2,16 @@ package cmdline
 
 import (
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Seconds parses a time as ping takes it, in seconds ("0.2", ".5", "2"), or as
+// parseSeconds parses a time as ping takes it, in seconds ("0.2", ".5", "2"), or as
 // a Go duration ("200ms", "1m30s"). It is not negative, and has no sign, no
 // exponent and no underscore. Seconds are exact to the nanosecond; digits after
 // that are cut off.
-func Seconds(s string) (time.Duration, error) {
+func parseSeconds(s string) (time.Duration, error) {
 	if d, ok := seconds(s); ok {
 		return d, nil
 	}
@@ -22,17 +21,17 @@ func Seconds(s string) (time.Duration, error) {
 	})
 }
 
-// Duration parses a Go duration above zero; a number without a unit is an
+// parseDuration parses a Go duration above zero; a number without a unit is an
 // error, since it may mean seconds or milliseconds.
-func Duration(s string) (time.Duration, error) {
+func parseDuration(s string) (time.Duration, error) {
 	d, ok := units(s)
 	switch {
 	case ok && d > 0:
 		return d, nil
 	case ok:
-		return 0, &Error{Quote(s) + " is no time above zero", "5ms or 5s"}
+		return 0, &Error{quote(s) + " is no time above zero", "5ms or 5s"}
 	case isDecimal(s):
-		return 0, &Error{Quote(s) + " needs a unit", withUnits(s)}
+		return 0, &Error{quote(s) + " needs a unit", withUnits(s)}
 	}
 	return 0, timeError(s, "5ms or 5s", func(s string) bool {
 		d, ok := units(s)
@@ -40,7 +39,7 @@ func Duration(s string) (time.Duration, error) {
 	})
 }
 
-// seconds is Seconds without its errors.
+// seconds is parseSeconds without its errors.
 func seconds(s string) (time.Duration, bool) {
 	if !isDecimal(s) {
 		return units(s)
@@ -66,11 +65,11 @@ func units(s string) (time.Duration, bool) {
 func timeError(s, example string, good func(string) bool) error {
 	switch {
 	case strings.HasPrefix(s, "-") && (good(s[1:]) || isDecimal(s[1:])):
-		return &Error{Quote(s) + " is negative", example}
+		return &Error{quote(s) + " is negative", example}
 	case tooLong(s):
-		return &Error{Quote(s) + " is too long a time", "at most 2562047h"}
+		return &Error{quote(s) + " is too long a time", "at most 2562047h"}
 	}
-	return &Error{Quote(s) + " is no time", corrected(tidy(s), example, good)}
+	return &Error{quote(s) + " is no time", corrected(tidy(s), example, good)}
 }
 
 // tooLong reports a time that is written well but does not fit: with every
@@ -94,11 +93,11 @@ func withUnits(s string) string {
 	return s + "ms or " + s + "s"
 }
 
-// Integer parses a decimal number from min to max; "010" is ten. Anything that
+// parseInteger parses a decimal number from min to max; "010" is ten. Anything that
 // another base or notation would read differently is an error.
-func Integer(s string, min, max int64) (int64, error) {
+func parseInteger(s string, min, max int64) (int64, error) {
 	if !isDigits(strings.TrimPrefix(s, "-")) {
-		return 0, &Error{Quote(s) + " is no whole decimal number", integerHint(s, min, max)}
+		return 0, &Error{quote(s) + " is no whole decimal number", integerHint(s, min, max)}
 	}
 	n, err := strconv.ParseInt(s, 10, 64) // out of range, n is the nearest int64
 	switch {
@@ -108,6 +107,14 @@ func Integer(s string, min, max int64) (int64, error) {
 		return 0, rangeError(s, decimal(min)+" to "+decimal(max), "the most is "+decimal(max))
 	}
 	return n, nil
+}
+
+// integer is parseInteger for a type that holds the bounds.
+func integer[T ~int | ~uint16 | ~uint64](min, max int64) func(string) (T, error) {
+	return func(s string) (T, error) {
+		n, err := parseInteger(s, min, max)
+		return T(n), err
+	}
 }
 
 // rangeError names the range that s is not in.
@@ -148,17 +155,36 @@ func otherNotation(s string) (int64, bool) {
 	return int64(f), true
 }
 
-// Word is the index of s among words, of which there are at least two; 0 with an error.
-func Word(s string, words ...string) (int, error) {
-	if i := slices.Index(words, s); i >= 0 {
-		return i, nil
-	}
-	last := len(words) - 1
-	return 0, &Error{Quote(s) + " is unknown", strings.Join(words[:last], ", ") + " or " + words[last]}
+// words are what an option takes, two at least, each with what it means.
+type words[T any] []struct {
+	word  string
+	means T
 }
 
-// TOS parses ping's -Q: a decimal, or a hexadecimal with 0x, from 0 to 255.
-func TOS(s string) (int, error) {
+// parse is what s means.
+func (w words[T]) parse(s string) (means T, err error) {
+	var names []string
+	for _, one := range w {
+		if one.word == s {
+			return one.means, nil
+		}
+		names = append(names, one.word)
+	}
+	last := len(names) - 1
+	return means, &Error{quote(s) + " is unknown", strings.Join(names[:last], ", ") + " or " + names[last]}
+}
+
+// set sets *into to the value of s, if it has one.
+func set[T any](into *T, s string, parse func(string) (T, error)) error {
+	v, err := parse(s)
+	if err == nil {
+		*into = v
+	}
+	return err
+}
+
+// parseTOS parses ping's -Q: a decimal, or a hexadecimal with 0x, from 0 to 255.
+func parseTOS(s string) (int, error) {
 	digits, base := s, 10
 	if rest, ok := hexPrefixed(s); ok {
 		digits, base = rest, 16
@@ -170,13 +196,13 @@ func TOS(s string) (int, error) {
 	case isHex(digits) && (base == 16 || isDigits(digits)):
 		return 0, rangeError(s, "0 to 255", "at most 255 or 0xff")
 	case isHex(s) && len(s) <= 2:
-		return 0, &Error{Quote(s) + " is no decimal number", "write 0x" + s + " if it is hexadecimal"}
+		return 0, &Error{quote(s) + " is no decimal number", "write 0x" + s + " if it is hexadecimal"}
 	}
-	return 0, &Error{Quote(s) + " is no number from 0 to 255", "decimal or hexadecimal, for example 16 or 0x10"}
+	return 0, &Error{quote(s) + " is no number from 0 to 255", "decimal or hexadecimal, for example 16 or 0x10"}
 }
 
-// Percent parses a plain decimal from 0 to 100, with or without "%".
-func Percent(s string) (float64, error) {
+// parsePercent parses a plain decimal from 0 to 100, with or without "%".
+func parsePercent(s string) (float64, error) {
 	v, ok := percent(s)
 	switch {
 	case ok && v <= 100:
@@ -188,10 +214,10 @@ func Percent(s string) (float64, error) {
 		v, ok := percent(s)
 		return ok && v <= 100
 	})
-	return 0, &Error{Quote(s) + " is no percentage", hint}
+	return 0, &Error{quote(s) + " is no percentage", hint}
 }
 
-// percent is Percent without its range; what no float64 holds is infinite.
+// percent is parsePercent without its range; what no float64 holds is infinite.
 func percent(s string) (float64, bool) {
 	s = strings.TrimSuffix(s, "%")
 	if !isDecimal(s) {
@@ -201,24 +227,24 @@ func percent(s string) (float64, bool) {
 	return v, true
 }
 
-// Pattern parses ping's -p: 1 to 32 hexadecimal digits, without a prefix, two
+// parsePattern parses ping's -p: 1 to 32 hexadecimal digits, without a prefix, two
 // a byte; an odd last digit stands alone: "abc" is ab 0c.
-func Pattern(s string) ([]byte, error) {
+func parsePattern(s string) ([]byte, error) {
 	const most, sample = 32, "1 to 32 hexadecimal digits, for example ff00"
 	switch {
 	case isHex(s) && len(s) <= most:
 		return hexBytes(s), nil
 	case isHex(s):
-		return nil, &Error{Quote(s) + " is longer than 16 bytes", "write " + s[:most]}
+		return nil, &Error{quote(s) + " is longer than 16 bytes", "write " + s[:most]}
 	}
 	plain := strings.NewReplacer(":", "", "-", "", "_", "", " ", "", ",", "").Replace(s)
 	if rest, ok := hexPrefixed(plain); ok {
 		plain = rest
 	}
 	if isHex(plain) && len(plain) <= most {
-		return nil, &Error{Quote(s) + " is no pattern", "write " + plain}
+		return nil, &Error{quote(s) + " is no pattern", "write " + plain}
 	}
-	return nil, &Error{Quote(s) + " is no pattern", sample}
+	return nil, &Error{quote(s) + " is no pattern", sample}
 }
 
 // hexBytes reads hexadecimal digits by twos.
@@ -268,126 +294,3 @@ func isHex(s string) bool { return s != "" && strings.Trim(s, "0123456789abcdefA
 
 // decimal is a number for people.
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }
-
-// Sizes parses a list of sizes: numbers and ranges FROM:TO or FROM:TO:STEP, with commas between them. A range holds
-// FROM, and TO where a step ends there. Each is from 0 to max, and at most limit are allowed.
-func Sizes(s string, max, limit int) ([]int, error) {
-	var list []int
-	for part := range strings.SplitSeq(s, ",") {
-		from, to, step, err := sizeRange(part, int64(max))
-		if err != nil {
-			return nil, err
-		}
-		if (to-from)/step >= limit-len(list) {
-			return nil, &Error{Quote(s) + " are more than " + decimal(int64(limit)) + " sizes", "fewer sizes, or a longer step"}
-		}
-		for size := from; size <= to; size += step {
-			list = append(list, size)
-		}
-	}
-	return list, nil
-}
-
-// sizeRange parses one part of a list of sizes; a number is a range of one.
-func sizeRange(part string, max int64) (from, to, step int, err error) {
-	const sample = "FROM:TO:STEP such as 0:1472:64, or a list such as 0,56,1472"
-	numbers := strings.Split(part, ":")
-	bounds := [3]int{0, 0, 1}
-	for i, number := range numbers {
-		least := int64(0)
-		switch {
-		case i == len(bounds) || number == "":
-			return 0, 0, 0, &Error{Quote(part) + " is no range of sizes", sample}
-		case i == len(bounds)-1:
-			least = 1
-		}
-		n, err := Integer(number, least, max)
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		bounds[i] = int(n)
-	}
-	from, to, step = bounds[0], bounds[1], bounds[2]
-	if len(numbers) == 1 {
-		to = from
-	}
-	if to < from {
-		return 0, 0, 0, &Error{Quote(part) + " ends before it starts", "write " + decimal(int64(to)) + ":" + decimal(int64(from))}
-	}
-	return from, to, step, nil
-}
-
-// Range is a range of the Nagios plug-in guidelines. Values outside Low to High are an alert or, with Inside, those
-// within. Text is how it was written, without the percent sign.
-type Range struct {
-	Low, High float64
-	Inside    bool
-	Text      string
-}
-
-// Thresholds parses "rta,pl%": a range for the mean RTT in ms, and one for the loss in percent. Each may stand alone, by
-// its percent sign or the lack of one; nil is none.
-func Thresholds(s string) (rta, loss *Range, err error) {
-	const sample = "the mean RTT in ms and the loss, for example 5,20%"
-	first, second, both := strings.Cut(s, ",")
-	first, second = strings.TrimSpace(first), strings.TrimSpace(second)
-	switch {
-	case both && (strings.HasSuffix(first, "%") || !strings.HasSuffix(second, "%")):
-		return nil, nil, &Error{Quote(s) + " is no threshold", sample}
-	case !both && strings.HasSuffix(first, "%"):
-		first, second = "", first
-	}
-	if first != "" || !both && second == "" {
-		if rta, err = alertRange(first, math.MaxInt64); err != nil {
-			return nil, nil, err
-		}
-	}
-	if second != "" {
-		if loss, err = alertRange(strings.TrimSuffix(second, "%"), 100); err != nil {
-			return nil, nil, err
-		}
-	}
-	return rta, loss, nil
-}
-
-// alertRange parses one range: "10" is 0 to 10, "10:" from there on, "~:10" up to there, and "@" turns it inside out.
-func alertRange(s string, most float64) (*Range, error) {
-	bad := &Error{Quote(s) + " is no range", "10, 5:10, 5:, or @5:10 for an alert inside, as in Nagios"}
-	r := Range{Text: s, High: math.Inf(1)}
-	rest, inside := strings.CutPrefix(s, "@")
-	r.Inside = inside
-	low, high, both := strings.Cut(rest, ":")
-	if !both {
-		low, high = "0", rest
-	}
-	var ok bool
-	switch low {
-	case "~":
-		r.Low = math.Inf(-1)
-	default:
-		if r.Low, ok = bound(low); !ok {
-			return nil, bad
-		}
-	}
-	if high != "" || !both {
-		if r.High, ok = bound(high); !ok {
-			return nil, bad
-		}
-	}
-	switch {
-	case r.Low > most || r.High > most && !math.IsInf(r.High, 1):
-		return nil, &Error{Quote(s) + " is out of range (0 to " + strconv.FormatFloat(most, 'f', -1, 64) + ")", bad.Hint}
-	case r.High < r.Low:
-		return nil, &Error{Quote(s) + " ends before it starts", "the lower bound first"}
-	}
-	return &r, nil
-}
-
-// bound parses an end of a range.
-func bound(s string) (float64, bool) {
-	if !isDecimal(s) {
-		return 0, false
-	}
-	v, err := strconv.ParseFloat(s, 64)
-	return v, err == nil
-}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lping/stats"
 )
 
 // valueTest is an input and what comes of it: the value as text, or the error
@@ -33,7 +35,7 @@ func runValues[T any](t *testing.T, parse func(string) (T, error), tests []value
 }
 
 func TestSeconds(t *testing.T) {
-	runValues(t, Seconds, []valueTest{
+	runValues(t, parseSeconds, []valueTest{
 		{"0", "0s"}, {"2", "2s"}, {"0.2", "200ms"}, {".5", "500ms"}, {"5.", "5s"}, {"010", "10s"},
 		{"0.000000001", "1ns"}, {"0.3333333339", "333.333333ms"}, {"123456789.123456789", "34293h33m9.123456789s"},
 		{"9223372036.854775807", "2562047h47m16.854775807s"},
@@ -52,7 +54,7 @@ func TestSeconds(t *testing.T) {
 }
 
 func TestDuration(t *testing.T) {
-	runValues(t, Duration, []valueTest{
+	runValues(t, parseDuration, []valueTest{
 		{"5ms", "5ms"}, {"1m30s", "1m30s"}, {"0.5s", "500ms"},
 		{"5", `"5" needs a unit; 5ms or 5s`}, {"0.2", `"0.2" needs a unit; 0.2ms or 0.2s`},
 		{"0", `"0" needs a unit; 5ms or 5s`}, {"99999999999", `"99999999999" needs a unit; 5ms or 5s`},
@@ -64,7 +66,7 @@ func TestDuration(t *testing.T) {
 }
 
 func TestInteger(t *testing.T) {
-	runValues(t, func(s string) (int64, error) { return Integer(s, 0, 255) }, []valueTest{
+	runValues(t, func(s string) (int64, error) { return parseInteger(s, 0, 255) }, []valueTest{
 		{"0", "0"}, {"-0", "0"}, {"255", "255"}, {"010", "10"},
 		{"256", "256 is out of range (0 to 255); the most is 255"},
 		{"-1", "-1 is out of range (0 to 255); the least is 0"},
@@ -85,7 +87,7 @@ func TestInteger(t *testing.T) {
 }
 
 func TestIntegerOpenRange(t *testing.T) {
-	parse := func(s string) (int64, error) { return Integer(s, math.MinInt64, math.MaxInt64) }
+	parse := func(s string) (int64, error) { return parseInteger(s, math.MinInt64, math.MaxInt64) }
 	runValues(t, parse, []valueTest{
 		{"-9223372036854775808", "-9223372036854775808"}, {"9223372036854775807", "9223372036854775807"},
 		{"-9223372036854775809", "-9223372036854775809 is out of range (-9223372036854775808 or more); the least is -9223372036854775808"},
@@ -95,7 +97,7 @@ func TestIntegerOpenRange(t *testing.T) {
 }
 
 func TestTOS(t *testing.T) {
-	runValues(t, TOS, []valueTest{
+	runValues(t, parseTOS, []valueTest{
 		{"0", "0"}, {"255", "255"}, {"010", "10"}, {"0x10", "16"}, {"0XfF", "255"},
 		{"256", "256 is out of range (0 to 255); at most 255 or 0xff"},
 		{"0x100", "0x100 is out of range (0 to 255); at most 255 or 0xff"},
@@ -109,15 +111,15 @@ func TestTOS(t *testing.T) {
 	})
 }
 
-func TestWord(t *testing.T) {
-	runValues(t, func(s string) (int, error) { return Word(s, "auto", "dgram", "raw") }, []valueTest{
-		{"auto", "0"}, {"raw", "2"}, {"", `"" is unknown; auto, dgram or raw`},
+func TestWords(t *testing.T) {
+	runValues(t, words[int]{{"auto", 7}, {"dgram", 8}, {"raw", 9}}.parse, []valueTest{
+		{"auto", "7"}, {"raw", "9"}, {"", `"" is unknown; auto, dgram or raw`},
 		{"Raw", `"Raw" is unknown; auto, dgram or raw`}, {"x\n", `"x\n" is unknown; auto, dgram or raw`},
 	})
 }
 
 func TestPercent(t *testing.T) {
-	runValues(t, Percent, []valueTest{
+	runValues(t, parsePercent, []valueTest{
 		{"60", "60"}, {"60%", "60"}, {"0.5%", "0.5"}, {".5", "0.5"}, {"0", "0"}, {"100.0%", "100"},
 		{"101", "101 is out of range (0% to 100%); at most 100%"},
 		{strings.Repeat("9", 400), `"` + strings.Repeat("9", 60) + `…" is out of range (0% to 100%); at most 100%`},
@@ -132,7 +134,7 @@ func TestPercent(t *testing.T) {
 
 func TestPattern(t *testing.T) {
 	parse := func(s string) (string, error) {
-		b, err := Pattern(s)
+		b, err := parsePattern(s)
 		return fmt.Sprintf("% x", b), err
 	}
 	full := strings.Repeat("0f", 16)
@@ -147,11 +149,11 @@ func TestPattern(t *testing.T) {
 	})
 }
 
-func TestThresholds(t *testing.T) {
+func TestThreshold(t *testing.T) {
 	parse := func(s string) (string, error) {
-		rta, loss, err := Thresholds(s)
+		threshold, err := parseThreshold(s)
 		var parts []string
-		for _, r := range []*Range{rta, loss} {
+		for _, r := range []*stats.Range{threshold.RTA, threshold.Loss} {
 			if r == nil {
 				parts = append(parts, "-")
 			} else {
@@ -176,15 +178,15 @@ func TestThresholds(t *testing.T) {
 	})
 }
 
-func FuzzThresholds(f *testing.F) {
+func FuzzThreshold(f *testing.F) {
 	addAll(f, "5,20%", "@5:10,~:20%", "5:", ":", "~", "@", ",", "%,%", "0.1:0.2,5%")
 	f.Fuzz(func(t *testing.T, s string) {
-		rta, loss, err := Thresholds(s)
+		threshold, err := parseThreshold(s)
 		checkError(t, err)
-		if (err == nil) != (rta != nil || loss != nil) {
-			t.Fatalf("%q is %v and %v, %v", s, rta, loss, err)
+		if err == nil && threshold == (stats.Threshold{}) {
+			t.Fatalf("%q holds nothing", s)
 		}
-		for _, r := range []*Range{rta, loss} {
+		for _, r := range []*stats.Range{threshold.RTA, threshold.Loss} {
 			if r != nil && (!(r.Low <= r.High) || strings.ContainsAny(r.Text, " |;=%")) {
 				t.Fatalf("%q is %+v", s, *r)
 			}
@@ -194,7 +196,7 @@ func FuzzThresholds(f *testing.F) {
 
 func TestSizes(t *testing.T) {
 	parse := func(s string) (string, error) {
-		list, err := Sizes(s, 65507, 100)
+		list, err := parseSizes(s, 65507, 100)
 		return strings.Trim(fmt.Sprint(list), "[]"), err
 	}
 	const sample = "FROM:TO:STEP such as 0:1472:64, or a list such as 0,56,1472"
@@ -218,7 +220,7 @@ func FuzzSizes(f *testing.F) {
 	addAll(f, "0:65507:1111", "1,2,3", "5:3", "0:65507", "::", "1:2:0", ",", "9:9:9,9")
 	f.Fuzz(func(t *testing.T, s string) {
 		const most, limit = 65507, 1000
-		list, err := Sizes(s, most, limit)
+		list, err := parseSizes(s, most, limit)
 		checkError(t, err)
 		if (err == nil) != (len(list) > 0) || len(list) > limit {
 			t.Fatalf("%q is %d sizes, %v", s, len(list), err)
@@ -241,7 +243,7 @@ func addAll(f *testing.F, more ...string) {
 func FuzzSeconds(f *testing.F) {
 	addAll(f, "9223372036.854775807", "9223372036.854775808", "0.0000000019", "0,2", "9999999h")
 	f.Fuzz(func(t *testing.T, s string) {
-		d, err := Seconds(s)
+		d, err := parseSeconds(s)
 		checkError(t, err)
 		if d < 0 || err != nil && d != 0 {
 			t.Fatalf("%q is %d, %v", s, d, err)
@@ -251,7 +253,7 @@ func FuzzSeconds(f *testing.F) {
 		} else if plain && err == nil && int64(d) != want.Int64() {
 			t.Fatalf("%q is %d, want %v", s, d, want)
 		}
-		if again, bad := Seconds(d.String()); err == nil && (bad != nil || again != d) {
+		if again, bad := parseSeconds(d.String()); err == nil && (bad != nil || again != d) {
 			t.Fatalf("%v became %v, %v", d, again, bad)
 		}
 	})
@@ -276,7 +278,7 @@ func oracle(s string) (*big.Int, bool) {
 func FuzzDuration(f *testing.F) {
 	addAll(f, "0s", "5 ms", "9999999h", "-5")
 	f.Fuzz(func(t *testing.T, s string) {
-		d, err := Duration(s)
+		d, err := parseDuration(s)
 		checkError(t, err)
 		if (err == nil) != (d > 0) {
 			t.Fatalf("%q is %v, %v", s, d, err)
@@ -284,7 +286,7 @@ func FuzzDuration(f *testing.F) {
 		if want, bad := time.ParseDuration(s); err == nil && (bad != nil || want != d) {
 			t.Fatalf("%q is %v, want %v, %v", s, d, want, bad)
 		}
-		if sec, bad := Seconds(s); err == nil && (bad != nil || sec != d) {
+		if sec, bad := parseSeconds(s); err == nil && (bad != nil || sec != d) {
 			t.Fatalf("%q is %v, but %v, %v as seconds", s, d, sec, bad)
 		}
 	})
@@ -296,7 +298,7 @@ func FuzzInteger(f *testing.F) {
 		f.Add(s, int64(math.MinInt64), int64(math.MaxInt64))
 	}
 	f.Fuzz(func(t *testing.T, s string, lo, hi int64) {
-		n, err := Integer(s, lo, hi)
+		n, err := parseInteger(s, lo, hi)
 		checkError(t, err)
 		if err != nil {
 			return
@@ -305,7 +307,7 @@ func FuzzInteger(f *testing.F) {
 		if n < lo || n > hi || !ok || !want.IsInt64() || want.Int64() != n {
 			t.Fatalf("%q is %d in %d..%d", s, n, lo, hi)
 		}
-		if again, err := Integer(strconv.FormatInt(n, 10), lo, hi); err != nil || again != n {
+		if again, err := parseInteger(strconv.FormatInt(n, 10), lo, hi); err != nil || again != n {
 			t.Fatalf("%d became %d, %v", n, again, err)
 		}
 	})
@@ -314,13 +316,13 @@ func FuzzInteger(f *testing.F) {
 func FuzzTOS(f *testing.F) {
 	addAll(f, "b8", "0x", "0xff", "256")
 	f.Fuzz(func(t *testing.T, s string) {
-		n, err := TOS(s)
+		n, err := parseTOS(s)
 		checkError(t, err)
 		if n < 0 || n > 255 {
 			t.Fatalf("%q is %d", s, n)
 		}
 		for _, form := range []string{"%d", "0x%x"} {
-			if again, err := TOS(fmt.Sprintf(form, n)); err != nil || again != n {
+			if again, err := parseTOS(fmt.Sprintf(form, n)); err != nil || again != n {
 				t.Fatalf("%d became %d, %v", n, again, err)
 			}
 		}
@@ -330,13 +332,13 @@ func FuzzTOS(f *testing.F) {
 func FuzzPercent(f *testing.F) {
 	addAll(f, "100.0", "101%", "0,5")
 	f.Fuzz(func(t *testing.T, s string) {
-		v, err := Percent(s)
+		v, err := parsePercent(s)
 		checkError(t, err)
 		if !(v >= 0 && v <= 100) {
 			t.Fatalf("%q is %v", s, v)
 		}
 		for _, tail := range []string{"", "%"} {
-			if again, err := Percent(strconv.FormatFloat(v, 'f', -1, 64) + tail); err != nil || again != v {
+			if again, err := parsePercent(strconv.FormatFloat(v, 'f', -1, 64) + tail); err != nil || again != v {
 				t.Fatalf("%v became %v, %v", v, again, err)
 			}
 		}
@@ -346,7 +348,7 @@ func FuzzPercent(f *testing.F) {
 func FuzzPattern(f *testing.F) {
 	addAll(f, "abc", "de:ad", strings.Repeat("f", 32), strings.Repeat("f", 33))
 	f.Fuzz(func(t *testing.T, s string) {
-		b, err := Pattern(s)
+		b, err := parsePattern(s)
 		checkError(t, err)
 		if err != nil {
 			return
@@ -354,7 +356,7 @@ func FuzzPattern(f *testing.F) {
 		if len(b) != (len(s)+1)/2 || len(b) > 16 {
 			t.Fatalf("%q is % x", s, b)
 		}
-		if again, err := Pattern(fmt.Sprintf("%x", b)); err != nil || string(again) != string(b) {
+		if again, err := parsePattern(fmt.Sprintf("%x", b)); err != nil || string(again) != string(b) {
 			t.Fatalf("% x became % x, %v", b, again, err)
 		}
 	})

@@ -1,0 +1,218 @@
+package cmdline
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lping/ping"
+	"lping/ping/report"
+	"lping/stats"
+)
+
+// What is done if nothing else is asked for.
+const (
+	defaultCount = 5
+	defaultSize  = 56
+)
+
+// Flags are the options that were given, by their long names. A Context of urfave/cli is one.
+type Flags interface {
+	IsSet(long string) bool
+	Bool(long string) bool
+	String(long string) string
+}
+
+// Settings are what the input asks for, as values.
+type Settings struct {
+	// Config is what all targets have in common; its Address is not set.
+	Config  ping.Config
+	Targets []report.Target
+	// Asked says that the user wants each target to be there.
+	Asked bool
+	// Any says that a name stands for both families, and that programs take the one which works.
+	Any    bool
+	Limits stats.Limits
+	Output report.Options
+	// File is what the output is written to; empty is standard output.
+	File string
+}
+
+// Settings turns the options and the operands into values. The first bad one is the error, an *Error.
+func (in *Input) Settings(f Flags) (Settings, error) {
+	r := &reader{flags: f, in: in}
+	s := Settings{Asked: true, Output: report.Options{
+		Quiet: f.Bool("quiet"), Verbose: f.Bool("verbose"), Timestamp: f.Bool("timestamp"),
+		Outstanding: f.Bool("outstanding"), Audible: f.Bool("audible"), Precise: f.Bool("precision"),
+		Flood: f.Bool("flood"), PingOnly: slices.Contains([]string{"ping", "ping4", "ping6"}, in.program),
+	}}
+	s.readPace(r)
+	s.readPacket(r)
+	s.readMethod(r)
+	read(r, "max-loss", &s.Limits.MaxLoss, parsePercent)
+	read(r, "max-rtt", &s.Limits.MaxRTT, parseDuration)
+	read(r, "warn", &s.Limits.Warn, parseThreshold)
+	read(r, "crit", &s.Limits.Crit, parseThreshold)
+	s.Output.Limits = s.Limits
+	s.readTargets(r)
+	s.readSizes(r)
+	s.readFile(r)
+	return s, r.err
+}
+
+// DoctorSettings are those of doctor, which looks at both families by short runs. The error is about what it does not
+// take.
+func (in *Input) DoctorSettings(f Flags) (s Settings, err error) {
+	if err := in.checkDoctor(); err != nil {
+		return s, err
+	}
+	s.Config.Count, s.Config.Size = defaultCount, defaultSize
+	s.Config.Interval, s.Config.Timeout = 10*time.Millisecond, 100*time.Millisecond
+	v4, v6 := f.Bool("ipv4"), f.Bool("ipv6")
+	s.Asked = v4 || v6
+	s.Targets, err = findTargets("", v4 || !s.Asked, v6 || !s.Asked)
+	return s, err
+}
+
+// checkDoctor reports what was typed and doctor does not take. The environment may set more: it is for every check.
+func (in *Input) checkDoctor() error {
+	const usage = "lping doctor [-4] [-6] [-j] [--exit SCHEME]"
+	taken := []string{"ipv4", "ipv6", "format", "json", "exit"}
+	for _, g := range in.Given {
+		bad := !slices.Contains(taken, g.Long) || g.Long == "format" && g.Value != "text" && g.Value != "json"
+		if g.Variable == "" && bad {
+			return &Error{Message: "doctor takes no --" + g.Long, Hint: usage}
+		}
+	}
+	if len(in.operands) > 0 {
+		return &Error{Message: "doctor takes no address: it looks at 127.0.0.1 and ::1", Hint: usage}
+	}
+	return nil
+}
+
+// reader reads the values of options and keeps the first error.
+type reader struct {
+	flags Flags
+	in    *Input
+	err   error
+}
+
+// read sets *into from an option that was given.
+func read[T any](r *reader, long string, into *T, parse func(string) (T, error)) {
+	if r.flags.IsSet(long) && r.err == nil {
+		value := strings.TrimLeft(r.flags.String(long), " \t") // as strtol does: munin calls ping with '-c 2'
+		r.err = Wrap(r.in.Label(long), set(into, value, parse))
+	}
+}
+
+// conflict is the error of an option that does not go with the others.
+func (r *reader) conflict(long, why, hint string) {
+	if r.err == nil {
+		r.err = &Error{Message: r.in.Label(long) + " " + why, Hint: hint}
+	}
+}
+
+// readPace reads when probes leave and how long they are waited for.
+func (s *Settings) readPace(r *reader) {
+	c := &s.Config
+	c.Flood, c.Adaptive = r.flags.Bool("flood"), r.flags.Bool("adaptive")
+	read(r, "deadline", &c.Deadline, parseSeconds)
+	c.Count = defaultCount
+	if c.Deadline > 0 || c.Flood {
+		c.Count = 0
+	}
+	read(r, "count", &c.Count, integer[uint64](0, 1<<63-1))
+	read(r, "interval", &c.Interval, parseSeconds)
+	s.Output.PacingShown = c.Flood || c.Adaptive || c.Interval == 0 && r.flags.IsSet("interval")
+	if r.flags.IsSet("interval") {
+		c.Flood = c.Interval == 0 // -f with an interval keeps to it, and -i 0 prints a line for each probe
+	}
+	read(r, "timeout", &c.Timeout, parseSeconds)
+	if r.flags.IsSet("timeout") && c.Timeout == 0 || c.Timeout > ping.MaxTime {
+		c.Timeout = ping.MaxTime
+	}
+	c.Interval, c.Deadline = min(c.Interval, ping.MaxTime), min(c.Deadline, ping.MaxTime)
+	read(r, "preload", &c.Preload, integer[int](1, ping.MaxPreload))
+}
+
+var pathMTUs = words[ping.PathMTU]{
+	{"do", ping.PathMTUDo}, {"want", ping.PathMTUWant}, {"dont", ping.PathMTUDont}, {"probe", ping.PathMTUProbe},
+}
+
+// readPacket reads what a probe looks like, but for its size.
+func (s *Settings) readPacket(r *reader) {
+	c := &s.Config
+	c.Size, c.UserTime = defaultSize, r.flags.Bool("user-latency")
+	read(r, "pattern", &c.Pattern, parsePattern)
+	read(r, "ttl", &c.TTL, integer[int](1, 255))
+	read(r, "tos", &c.TOS, parseTOS)
+	read(r, "pmtudisc", &c.PathMTU, pathMTUs.parse)
+}
+
+var (
+	sockets = words[ping.SocketMode]{{"auto", ping.SocketAuto}, {"dgram", ping.SocketDgram}, {"raw", ping.SocketRaw}}
+	protos  = words[ping.Proto]{
+		{"auto", ping.ProtoAuto}, {"icmp", ping.ProtoICMP}, {"udp", ping.ProtoUDP}, {"tcp", ping.ProtoTCP},
+	}
+)
+
+// readMethod reads how the probes travel.
+func (s *Settings) readMethod(r *reader) {
+	c := &s.Config
+	read(r, "socket", &c.Socket, sockets.parse)
+	read(r, "proto", &c.Proto, protos.parse)
+	c.Connect = r.flags.Bool("connect")
+	read(r, "port", &c.Port, integer[uint16](1, 65535))
+	own := c.Proto == ping.ProtoUDP || c.Proto == ping.ProtoTCP
+	switch {
+	case r.err != nil:
+	case own && c.Socket != ping.SocketAuto:
+		r.conflict("socket", "is about ICMP", "leave out --proto, or --socket")
+	case c.Connect && c.Proto != ping.ProtoTCP:
+		r.conflict("connect", "needs TCP", "lping --proto tcp --connect")
+	case c.Port != 0 && !own:
+		r.conflict("port", "needs TCP or UDP", fmt.Sprintf("lping --proto tcp --port %d", c.Port))
+	case c.Proto == ping.ProtoTCP && (c.Connect || c.Port != 0):
+		for _, long := range []string{"size", "pattern", "sweep"} {
+			if r.flags.IsSet(long) {
+				r.conflict(long, "does not go with a connection a probe, which carries no data", "leave it out")
+			}
+		}
+	case c.Proto == ping.ProtoTCP && r.flags.IsSet("sweep"):
+		r.conflict("sweep", "does not go with TCP, whose stream knows no packets", "lping --proto udp --sweep with the same sizes")
+	}
+	if s.Output.PingOnly && c.Proto == ping.ProtoAuto {
+		c.Proto = ping.ProtoICMP // as ping
+	}
+}
+
+// readSizes reads how large the probes are: as large as every target takes.
+func (s *Settings) readSizes(r *reader) {
+	most := ping.MaxSizeIPv6
+	for _, t := range s.Targets {
+		c := s.Config
+		c.Address = t.Address
+		most = min(most, c.MaxSize())
+	}
+	read(r, "size", &s.Config.Size, integer[int](0, int64(most)))
+	read(r, "sweep", &s.Config.Sizes, func(s string) ([]int, error) { return parseSizes(s, most, ping.MaxSizes) })
+	switch {
+	case r.err != nil || s.Config.Sizes == nil:
+	case r.flags.IsSet("size"):
+		r.conflict("size", "and --sweep both say how large a probe is", "leave one of them out")
+	case !r.flags.IsSet("count") && s.Config.Deadline == 0:
+		s.Config.Count = uint64(len(s.Config.Sizes))
+	}
+}
+
+// readFile reads what the output is written to.
+func (s *Settings) readFile(r *reader) {
+	switch path := r.flags.String("output"); {
+	case r.err != nil || !r.flags.IsSet("output") || path == "-":
+	case path == "":
+		r.err = Wrap(r.in.Label("output"), &Error{Message: "no file is named", Hint: "--output lping.prom"})
+	default:
+		s.File = path
+	}
+}

@@ -1,0 +1,174 @@
+package cmdline
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"lping/ping/report"
+	"lping/platform"
+)
+
+// readTargets finds out which addresses to check, and where the probes come from.
+func (s *Settings) readTargets(r *reader) {
+	if r.err != nil {
+		return
+	}
+	v4, v6 := r.flags.Bool("ipv4"), r.flags.Bool("ipv6")
+	if !v4 && !v6 {
+		v4, v6 = r.in.program == "ping4", r.in.program == "ping6"
+	}
+	if len(r.in.operands) > 1 {
+		r.err = &Error{
+			Message: "more than one address: " + quote(strings.Join(r.in.operands, " ")),
+			Hint:    "one address a run; -4 -6 checks 127.0.0.1 and ::1",
+		}
+		return
+	}
+	if slices.Equal(r.in.operands, []string{""}) {
+		r.err = notAnAddress("")
+		return
+	}
+	name := strings.Join(r.in.operands, "")
+	if s.Config.Port != 0 && !v4 && !v6 && isLocalhost(name) {
+		v4, v6 = r.in.sourceFamilies()
+		s.Any = v4 && v6
+		s.Asked = !s.Any
+	}
+	if s.Targets, r.err = findTargets(name, v4, v6); r.err != nil {
+		return
+	}
+	for _, x := range r.in.values("interface") {
+		if r.err == nil {
+			r.err = Wrap(r.in.Label("interface"), s.readOrigin(x))
+		}
+	}
+}
+
+// sourceFamilies are those that the given sources leave; both if there are none.
+func (in *Input) sourceFamilies() (v4, v6 bool) {
+	v4, v6 = true, true
+	for _, x := range in.values("interface") {
+		if a, err := netip.ParseAddr(x); err == nil {
+			v4, v6 = v4 && a.Unmap().Is4(), v6 && !a.Unmap().Is4()
+		}
+	}
+	return v4 || !v6, v6
+}
+
+// readOrigin reads one -I: the source address, or the interface. Neither may lead out of this host.
+func (s *Settings) readOrigin(x string) error {
+	source, err := netip.ParseAddr(x)
+	if err != nil {
+		if ok, err := platform.IsLoopbackInterface(x); err != nil || !ok {
+			return notLoopback(x, "is no loopback interface of this host", err)
+		}
+		s.Config.Interface = x
+		return nil
+	}
+	source = source.Unmap()
+	for _, t := range s.Targets {
+		if t.Address.Is4() != source.Is4() {
+			return &Error{
+				Message: fmt.Sprintf("%v is no source for %v", source, t.Address),
+				Hint:    "source and target are of one family, such as -6 -I ::1",
+			}
+		}
+	}
+	s.Config.Source = source
+	return permit(source)
+}
+
+var (
+	localhost4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	localhost6 = netip.IPv6Loopback()
+)
+
+// findTargets returns the addresses that a name stands for. No name is ever looked up: localhost is what RFC 6761 says.
+func findTargets(name string, v4, v6 bool) ([]report.Target, error) {
+	if name == "" || isLocalhost(name) {
+		var list []report.Target
+		if v4 || !v6 {
+			list = append(list, report.Target{Name: cmp.Or(name, "127.0.0.1"), Address: localhost4})
+		}
+		if v6 {
+			list = append(list, report.Target{Name: cmp.Or(name, "::1"), Address: localhost6})
+		}
+		return list, nil
+	}
+	address, err := netip.ParseAddr(name)
+	if err != nil {
+		return nil, notAnAddress(name)
+	}
+	address = address.Unmap()
+	switch {
+	case v4 && v6:
+		return nil, &Error{
+			Message: "-4 and -6 ask for both families, " + show(address.String()) + " is of one",
+			Hint:    "leave out the address, or say localhost",
+		}
+	case v6 && address.Is4():
+		return nil, &Error{Message: address.String() + " is no IPv6 address", Hint: "lping -6 ::1"}
+	case v4 && address.Is6():
+		return nil, &Error{Message: show(address.String()) + " is no IPv4 address", Hint: "lping -4 127.0.0.1"}
+	}
+	return []report.Target{{Name: name, Address: address}}, permit(address)
+}
+
+// isLocalhost says that a name is the one that always stands for loopback (RFC 6761).
+func isLocalhost(name string) bool {
+	return strings.ToLower(strings.TrimSuffix(name, ".")) == "localhost"
+}
+
+// notAnAddress is the error of what is no address, with what may have been meant.
+func notAnAddress(name string) error {
+	hint := "127.0.0.1, ::1 or localhost; lping looks up no names"
+	bare := strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
+	if a, err := netip.ParseAddr(bare); err == nil && a.IsLoopback() {
+		hint = "write " + show(a.String())
+	} else if name == "0" || strings.HasPrefix(name, "127.") && strings.Trim(name, "0123456789.") == "" {
+		hint = "write 127.0.0.1"
+	}
+	return &Error{Message: quote(name) + " is no address of loopback", Hint: hint}
+}
+
+// permit refuses every address that is not this host's loopback, so that lping cannot be used to reach out. It looks at
+// the interfaces only if the number of the address does not make it loopback.
+func permit(a netip.Addr) error {
+	if a == netip.AddrFrom4([4]byte{127, 255, 255, 255}) || a == netip.AddrFrom4([4]byte{127, 0, 0, 0}) {
+		return &Error{
+			Message: fmt.Sprintf("%v is for broadcasts, which nobody answers", a), Hint: "127.0.0.1, or another address of 127.0.0.0/8",
+		}
+	}
+	if a.IsLoopback() && a.Zone() == "" {
+		return nil
+	}
+	if a.IsLoopback() {
+		if ok, err := platform.IsLoopbackInterface(a.Zone()); err != nil || !ok {
+			return notLoopback(a.String(), "names no loopback interface of this host", err)
+		}
+		return nil
+	}
+	name, err := platform.OnLoopback(a)
+	switch {
+	case err != nil || name == "":
+		return notLoopback(a.String(), "is not on a loopback interface of this host", err)
+	case a.IsLinkLocalUnicast() && a.Is6() && a.Zone() == "":
+		return &Error{
+			Message: fmt.Sprintf("%v needs its interface", a), Hint: fmt.Sprintf("write %v%%%s", a, name),
+		}
+	}
+	return nil
+}
+
+// notLoopback is the refusal of an address or interface. If the interfaces cannot be read, nothing is permitted.
+func notLoopback(what, why string, err error) error {
+	message := quote(what) + " " + why
+	if err != nil {
+		message = quote(what) + ": the interfaces of this host cannot be read: " + err.Error()
+	}
+	return Wrap("lping checks loopback only",
+		&Error{Message: message, Hint: "127.0.0.1, ::1 or localhost; ping reaches other hosts"})
+}
