@@ -55,8 +55,14 @@ var options = []*Option{
 	{Long: "proto", Takes: "P", Example: "udp", Usage: "icmp, udp or tcp; auto: icmp, or udp where it must", rivals: []string{"socket"}},
 	{Long: "connect", Usage: "with tcp: a new connection for every probe"},
 	// Kubernetes sets LPING_PORT to an address if it has a Service of the name lping.
-	{Long: "port", Takes: "N", Example: "8080", Usage: "with udp or tcp: a local service (LPING_TARGET_PORT)", variable: "TARGET_PORT"},
-	{Long: "sweep", Takes: "LIST", Example: "0:1472:64", Usage: "a size a probe: FROM:TO[:STEP], or a list", rivals: []string{"size"}},
+	{
+		Long: "port", Takes: "N", Example: "8080", Usage: "with udp or tcp: a local service (LPING_TARGET_PORT)",
+		variable: "TARGET_PORT",
+	},
+	{
+		Long: "sweep", Takes: "LIST", Example: "0:1472:64", Usage: "a size a probe: FROM:TO[:STEP], TO included, or a list",
+		rivals: []string{"size"},
+	},
 	{Long: "socket", Takes: "KIND", Example: "dgram", Usage: "ICMP socket: auto, dgram or raw", rivals: []string{"proto"}},
 	{Long: "max-loss", Takes: "P", Example: "60%", Usage: "loss that is still healthy (0%)"},
 	{Long: "max-rtt", Takes: "T", Example: "5ms", Usage: "most for the p99 of the RTT; below 100 replies its median"},

@@ -3,7 +3,7 @@ package cmdline
 import "strings"
 
 // parseSizes parses a list of sizes: numbers and ranges FROM:TO or FROM:TO:STEP, with commas between them. A range holds
-// FROM, and TO if a step ends there. Each size is from 0 to max, and at most limit are allowed.
+// FROM and TO, even if no step ends there. Each size is from 0 to max, and at most limit are allowed.
 func parseSizes(s string, max, limit int) ([]int, error) {
 	var list []int
 	for part := range strings.SplitSeq(s, ",") {
@@ -11,12 +11,14 @@ func parseSizes(s string, max, limit int) ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		if (to-from)/step >= limit-len(list) {
+		steps := (to - from + step - 1) / step // the last may be shorter
+		if steps >= limit-len(list) {
 			return nil, &Error{quote(s) + " are more than " + decimal(int64(limit)) + " sizes", "fewer sizes, or a longer step"}
 		}
-		for size := from; size <= to; size += step {
+		for size := from; size < to; size += step {
 			list = append(list, size)
 		}
+		list = append(list, to)
 	}
 	return list, nil
 }

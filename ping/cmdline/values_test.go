@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"lping/ping"
 	"lping/stats"
 )
 
@@ -202,18 +203,32 @@ func TestSizes(t *testing.T) {
 	const sample = "FROM:TO:STEP such as 0:1472:64, or a list such as 0,56,1472"
 	runValues(t, parse, []valueTest{
 		{"56", "56"}, {"0,56,1472", "0 56 1472"}, {"9,9", "9 9"}, {"3:5", "3 4 5"}, {"5:5", "5"}, {"0:10:5", "0 5 10"},
-		{"0:9:5", "0 5"}, {"1:2,7:9:2,0", "1 2 7 9 0"}, {"65507", "65507"}, {"0:1:65507", "0"},
+		{"0:9:5", "0 5 9"}, {"1:2,7:9:2,0", "1 2 7 9 0"}, {"65507", "65507"}, {"0:1:65507", "0 1"},
+		{"0:10:3", "0 3 6 9 10"}, {"7:7:5", "7"}, {"0:9:8,1", "0 8 9 1"}, {"0:65507:32000", "0 32000 64000 65507"},
 		{"65508", "65508 is out of range (0 to 65507); the most is 65507"},
 		{"0:65508", "65508 is out of range (0 to 65507); the most is 65507"},
 		{"0:5:0", "0 is out of range (1 to 65507); the least is 1"},
 		{"-1", "-1 is out of range (0 to 65507); the least is 0"},
 		{"5:3", `"5:3" ends before it starts; write 3:5`},
 		{"0:100", `"0:100" are more than 100 sizes; fewer sizes, or a longer step`},
+		{"0:199:2", `"0:199:2" are more than 100 sizes; fewer sizes, or a longer step`},
 		{"0:98,1,2", `"0:98,1,2" are more than 100 sizes; fewer sizes, or a longer step`},
 		{"", `"" is no range of sizes; ` + sample}, {"1,", `"" is no range of sizes; ` + sample},
 		{"1::2", `"1::2" is no range of sizes; ` + sample}, {"1:2:3:4", `"1:2:3:4" is no range of sizes; ` + sample},
 		{"a:b", `"a" is no whole decimal number; a whole number, 0 to 65507`},
 	})
+}
+
+// The end of a range counts against the limit, too.
+func TestSizesLimit(t *testing.T) {
+	for s, want := range map[string]int{"0:99": 100, "0:197:2": 100, "0:198:2": 100, "0:98,7": 100, "0:196:2": 99} {
+		if list, err := parseSizes(s, 65507, 100); len(list) != want || err != nil {
+			t.Errorf("%s is %d sizes, %v, want %d", s, len(list), err, want)
+		}
+	}
+	if list, err := parseSizes("0:65527", ping.MaxSizeIPv6, ping.MaxSizes); len(list) != 65528 || err != nil {
+		t.Errorf("every size that there is: %d, %v", len(list), err)
+	}
 }
 
 func FuzzSizes(f *testing.F) {
@@ -224,6 +239,12 @@ func FuzzSizes(f *testing.F) {
 		checkError(t, err)
 		if (err == nil) != (len(list) > 0) || len(list) > limit {
 			t.Fatalf("%q is %d sizes, %v", s, len(list), err)
+		}
+		if err == nil {
+			bounds := strings.Split(s[strings.LastIndexByte(s, ',')+1:], ":")
+			if to, _ := strconv.Atoi(bounds[min(1, len(bounds)-1)]); list[len(list)-1] != to {
+				t.Fatalf("%q ends with %d", s, list[len(list)-1])
+			}
 		}
 		for _, n := range list {
 			if n < 0 || n > most {
