@@ -10,10 +10,10 @@ import (
 //
 // The error is an *Error about the first thing that is wrong. What could be understood before and after it is returned
 // even then, so that the caller still finds the output format. Left out are: an option that is unknown, ambiguous or
-// lacks its value (if an unknown option was meant to have a value, that is among the operands), and in a cluster with an
-// unknown letter what follows from the first option on that takes a value, or from "=". A switch with a value that is no
-// boolean counts as meant. A long name behind a single dash is an error if it is no cluster, and is then read as if it
-// had two.
+// lacks its value (if an unknown option was meant to have a value, that is among the operands), and in a cluster with
+// an unknown letter what follows from the first option on that takes a value, or from "=". A switch with a value that
+// is no boolean counts as meant. A long name behind a single dash is an error if it is no cluster, and is then read as
+// if it had two.
 func parseArgs(table []*Option, args []string) (given []Given, operands []string, err error) {
 	p := parser{table: table, rest: args}
 	for len(p.rest) > 0 {
@@ -38,6 +38,7 @@ func (p *parser) next() string {
 	return arg
 }
 
+// add notes that an option was given.
 func (p *parser) add(o *Option, value string) {
 	p.given = append(p.given, Given{Option: o, Value: value})
 }
@@ -49,7 +50,7 @@ func (p *parser) fail(message, hint string) {
 	}
 }
 
-// argument reads one argument and, where it takes one, its value.
+// argument reads one argument and, if it is an option that needs one, its value.
 func (p *parser) argument() {
 	switch arg := p.next(); {
 	case arg == "--":
@@ -88,28 +89,22 @@ func (p *parser) ambiguous(name string, found []*Option) {
 	for _, o := range found {
 		names = append(names, "--"+o.Long)
 	}
-	p.fail("option "+show("--"+name)+" is ambiguous: "+strings.Join(names, ", "),
-		"write "+strings.Join(names, " or "))
+	p.fail("option "+show("--"+name)+" is ambiguous: "+strings.Join(names, ", "), "write "+strings.Join(names, " or "))
 }
 
-// longSwitch reads a switch with or without "=value". One with a bad value counts as meant: how its error is told may
-// depend on it.
+// longSwitch reads a switch with or without "=value".
 func (p *parser) longSwitch(o *Option, value string, attached bool) {
 	on, ok := boolean(value)
-	switch {
-	case !attached:
-		p.add(o, "true")
-	case ok:
-		p.add(o, on)
-	default:
-		p.add(o, "true")
-		p.fail("option --"+o.Long+" is true or false, not "+quote(value),
-			"--"+o.Long+" or --"+o.Long+"=false")
+	if !attached {
+		on, ok = "true", true
+	}
+	p.add(o, on)
+	if !ok {
+		p.fail("option --"+o.Long+" is true or false, not "+quote(value), "--"+o.Long+" or --"+o.Long+"=false")
 	}
 }
 
-// separate takes the next argument as the value, even if it starts with a
-// dash. typed is the option's name as it goes into an error.
+// separate takes the next argument as the value, even if it starts with a dash. typed is the option as an error names it.
 func (p *parser) separate(o *Option, typed string) {
 	if len(p.rest) == 0 {
 		p.fail("option "+typed+" needs a value", "for example "+typed+" "+o.Example)
@@ -118,12 +113,11 @@ func (p *parser) separate(o *Option, typed string) {
 	p.add(o, p.next())
 }
 
-// cluster reads short options behind one dash; the first that takes a value
-// has the rest of the letters as its value or, if none are left, the next
-// argument.
+// cluster reads short options behind one dash. The first that needs a value takes the rest of the letters or, if none
+// are left, the next argument.
 func (p *parser) cluster(letters string) {
-	if i := p.stray(letters); i >= 0 {
-		p.strayLetter(letters, i)
+	if i := p.unknownLetter(letters); i >= 0 {
+		p.badCluster(letters, i)
 		return
 	}
 	for letters != "" {
@@ -141,9 +135,9 @@ func (p *parser) cluster(letters string) {
 	}
 }
 
-// stray returns the index of the first letter of a cluster that is no option,
-// or -1. What follows an option that takes a value is its value.
-func (p *parser) stray(letters string) int {
+// unknownLetter is the index of the first letter of a cluster that is no option, or -1. What follows an option that
+// needs a value is no letter but that value.
+func (p *parser) unknownLetter(letters string) int {
 	for i := 0; i < len(letters); {
 		o := byShort(p.table, letters[i:])
 		switch {
@@ -157,20 +151,24 @@ func (p *parser) stray(letters string) int {
 	return -1
 }
 
-// strayLetter reports a cluster whose letter at i is no option, and takes from
-// it what is certain.
-func (p *parser) strayLetter(letters string, i int) {
+// badCluster reports a cluster whose letter at i is no option, and takes from it what is certain.
+func (p *parser) badCluster(letters string, i int) {
 	_, n := utf8.DecodeRuneInString(letters[i:])
 	bad := letters[i : i+n]
 	name, _, _ := strings.Cut(letters, "=")
+	found := byPrefix(p.table, name)
 	switch {
-	case exact(p.table, name):
+	case len(found) == 1 && found[0].Long == name:
 		p.fail("unknown option "+show("-"+bad), "did you mean --"+name+"?")
 		p.long(letters)
 	case bad == "=" && i > 0:
 		p.attachedToSwitch(name)
 	default:
-		p.fail("unknown option "+show("-"+bad), suggest(p.table, longEnough(name)))
+		hint := listHint
+		if len(name) >= 4 { // what is shorter is no mistyped long name
+			hint = suggest(p.table, name)
+		}
+		p.fail("unknown option "+show("-"+bad), hint)
 		p.switches(name)
 	}
 }
@@ -184,21 +182,18 @@ func (p *parser) attachedToSwitch(letters string) {
 	p.switches(letters)
 }
 
-// switches takes the switches of a cluster that has unknown letters, up to the
-// first option that takes a value: that value may be anything.
+// switches takes the switches of a cluster that has unknown letters, up to the first option that needs a value: that
+// value may be anything.
 func (p *parser) switches(letters string) {
-	for letters != "" {
-		o := byShort(p.table, letters)
+	for _, letter := range letters {
+		o := byShort(p.table, string(letter))
 		switch {
 		case o == nil:
-			_, n := utf8.DecodeRuneInString(letters)
-			letters = letters[n:]
-			continue
 		case !o.IsSwitch():
 			return
+		default:
+			p.add(o, "true")
 		}
-		p.add(o, "true")
-		letters = letters[len(o.Short):]
 	}
 }
 
@@ -212,42 +207,23 @@ func byShort(table []*Option, letters string) *Option {
 	return nil
 }
 
-// exact reports whether name is a whole long name.
-func exact(table []*Option, name string) bool {
-	found := byPrefix(table, name)
-	return len(found) == 1 && found[0].Long == name
-}
-
-// byPrefix finds the options whose long name starts with name; an exact match
-// is the only one.
-func byPrefix(table []*Option, name string) []*Option {
-	if name == "" {
-		return nil
-	}
-	var found []*Option
+// byPrefix finds the options whose long name starts with name; the one whose long name is just that is the only one.
+func byPrefix(table []*Option, name string) (found []*Option) {
 	for _, o := range table {
 		switch {
 		case o.Long == name:
 			return []*Option{o}
-		case strings.HasPrefix(o.Long, name):
+		case name != "" && strings.HasPrefix(o.Long, name):
 			found = append(found, o)
 		}
 	}
 	return found
 }
 
-// longEnough drops a cluster that is too short to be a mistyped long name.
-func longEnough(name string) string {
-	if len(name) < 4 {
-		return ""
-	}
-	return name
-}
-
 // suggest is the hint for an unknown name: the nearest option, or the help.
 func suggest(table []*Option, name string) string {
 	name = strings.ToLower(name)
-	best, nearest := "", allowedEdits(name)+1
+	best, nearest := "", maxEdits(name)+1
 	for _, o := range table {
 		if o.Short != "" && o.Short == name {
 			return "did you mean -" + o.Short + "?"
@@ -262,8 +238,8 @@ func suggest(table []*Option, name string) string {
 	return "did you mean --" + best + "?"
 }
 
-// allowedEdits is how many edits still make a near miss; -1 is none at all.
-func allowedEdits(name string) int {
+// maxEdits is how many edits make a mistyped name of another one; -1 says that no name is near enough.
+func maxEdits(name string) int {
 	switch n := len(name); {
 	case n < 2 || n > 30:
 		return -1
@@ -273,9 +249,8 @@ func allowedEdits(name string) int {
 	return 2
 }
 
-// distance is the edit distance with neighbours swapped as one edit (optimal
-// string alignment), over bytes. It gives up at once on a difference in length
-// that no suggestion allows.
+// distance is the edit distance in bytes, in which two neighbours that changed places are one edit (optimal string
+// alignment). If the lengths differ by more than any suggestion allows, it is not computed but large.
 func distance(a, b string) int {
 	if len(a)-len(b) > 2 || len(b)-len(a) > 2 {
 		return len(a) + len(b)
@@ -289,7 +264,11 @@ func distance(a, b string) int {
 		next := make([]int, len(b)+1)
 		next[0] = i
 		for j := 1; j <= len(b); j++ {
-			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+differ(a[i-1], b[j-1]))
+			replaced := row[j-1]
+			if a[i-1] != b[j-1] {
+				replaced++
+			}
+			next[j] = min(row[j]+1, next[j-1]+1, replaced)
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
 				next[j] = min(next[j], before[j-2]+1)
 			}
@@ -297,12 +276,4 @@ func distance(a, b string) int {
 		before, row = row, next
 	}
 	return row[len(b)]
-}
-
-// differ is the price of a replacement.
-func differ(a, b byte) int {
-	if a == b {
-		return 0
-	}
-	return 1
 }

@@ -15,8 +15,8 @@ const listHint = "lping -h lists the options"
 // maxQuoted is how many runes of the user's input an error repeats.
 const maxQuoted = 60
 
-// Error is bad input: Message says what is wrong, Hint the corrected form.
-// Each is one line without control characters, whatever the input was.
+// Error is bad input: Message says what is wrong, Hint the corrected form. Each is one line without control characters,
+// whatever the input was.
 type Error struct {
 	Message string
 	Hint    string
@@ -25,8 +25,8 @@ type Error struct {
 // Error returns the Message; who prints it prints the Hint on its own line.
 func (e *Error) Error() string { return e.Message }
 
-// Wrap puts "option: " in front of the message of err and keeps its hint, or else points to the help; nil stays nil. The
-// result is an *Error.
+// Wrap puts "option: " in front of the message of err and keeps its hint, or else points to the help; nil stays nil.
+// The result is an *Error.
 func Wrap(option string, err error) error {
 	if err == nil {
 		return nil
@@ -56,8 +56,7 @@ func HintOf(err error) string {
 	return listHint
 }
 
-// oneLine replaces what does not print, so that a foreign error cannot break
-// the line either.
+// oneLine replaces what does not print, so that a foreign error cannot break the line either.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -114,7 +114,7 @@ func (in *Input) Has(long string, values ...string) bool {
 
 // readEnviron returns the options that the environment sets and that are not settled, in the order of the table. A switch
 // takes 1, 0, true, false, yes, no, on, off in any case. The error is an *Error about the first bad variable; the options
-// are returned even then, and a switch with a bad value counts as meant.
+// are returned even then.
 func (in *Input) readEnviron(lookup func(string) (string, bool)) (given []Given, err error) {
 	for _, o := range options {
 		name := o.environ()
@@ -125,28 +125,19 @@ func (in *Input) readEnviron(lookup func(string) (string, bool)) (given []Given,
 		if !ok || value == "" {
 			continue
 		}
+		g := Given{Option: o, Value: value, Variable: name}
 		if o.IsSwitch() {
-			var bad error
-			value, bad = switchVariable(name, value)
-			err = cmp.Or(err, bad)
+			if g.Value, ok = boolean(value); !ok && err == nil {
+				err = &Error{name + " is true or false, not " + quote(value), name + "=1 or " + name + "=0"}
+			}
 		}
-		given = append(given, Given{Option: o, Value: value, Variable: name})
+		given = append(given, g)
 	}
 	return given, err
 }
 
-// switchVariable is the value of a switch in the environment.
-func switchVariable(name, value string) (string, error) {
-	if on, ok := boolean(value); ok {
-		return on, nil
-	}
-	return "true", &Error{
-		Message: name + " is true or false, not " + quote(value),
-		Hint:    name + "=1 or " + name + "=0",
-	}
-}
-
-// boolean reads a switch's value as "true" or "false".
+// boolean reads a switch's value as "true" or "false". A bad one counts as "true": --health=x is an error whose exit
+// status is that of --health.
 func boolean(s string) (value string, ok bool) {
 	switch strings.ToLower(s) {
 	case "1", "true", "yes", "on":
@@ -154,7 +145,7 @@ func boolean(s string) (value string, ok bool) {
 	case "0", "false", "no", "off":
 		return "false", true
 	}
-	return "", false
+	return "true", false
 }
 
 // findFormat finds the output format and the exit scheme. The error is about the first bad value.

@@ -6,6 +6,7 @@
 package cmdline
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -86,13 +87,10 @@ func (o *Option) IsSwitch() bool { return o.Takes == "" }
 
 // environ is the name of the variable that sets an option; empty if there is none.
 func (o *Option) environ() string {
-	switch o.variable {
-	case noVariable:
+	if o.variable == noVariable {
 		return ""
-	case "":
-		return "LPING_" + strings.ToUpper(strings.ReplaceAll(o.Long, "-", "_"))
 	}
-	return "LPING_" + o.variable
+	return "LPING_" + cmp.Or(o.variable, strings.ToUpper(strings.ReplaceAll(o.Long, "-", "_")))
 }
 
 // names is how the help names an option: "-c, --count N".

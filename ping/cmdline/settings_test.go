@@ -2,6 +2,7 @@ package cmdline
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -53,7 +54,7 @@ func settingsOf(args []string, lookup func(string) (string, bool)) (Settings, er
 
 // defaults are the settings of "lping".
 func defaults() Settings {
-	s := Settings{Asked: true, Targets: []report.Target{{Name: "127.0.0.1", Address: localhost4}}}
+	s := Settings{Asked: true, Targets: []report.Target{{Name: "127.0.0.1", Address: netip.MustParseAddr("127.0.0.1")}}}
 	s.Config.Count, s.Config.Size = 5, 56
 	return s
 }

@@ -2,8 +2,8 @@ package cmdline
 
 import "strings"
 
-// parseSizes parses a list of sizes: numbers and ranges FROM:TO or FROM:TO:STEP, with commas between them. A range holds
-// FROM and TO, even if no step ends there. Each size is from 0 to max, and at most limit are allowed.
+// parseSizes parses a list of sizes: numbers and ranges FROM:TO or FROM:TO:STEP, with commas between them. A range
+// holds FROM and TO, even if no step ends there. Each size is from 0 to max, and at most limit are allowed.
 func parseSizes(s string, max, limit int) ([]int, error) {
 	var list []int
 	for part := range strings.SplitSeq(s, ",") {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"lping/ping/report"
@@ -21,17 +20,15 @@ func (s *Settings) readTargets(r *reader) {
 		v4, v6 = r.in.program == "ping4", r.in.program == "ping6"
 	}
 	if len(r.in.operands) > 1 {
-		r.err = &Error{
-			Message: "more than one address: " + quote(strings.Join(r.in.operands, " ")),
-			Hint:    "one address a run; -4 -6 checks 127.0.0.1 and ::1",
-		}
-		return
-	}
-	if slices.Equal(r.in.operands, []string{""}) {
-		r.err = notAnAddress("")
+		all := quote(strings.Join(r.in.operands, " "))
+		r.err = &Error{"more than one address: " + all, "one address a run; -4 -6 checks 127.0.0.1 and ::1"}
 		return
 	}
 	name := strings.Join(r.in.operands, "")
+	if len(r.in.operands) == 1 && name == "" {
+		r.err = notAnAddress("")
+		return
+	}
 	if s.Config.Port != 0 && !v4 && !v6 && isLocalhost(name) {
 		v4, v6 = r.in.sourceFamilies()
 		s.Any = v4 && v6
@@ -81,20 +78,15 @@ func (s *Settings) readOrigin(x string) error {
 	return permit(source)
 }
 
-var (
-	localhost4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	localhost6 = netip.IPv6Loopback()
-)
-
 // findTargets returns the addresses that a name stands for. No name is ever looked up: localhost is what RFC 6761 says.
 func findTargets(name string, v4, v6 bool) ([]report.Target, error) {
 	if name == "" || isLocalhost(name) {
 		var list []report.Target
 		if v4 || !v6 {
-			list = append(list, report.Target{Name: cmp.Or(name, "127.0.0.1"), Address: localhost4})
+			list = append(list, report.Target{Name: cmp.Or(name, "127.0.0.1"), Address: netip.AddrFrom4([4]byte{127, 0, 0, 1})})
 		}
 		if v6 {
-			list = append(list, report.Target{Name: cmp.Or(name, "::1"), Address: localhost6})
+			list = append(list, report.Target{Name: cmp.Or(name, "::1"), Address: netip.IPv6Loopback()})
 		}
 		return list, nil
 	}
@@ -137,15 +129,12 @@ func notAnAddress(name string) error {
 // permit refuses every address that is not this host's loopback, so that lping cannot be used to reach out. It looks at
 // the interfaces only if the number of the address does not make it loopback.
 func permit(a netip.Addr) error {
-	if a == netip.AddrFrom4([4]byte{127, 255, 255, 255}) || a == netip.AddrFrom4([4]byte{127, 0, 0, 0}) {
-		return &Error{
-			Message: fmt.Sprintf("%v is for broadcasts, which nobody answers", a), Hint: "127.0.0.1, or another address of 127.0.0.0/8",
-		}
-	}
-	if a.IsLoopback() && a.Zone() == "" {
+	switch {
+	case a == netip.AddrFrom4([4]byte{127, 255, 255, 255}) || a == netip.AddrFrom4([4]byte{127, 0, 0, 0}):
+		return &Error{a.String() + " is for broadcasts, which nobody answers", "127.0.0.1, or another address of 127.0.0.0/8"}
+	case a.IsLoopback() && a.Zone() == "":
 		return nil
-	}
-	if a.IsLoopback() {
+	case a.IsLoopback():
 		if ok, err := platform.IsLoopbackInterface(a.Zone()); err != nil || !ok {
 			return notLoopback(a.String(), "names no loopback interface of this host", err)
 		}
@@ -156,9 +145,7 @@ func permit(a netip.Addr) error {
 	case err != nil || name == "":
 		return notLoopback(a.String(), "is not on a loopback interface of this host", err)
 	case a.IsLinkLocalUnicast() && a.Is6() && a.Zone() == "":
-		return &Error{
-			Message: fmt.Sprintf("%v needs its interface", a), Hint: fmt.Sprintf("write %v%%%s", a, name),
-		}
+		return &Error{a.String() + " needs its interface", "write " + show(a.String()+"%"+name)}
 	}
 	return nil
 }

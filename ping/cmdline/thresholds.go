@@ -8,8 +8,8 @@ import (
 	"lping/stats"
 )
 
-// parseThreshold parses "rta,pl%": a range for the mean RTT in ms, and one for the loss in percent. Each may stand alone,
-// by its percent sign or the lack of one.
+// parseThreshold parses "rta,pl%": a range for the mean RTT in ms, and one for the loss in percent. Each may stand
+// alone, by its percent sign or the lack of one.
 func parseThreshold(s string) (t stats.Threshold, err error) {
 	const sample = "the mean RTT in ms and the loss, for example 5,20%"
 	first, second, both := strings.Cut(s, ",")

@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// parseSeconds parses a time as ping takes it, in seconds ("0.2", ".5", "2"), or as
-// a Go duration ("200ms", "1m30s"). It is not negative, and has no sign, no
-// exponent and no underscore. Seconds are exact to the nanosecond; digits after
+// parseSeconds parses a time as ping takes it, in seconds ("0.2", ".5", "2"), or as a Go duration ("200ms", "1m30s").
+// It is not negative, and has no sign, no exponent and no underscore. Seconds are exact to the nanosecond; digits after
 // that are cut off.
 func parseSeconds(s string) (time.Duration, error) {
 	if d, ok := seconds(s); ok {
@@ -21,8 +20,8 @@ func parseSeconds(s string) (time.Duration, error) {
 	})
 }
 
-// parseDuration parses a Go duration above zero; a number without a unit is an
-// error, since it may mean seconds or milliseconds.
+// parseDuration parses a Go duration above zero; a number without a unit is an error, since it may mean seconds or
+// milliseconds.
 func parseDuration(s string) (time.Duration, error) {
 	d, ok := units(s)
 	switch {
@@ -50,8 +49,7 @@ func seconds(s string) (time.Duration, bool) {
 	return time.Duration(n), err == nil
 }
 
-// units parses a Go duration without a sign; unlike ParseDuration it wants a
-// unit on zero too.
+// units parses a Go duration without a sign; unlike ParseDuration it wants a unit on zero too.
 func units(s string) (time.Duration, bool) {
 	if s == "" || s[0] == '-' || s[0] == '+' || isDecimal(s) {
 		return 0, false
@@ -60,8 +58,7 @@ func units(s string) (time.Duration, bool) {
 	return d, err == nil
 }
 
-// timeError says what is wrong with a time. example is the hint unless a
-// tidied s is good.
+// timeError says what is wrong with a time. example is the hint unless a tidied s is good.
 func timeError(s, example string, good func(string) bool) error {
 	switch {
 	case strings.HasPrefix(s, "-") && (good(s[1:]) || isDecimal(s[1:])):
@@ -72,8 +69,7 @@ func timeError(s, example string, good func(string) bool) error {
 	return &Error{quote(s) + " is no time", corrected(tidy(s), example, good)}
 }
 
-// tooLong reports a time that is written well but does not fit: with every
-// digit a zero it would.
+// tooLong reports a time that is written well but does not fit: with every digit a zero it would.
 func tooLong(s string) bool {
 	_, ok := seconds(strings.Map(func(r rune) rune {
 		if '0' <= r && r <= '9' {
@@ -93,8 +89,8 @@ func withUnits(s string) string {
 	return s + "ms or " + s + "s"
 }
 
-// parseInteger parses a decimal number from min to max; "010" is ten. Anything that
-// another base or notation would read differently is an error.
+// parseInteger parses a decimal number from min to max; "010" is ten. Anything that another base or notation would read
+// differently is an error.
 func parseInteger(s string, min, max int64) (int64, error) {
 	if !isDigits(strings.TrimPrefix(s, "-")) {
 		return 0, &Error{quote(s) + " is no whole decimal number", integerHint(s, min, max)}
@@ -130,8 +126,7 @@ func span(min, max int64) string {
 	return decimal(min) + " to " + decimal(max)
 }
 
-// integerHint writes a number in another notation as a decimal, if that is in
-// range.
+// integerHint writes a number in another notation as a decimal, if that is in range.
 func integerHint(s string, min, max int64) string {
 	if n, ok := otherNotation(s); ok && n >= min && n <= max {
 		return "write " + decimal(n)
@@ -227,8 +222,8 @@ func percent(s string) (float64, bool) {
 	return v, true
 }
 
-// parsePattern parses ping's -p: 1 to 32 hexadecimal digits, without a prefix, two
-// a byte; an odd last digit stands alone: "abc" is ab 0c.
+// parsePattern parses ping's -p: 1 to 32 hexadecimal digits, without a prefix, two a byte; an odd last digit stands
+// alone: "abc" is ab 0c.
 func parsePattern(s string) ([]byte, error) {
 	const most, sample = 32, "1 to 32 hexadecimal digits, for example ff00"
 	switch {
@@ -265,8 +260,7 @@ func hexPrefixed(s string) (string, bool) {
 	return s, false
 }
 
-// tidy mends what people often write in a number: spaces, capitals, a plus
-// sign, underscores, a decimal comma.
+// tidy mends what people often write in a number: spaces, capitals, a plus sign, underscores, a decimal comma.
 func tidy(s string) string {
 	s = strings.NewReplacer(" ", "", "_", "", ",", ".").Replace(s)
 	return strings.ToLower(strings.TrimPrefix(s, "+"))
