@@ -50,7 +50,7 @@ func main() {
 	os.Exit(run(context.Background(), os.Args, os.LookupEnv, os.Stdout, os.Stderr))
 }
 
-// run is the command without its process: it never ends that, and writes to no other place.
+// run is the whole command. It returns the exit status, and writes to stdout and stderr only.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 	in := cmdline.Read(args, lookup)
 	status, err := execute(ctx, &in, stdout, stderr)
@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		return status
 	}
 	switch {
-	case errors.Is(err, syscall.EPIPE): // who closed the pipe knows enough
+	case errors.Is(err, syscall.EPIPE): // the reader has enough, as head has
 	case in.Format == cmdline.Nagios && show(stdout, report.NagiosUnknown(err.Error()+"; "+cmdline.HintOf(err))) == nil:
 	default:
 		fmt.Fprintln(stderr, "lping: error:", err)
@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	return in.Scheme.Status(stats.Unknown, false)
 }
 
-// execute does what the input asks for. The error is one for people.
+// execute does what the input asks for and returns the exit status. The error is not printed yet.
 func execute(ctx context.Context, in *cmdline.Input, stdout, stderr io.Writer) (status int, err error) {
 	switch {
 	case in.Err != nil:
@@ -87,9 +87,9 @@ func execute(ctx context.Context, in *cmdline.Input, stdout, stderr io.Writer) (
 	return checkAsAsked(ctx, in, flags, stdout, stderr)
 }
 
-// parse lets urfave/cli read the options, by its flags and its context but without its App: that brings text/template
-// into the binary, which makes the linker keep every exported method of everything, a quarter of the whole. It knows only
-// the options that were given: it spends some 10 us on each, which is more than the first probe takes.
+// parse lets urfave/cli read the options that were given. It uses the flags and the context of urfave/cli but not its App:
+// that brings text/template into the binary, which makes the linker keep every exported method of everything, a quarter of
+// the whole. No flag is defined for an option that was not given: that takes some 10 us each, more than the first probe.
 func parse(given []cmdline.Given) (*cli.Context, error) {
 	set := flag.NewFlagSet("lping", flag.ContinueOnError)
 	for _, g := range given {
@@ -109,7 +109,7 @@ func parse(given []cmdline.Given) (*cli.Context, error) {
 	return cli.NewContext(nil, set, nil), nil
 }
 
-// version says what this is, and which ping its options and its text agree with.
+// version is the text of --version: the version of lping, and the ping that its options and its output agree with.
 func version() string {
 	own := "(unknown)"
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
@@ -119,7 +119,7 @@ func version() string {
 		own, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// checkAsAsked reads what is asked for and does it, with the output where that is wanted.
+// checkAsAsked reads the settings and checks. With --output the output goes to a file.
 func checkAsAsked(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout, stderr io.Writer) (int, error) {
 	s, err := in.Settings(flags)
 	switch {
@@ -143,6 +143,7 @@ func checkAsAsked(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, s
 	return status, nil
 }
 
+// outputHint is what to do if the file of --output cannot be made.
 func outputHint(err error) string {
 	switch {
 	case errors.Is(err, file.ErrNotRegular):
@@ -153,10 +154,10 @@ func outputHint(err error) string {
 	return "a file in a directory where this user may write"
 }
 
-// atTheEnd are the formats that say nothing before it.
+// atTheEnd are the formats that write nothing before the check is over.
 var atTheEnd = []cmdline.Format{cmdline.Line, cmdline.Prometheus, cmdline.Nagios}
 
-// checkOnto is the check with its output.
+// checkOnto checks, and writes the output to stdout, which may be a file.
 func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdout, stderr io.Writer) (int, error) {
 	s.Output.Terminal = s.Output.Flood && terminal(stdout)
 	renderer := newRenderer(in.Format, stdout, s.Output)
@@ -191,12 +192,13 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 	return r.ExitCode, nil
 }
 
+// terminal says whether w is one.
 func terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// examine shows the whole picture: it looks at this host, and probes it shortly.
+// examine shows the whole picture: it looks at this host and probes both families by every protocol.
 func examine(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout io.Writer) (int, error) {
 	s, err := in.DoctorSettings(flags)
 	if err != nil {
@@ -204,7 +206,7 @@ func examine(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout
 	}
 	runtime.GOMAXPROCS(1)
 	if status := platform.StatusSignals(); len(status) > 0 {
-		signal.Ignore(status...) // it is over at once
+		signal.Ignore(status...) // doctor is over before anybody could read a status
 	}
 	pic, err := doctor.Examine(ctx, check.Config{Ping: s.Config, Targets: s.Targets, Asked: s.Asked, Exit: in.Scheme})
 	if err != nil {
@@ -221,7 +223,7 @@ func examine(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout
 	return pic.ExitCode, nil
 }
 
-// colorful says whether colour is wanted: on a terminal that has some, unless NO_COLOR is set (no-color.org).
+// colorful says whether to write in colour: on a terminal that has colours, unless NO_COLOR is set (no-color.org).
 func colorful(w io.Writer) bool {
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && terminal(w)
 }
@@ -293,6 +295,7 @@ func saveThreads() {
 	signal.Ignore(append(platform.StatusSignals(), ending()...)...)
 }
 
+// show writes a text that is the whole output.
 func show(w io.Writer, text string) error {
 	if _, err := io.WriteString(w, text); err != nil {
 		return writeError(err)
@@ -302,6 +305,7 @@ func show(w io.Writer, text string) error {
 
 const roomHint = "make room there, or let it go elsewhere"
 
+// writeError is the error of an output that could not be written.
 func writeError(err error) error {
 	return cmdline.WithHint(fmt.Errorf("write the output: %w", err), roomHint)
 }

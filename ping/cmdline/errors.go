@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// listHint is the hint where nothing nearer is known.
+// listHint is the hint if no better one is known.
 const listHint = "lping -h lists the options"
 
 // maxQuoted is how many runes of the user's input an error repeats.
@@ -34,7 +34,7 @@ func Wrap(option string, err error) error {
 	return &Error{Message: oneLine(option + ": " + err.Error()), Hint: oneLine(HintOf(err))}
 }
 
-// hinted is an error of the system, and what to do about it.
+// hinted is an error of the system with a hint.
 type hinted struct {
 	error
 	hint string
@@ -42,10 +42,10 @@ type hinted struct {
 
 func (e *hinted) Unwrap() error { return e.error }
 
-// WithHint gives an error of the system a hint about what to do.
+// WithHint is an error of the system with what to do about it; an empty hint points to the help.
 func WithHint(err error, hint string) error { return &hinted{err, hint} }
 
-// HintOf is what to write instead, or what to do about an error.
+// HintOf is the hint of an error: what to write instead, or what to do about it.
 func HintOf(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return cmp.Or(e.Hint, listHint)
@@ -56,7 +56,7 @@ func HintOf(err error) string {
 	return listHint
 }
 
-// oneLine replaces what does not print, so that a foreign error cannot break the line either.
+// oneLine replaces what does not print: an error of the system may hold anything.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -15,17 +15,17 @@ type Given struct {
 	*Option
 	// Value is as it was written; of a switch it is "true" or "false".
 	Value string
-	// Variable is the one of the environment that gave it; empty if it was typed.
+	// Variable is the environment variable that gave it; empty if it was typed.
 	Variable string
 }
 
-// Input is the command line and the environment, understood as far as they could be.
+// Input is what the command line and the environment say, as far as it can be understood.
 type Input struct {
-	// Given are the options; of two that contradict each other the last one holds.
+	// Given are the options in the order in which they count: of two that contradict each other the last one holds.
 	Given []Given
-	// Doctor says that the first operand is the command of that name.
+	// Doctor says that the command is doctor.
 	Doctor bool
-	// Format and Scheme are known whatever else is wrong: an error is told by them, too.
+	// Format and Scheme are known even if Err is set: the error is written in that format, with that exit status.
 	Format Format
 	Scheme stats.Scheme
 	// Err is the first thing that is wrong with the options.
@@ -52,7 +52,7 @@ var (
 	schemes = words[stats.Scheme]{{"ping", stats.SchemePing}, {"health", stats.SchemeHealth}, {"nagios", stats.SchemeNagios}}
 )
 
-// scheme is the exit scheme if none is asked for.
+// scheme is the exit scheme that goes with a format if no other is asked for.
 func (f Format) scheme() stats.Scheme {
 	switch f {
 	case Line:
@@ -84,7 +84,7 @@ func Read(args []string, lookup func(string) (string, bool)) Input {
 	return in
 }
 
-// settled says that what was typed leaves nothing of an option to its variable.
+// settled says that the variable of an option does not count, because of what was typed.
 func (in *Input) settled(o *Option) bool {
 	switch o.Long {
 	case "ipv4", "ipv6":
@@ -112,9 +112,9 @@ func (in *Input) Has(long string, values ...string) bool {
 	})
 }
 
-// readEnviron returns the options that the environment sets and that are not settled, in the order of the table. A switch
-// takes 1, 0, true, false, yes, no, on, off in any case. The error is an *Error about the first bad variable; the options
-// are returned even then.
+// readEnviron returns the options that the environment sets, in the order of the table, but for those that are settled.
+// A switch takes 1, 0, true, false, yes, no, on, off in any case. The error is an *Error about the first bad variable; the
+// options are returned even then.
 func (in *Input) readEnviron(lookup func(string) (string, bool)) (given []Given, err error) {
 	for _, o := range options {
 		name := o.environ()
@@ -186,7 +186,7 @@ func (in *Input) Label(long string) string {
 	return "--" + long
 }
 
-// values are all values of an option that may stand more than once.
+// values are all values of an option that may be given more than once.
 func (in *Input) values(long string) (list []string) {
 	for _, g := range in.Given {
 		if g.Long == long {

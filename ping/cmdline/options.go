@@ -1,8 +1,8 @@
 // Package cmdline understands what people type, and the environment: [Read] makes one [Input] of both, Input.Settings
 // the values that a check takes. Its errors are one line that says what is wrong, with a hint that corrects it.
 //
-// It imports no flag library: main hands the options that were given (Input.Given) to urfave/cli and passes what comes
-// of them back as [Flags].
+// It imports no flag library: main gives the options (Input.Given) to urfave/cli, and hands the flags that it makes of
+// them to Input.Settings (see [Flags]).
 package cmdline
 
 import (
@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Option is one option: a line of the help, and what the parsers must know of it.
+// Option is one option as the help, the command line and the environment know it.
 type Option struct {
 	Short   string // one character without its dash; empty: only a long name
 	Long    string // unique, without dashes
@@ -21,14 +21,14 @@ type Option struct {
 
 	// variable is the name of the option's variable after "LPING_" if that is not the long name; see noVariable.
 	variable string
-	// rivals are the options that overrule the variable of this one when they are typed, beside the option itself.
+	// rivals are the other options that overrule the variable of this one if they are typed.
 	rivals []string
 }
 
-// noVariable says that the environment cannot set an option.
+// noVariable is the variable of an option that the environment cannot set.
 const noVariable = "-"
 
-// options has every option, in the order of the help.
+// options are all options, in the order of the help.
 var options = []*Option{
 	{Short: "4", Long: "ipv4", Usage: "check 127.0.0.1 (the default)", rivals: []string{"ipv6"}},
 	{Short: "6", Long: "ipv6", Usage: "check ::1; -4 -6: both at once, one verdict for both", rivals: []string{"ipv4"}},
@@ -53,7 +53,10 @@ var options = []*Option{
 	{Short: "v", Long: "verbose", Usage: "show identifiers and foreign replies"},
 	{Short: "U", Long: "user-latency", Usage: "RTT to the return of the read, not to the kernel's stamp"},
 	{Short: "3", Long: "precision", Usage: "every time with three decimals"},
-	{Long: "proto", Takes: "P", Example: "udp", Usage: "icmp, udp or tcp; auto: icmp, or udp where it must", rivals: []string{"socket"}},
+	{
+		Long: "proto", Takes: "P", Example: "udp", Usage: "icmp, udp or tcp; auto: icmp, or udp where it must",
+		rivals: []string{"socket"},
+	},
 	{Long: "connect", Usage: "with tcp: a new connection for every probe"},
 	// Kubernetes sets LPING_PORT to an address if it has a Service of the name lping.
 	{
@@ -85,7 +88,7 @@ var options = []*Option{
 // IsSwitch says that an option needs no value.
 func (o *Option) IsSwitch() bool { return o.Takes == "" }
 
-// environ is the name of the variable that sets an option; empty if there is none.
+// environ is the name of the variable that sets an option; empty if none does.
 func (o *Option) environ() string {
 	if o.variable == noVariable {
 		return ""

@@ -11,13 +11,14 @@ import (
 	"lping/stats"
 )
 
-// What is done if nothing else is asked for.
+// Defaults that differ from those of package ping.
 const (
 	defaultCount = 5
 	defaultSize  = 56
 )
 
-// Flags are the options that were given, by their long names. A Context of urfave/cli is one.
+// Flags are the options that were given, by their long names, as a flag library returns them. A Context of urfave/cli is
+// one.
 type Flags interface {
 	IsSet(long string) bool
 	Bool(long string) bool
@@ -31,7 +32,7 @@ type Settings struct {
 	Targets []report.Target
 	// Asked says that the user wants each target to be there.
 	Asked bool
-	// Any says that a name stands for both families, and that programs take the one which works.
+	// Any says that one target which answers is enough: a name stands for both, and programs take the one that works.
 	Any    bool
 	Limits stats.Limits
 	Output report.Options
@@ -61,7 +62,7 @@ func (in *Input) Settings(f Flags) (Settings, error) {
 	return s, r.err
 }
 
-// DoctorSettings are those of doctor, which looks at both families by short runs. The error is about what it does not
+// DoctorSettings are those of doctor, whose runs are short. The error is about an option or an operand that it does not
 // take.
 func (in *Input) DoctorSettings(f Flags) (s Settings, err error) {
 	if err := in.checkDoctor(); err != nil {
@@ -75,7 +76,7 @@ func (in *Input) DoctorSettings(f Flags) (s Settings, err error) {
 	return s, err
 }
 
-// checkDoctor reports what was typed and doctor does not take. The environment may set more: it is for every check.
+// checkDoctor reports what was typed but is nothing that doctor takes. A variable is no error: it is meant for the checks.
 func (in *Input) checkDoctor() error {
 	const usage = "lping doctor [-4] [-6] [-j] [--exit SCHEME]"
 	taken := []string{"ipv4", "ipv6", "format", "json", "exit"}
@@ -91,7 +92,7 @@ func (in *Input) checkDoctor() error {
 	return nil
 }
 
-// reader reads the values of options and keeps the first error.
+// reader reads the values of options until the first error, which it keeps.
 type reader struct {
 	flags Flags
 	in    *Input

@@ -11,7 +11,7 @@ func parseSizes(s string, max, limit int) ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		steps := (to - from + step - 1) / step // the last may be shorter
+		steps := (to - from + step - 1) / step // the last step may be shorter
 		if steps >= limit-len(list) {
 			return nil, &Error{quote(s) + " are more than " + decimal(int64(limit)) + " sizes", "fewer sizes, or a longer step"}
 		}

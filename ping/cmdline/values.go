@@ -58,7 +58,7 @@ func units(s string) (time.Duration, bool) {
 	return d, err == nil
 }
 
-// timeError says what is wrong with a time. example is the hint unless a tidied s is good.
+// timeError says what is wrong with a time. The hint is how s should be written if that can be guessed, else example.
 func timeError(s, example string, good func(string) bool) error {
 	switch {
 	case strings.HasPrefix(s, "-") && (good(s[1:]) || isDecimal(s[1:])):
@@ -69,7 +69,7 @@ func timeError(s, example string, good func(string) bool) error {
 	return &Error{quote(s) + " is no time", corrected(tidy(s), example, good)}
 }
 
-// tooLong reports a time that is written well but does not fit: with every digit a zero it would.
+// tooLong says that a time is written well but too large for a Duration: with zeros for its digits it would be a time.
 func tooLong(s string) bool {
 	_, ok := seconds(strings.Map(func(r rune) rune {
 		if '0' <= r && r <= '9' {
@@ -113,12 +113,12 @@ func integer[T ~int | ~uint16 | ~uint64](min, max int64) func(string) (T, error)
 	}
 }
 
-// rangeError names the range that s is not in.
+// rangeError is the error of a number that is not in its range, which span names.
 func rangeError(s, span, hint string) error {
 	return &Error{show(s) + " is out of range (" + span + ")", hint}
 }
 
-// span is a range for people: without an upper end if that is as good as none.
+// span is a range in words. The largest int64 is no limit that anybody needs to know.
 func span(min, max int64) string {
 	if max == math.MaxInt64 {
 		return decimal(min) + " or more"
@@ -126,7 +126,7 @@ func span(min, max int64) string {
 	return decimal(min) + " to " + decimal(max)
 }
 
-// integerHint writes a number in another notation as a decimal, if that is in range.
+// integerHint is the decimal of a number in another notation if that is in range, else the range.
 func integerHint(s string, min, max int64) string {
 	if n, ok := otherNotation(s); ok && n >= min && n <= max {
 		return "write " + decimal(n)
@@ -150,13 +150,13 @@ func otherNotation(s string) (int64, bool) {
 	return int64(f), true
 }
 
-// words are what an option takes, two at least, each with what it means.
+// words are the values that an option takes, at least two, each with what it means.
 type words[T any] []struct {
 	word  string
 	means T
 }
 
-// parse is what s means.
+// parse returns what the word s means.
 func (w words[T]) parse(s string) (means T, err error) {
 	var names []string
 	for _, one := range w {
@@ -169,7 +169,7 @@ func (w words[T]) parse(s string) (means T, err error) {
 	return means, &Error{quote(s) + " is unknown", strings.Join(names[:last], ", ") + " or " + names[last]}
 }
 
-// set sets *into to the value of s, if it has one.
+// set parses s into *into, which stays as it is if s has an error.
 func set[T any](into *T, s string, parse func(string) (T, error)) error {
 	v, err := parse(s)
 	if err == nil {
@@ -212,7 +212,7 @@ func parsePercent(s string) (float64, error) {
 	return 0, &Error{quote(s) + " is no percentage", hint}
 }
 
-// percent is parsePercent without its range; what no float64 holds is infinite.
+// percent is parsePercent without its range. A number that is too large for a float64 is infinite.
 func percent(s string) (float64, bool) {
 	s = strings.TrimSuffix(s, "%")
 	if !isDecimal(s) {
@@ -246,13 +246,13 @@ func parsePattern(s string) ([]byte, error) {
 func hexBytes(s string) []byte {
 	b := make([]byte, 0, (len(s)+1)/2)
 	for ; s != ""; s = s[min(2, len(s)):] {
-		n, _ := strconv.ParseUint(s[:min(2, len(s))], 16, 8) // isHex was asked
+		n, _ := strconv.ParseUint(s[:min(2, len(s))], 16, 8) // s has hexadecimal digits only
 		b = append(b, byte(n))
 	}
 	return b
 }
 
-// hexPrefixed takes 0x or 0X off.
+// hexPrefixed is s without its 0x or 0X, if it has one.
 func hexPrefixed(s string) (string, bool) {
 	if len(s) > 1 && s[0] == '0' && (s[1] == 'x' || s[1] == 'X') {
 		return s[2:], true
@@ -286,5 +286,5 @@ func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") =
 // isHex reports one or more hexadecimal digits.
 func isHex(s string) bool { return s != "" && strings.Trim(s, "0123456789abcdefABCDEF") == "" }
 
-// decimal is a number for people.
+// decimal writes a number.
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }
