@@ -173,6 +173,28 @@ func TestReadFormat(t *testing.T) {
 	}
 }
 
+// What the environment sets may be typed as well.
+func FuzzEnviron(f *testing.F) {
+	f.Add(uint8(3), "5", "yes")
+	f.Add(uint8(7), "", "x\n")
+	f.Add(uint8(13), "\xff", "oN")
+	f.Fuzz(func(t *testing.T, odd uint8, a, b string) {
+		calls := 0
+		in := Read([]string{"lping"}, func(string) (string, bool) {
+			calls++
+			if calls%(int(odd)+1) == 0 {
+				return a, true
+			}
+			return b, calls%2 == 0
+		})
+		checkError(t, in.Err)
+		checkGiven(t, in.Given)
+		if again, _, err := parseArgs(options, spell(in.Given)); err != nil || !slices.Equal(spell(again), spell(in.Given)) {
+			t.Fatalf("%q became %q, %v", spell(in.Given), spell(again), err)
+		}
+	})
+}
+
 func TestLabel(t *testing.T) {
 	in := readLine("lping -c 3", "LPING_TARGET_PORT=7 LPING_MAX_LOSS=5")
 	for long, want := range map[string]string{
