@@ -138,6 +138,6 @@ func latency(d stats.Distribution) *diagnose.Latency {
 		return nil
 	}
 	return &diagnose.Latency{
-		Count: d.Count, P50: float64(d.P50.Nanoseconds()) / 1e6, P99: float64(d.P99.Nanoseconds()) / 1e6,
+		Count: d.Count, Min: float64(d.Min.Nanoseconds()) / 1e6, P50: float64(d.P50.Nanoseconds()) / 1e6, P99: float64(d.P99.Nanoseconds()) / 1e6,
 	}
 }

@@ -261,7 +261,7 @@ var rules = [...]rule{
 		find: cpuThrottled, evenIfAnswered: true,
 	}, {
 		Entry: Entry{SlowPath, Warning, "the kernel is slow",
-			"The kernel takes long from send to receive, as with long rule sets. " +
+			"The kernel takes long from send to receive for every single probe, as it does with long rule sets. " +
 				"Its own time stamps tell it.",
 			[]Part{PartProbe}},
 		find: slowPath, evenIfAnswered: true,

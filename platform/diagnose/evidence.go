@@ -108,6 +108,7 @@ type Datagram struct {
 // Latency is a distribution of times, in ms.
 type Latency struct {
 	Count uint64  `json:"count"`
+	Min   float64 `json:"min_ms"`
 	P50   float64 `json:"p50_ms"`
 	P99   float64 `json:"p99_ms"`
 }

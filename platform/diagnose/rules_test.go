@@ -195,9 +195,9 @@ func TestKernelDecides(t *testing.T) {
 // TestThresholds holds each threshold on both of its sides.
 func TestThresholds(t *testing.T) {
 	refused := Evidence{Family: 4, Method: "icmp-dgram", SendErrors: 5, Refused: []Refusal{{"EPERM", 5}}}
-	slow := Evidence{Method: "icmp-dgram", Sent: 5, Received: 5, Wakeup: &Latency{5, 1, slowWakeup}}
-	kernel := func(n uint64, p50 float64) Evidence {
-		return Evidence{Method: "icmp-dgram", Kernel: &Latency{n, p50, p50}}
+	slow := Evidence{Method: "icmp-dgram", Sent: 5, Received: 5, Wakeup: &Latency{5, 0, 1, slowWakeup}}
+	kernel := func(n uint64, least float64) Evidence {
+		return Evidence{Method: "icmp-dgram", Kernel: &Latency{n, least, 2 * least, 2 * least}}
 	}
 	table := func(count, limit uint64) platform.Facts {
 		return platform.Facts{Conntrack: platform.Know(platform.Conntrack{Count: count, Max: limit})}
@@ -221,10 +221,11 @@ func TestThresholds(t *testing.T) {
 		{"throttled", cpuThrottled, cpu(100, oftenThrottled), slow, true},
 		{"hardly throttled", cpuThrottled, cpu(100, oftenThrottled-1), slow, false},
 		{"no limit", cpuThrottled, cpu(0, 0), slow, false},
-		{"throttled, not slow", cpuThrottled, cpu(100, 100), Evidence{Wakeup: &Latency{5, 1, slowWakeup - 0.1}}, false},
+		{"throttled, not slow", cpuThrottled, cpu(100, 100), Evidence{Wakeup: &Latency{5, 0, 1, slowWakeup - 0.1}}, false},
 		{"throttled, late", cpuThrottled, cpu(100, 100), Evidence{Late: 1}, true},
 		{"slow kernel", slowPath, platform.Facts{}, kernel(enough, slowKernel), true},
 		{"quick kernel", slowPath, platform.Facts{}, kernel(enough, slowKernel-0.001), false},
+		{"one quick probe", slowPath, platform.Facts{}, Evidence{Method: "icmp-dgram", Kernel: &Latency{5, 0.08, 9, 9}}, false},
 		{"few samples", slowPath, platform.Facts{}, kernel(enough-1, 9), false},
 		{"no stamps", slowPath, platform.Facts{}, Evidence{}, false},
 	}
@@ -337,13 +338,13 @@ func TestNoIPv6(t *testing.T) {
 func TestSuspicious(t *testing.T) {
 	for name, e := range map[string]Evidence{
 		"duplicates": {Duplicates: 1}, "corrupted": {Corrupted: 1}, "clock": {ClockStep: -3},
-		"kernel": {Method: "icmp-raw", Kernel: &Latency{5, slowKernel, 1}}, "wake-up": {Wakeup: &Latency{5, 0, slowWakeup}},
+		"kernel": {Method: "icmp-raw", Kernel: &Latency{5, slowKernel, 0.2, 1}}, "wake-up": {Wakeup: &Latency{5, 0, 0, slowWakeup}},
 	} {
 		if !e.Suspicious() {
 			t.Errorf("%s: got false", name)
 		}
 	}
-	if (Evidence{Sent: 5, Received: 5, Kernel: &Latency{5, 0.002, 0.01}, Wakeup: &Latency{5, 0.01, 1}}).Suspicious() {
+	if (Evidence{Sent: 5, Received: 5, Kernel: &Latency{5, 0.001, 0.002, 0.01}, Wakeup: &Latency{5, 0, 0.01, 1}}).Suspicious() {
 		t.Error("an ordinary run is suspicious")
 	}
 }
