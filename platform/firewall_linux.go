@@ -21,7 +21,7 @@ func (h host) readFirewall(p Known[Process]) ([]Chain, error) {
 	if !p.OK || !p.Value.Effective.NetAdmin {
 		return nil, errNotAdmin
 	}
-	list, err := h.readIPTables()
+	tables, err := h.readIPTables()
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (h host) readFirewall(p Known[Process]) ([]Chain, error) {
 		return nil, err
 	}
 	chains, err := readChains()
-	return append(list, chains...), err
+	return append(tables, chains...), err
 }
 
 // readIPTables lists the tables of the older iptables, which nf_tables does not know.
@@ -96,15 +96,8 @@ func readChains() ([]Chain, error) {
 		return nil, err
 	}
 	defer n.close()
-	all, err := n.ask(netlink.GetChains(), nil)
-	if err != nil {
-		return nil, err
-	}
-	list := []Chain{}
-	for _, m := range all {
-		if c, err := netlink.ParseChain(m.Data); err == nil && c.Hook != "" {
-			list = append(list, c)
-		}
-	}
-	return list, nil
+	return list(n, netlink.GetChains(), nil, func(b []byte) (Chain, bool) {
+		c, err := netlink.ParseChain(b)
+		return c, err == nil && c.Hook != ""
+	})
 }

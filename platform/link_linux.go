@@ -12,16 +12,16 @@ import (
 // readLoopback finds the interfaces with the loopback flag, and their addresses. Linux makes the first interface of
 // every network namespace the loopback one, and so asks for all of them only if it is not.
 func readLoopback(n *netlinkSocket) ([]Interface, error) {
-	list, err := loopbackLinks(n)
+	links, err := loopbackLinks(n)
 	if err != nil {
 		return nil, err
 	}
-	for i := range list {
-		if list[i].Addresses, err = readAddresses(n, list[i].Index); err != nil {
+	for i := range links {
+		if links[i].Addresses, err = readAddresses(n, links[i].Index); err != nil {
 			return nil, err
 		}
 	}
-	return list, nil
+	return links, nil
 }
 
 func loopbackLinks(n *netlinkSocket) ([]Interface, error) {
@@ -29,17 +29,10 @@ func loopbackLinks(n *netlinkSocket) ([]Interface, error) {
 	if link, err := readLink(n, first); err == nil && slices.Contains(link.Flags, "LOOPBACK") {
 		return []Interface{link}, nil
 	}
-	all, err := n.ask(netlink.GetLinks(), nil)
-	if err != nil {
-		return nil, err
-	}
-	list := []Interface{}
-	for _, m := range all {
-		if link, err := netlink.ParseLink(m.Data); err == nil && slices.Contains(link.Flags, "LOOPBACK") {
-			list = append(list, link)
-		}
-	}
-	return list, nil
+	return list(n, netlink.GetLinks(), nil, func(b []byte) (Interface, bool) {
+		link, err := netlink.ParseLink(b)
+		return link, err == nil && slices.Contains(link.Flags, "LOOPBACK")
+	})
 }
 
 func readLink(n *netlinkSocket, index int) (Interface, error) {
@@ -60,19 +53,18 @@ func interfaceName(n *netlinkSocket, index int) string {
 
 // readAddresses reads the addresses of one interface, of both families.
 func readAddresses(n *netlinkSocket, index int) ([]Address, error) {
-	list := []Address{}
+	both := []Address{}
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		all, err := n.ask(netlink.GetAddresses(family, index), nil)
+		more, err := list(n, netlink.GetAddresses(family, index), nil, func(b []byte) (Address, bool) {
+			a, at, err := netlink.ParseAddress(b)
+			return a, err == nil && at == index && b[0] == family
+		})
 		if err != nil {
 			return nil, err
 		}
-		for _, m := range all {
-			if a, at, err := netlink.ParseAddress(m.Data); err == nil && at == index && m.Data[0] == family {
-				list = append(list, a)
-			}
-		}
+		both = append(both, more...)
 	}
-	return list, nil
+	return both, nil
 }
 
 // readQueues reads the queueing disciplines of an interface. The kernel tells those of all interfaces, the loopback
@@ -87,15 +79,8 @@ func readQueues(index int) ([]Queue, error) {
 	passed := func(all []netlink.Message) bool {
 		return len(all) > 0 && !of(all[len(all)-1]) && slices.ContainsFunc(all, of)
 	}
-	all, err := n.ask(netlink.GetQueues(), passed)
-	if err != nil {
-		return nil, err
-	}
-	list := []Queue{}
-	for _, m := range all {
-		if q, err := netlink.ParseQueue(m.Data); err == nil && of(m) {
-			list = append(list, q)
-		}
-	}
-	return list, nil
+	return list(n, netlink.GetQueues(), passed, func(b []byte) (Queue, bool) {
+		q, err := netlink.ParseQueue(b)
+		return q, err == nil && netlink.IsQueueOf(b, index)
+	})
 }

@@ -72,6 +72,21 @@ func (n *netlinkSocket) ask(r netlink.Request, enough func([]netlink.Message) bo
 	return list, nil
 }
 
+// list asks for objects of one kind, and keeps those that keep reads and says yes to.
+func list[T any](n *netlinkSocket, r netlink.Request, enough func([]netlink.Message) bool, keep func([]byte) (T, bool)) ([]T, error) {
+	all, err := n.ask(r, enough)
+	if err != nil {
+		return nil, err
+	}
+	kept := []T{}
+	for _, m := range all {
+		if v, ok := keep(m.Data); ok {
+			kept = append(kept, v)
+		}
+	}
+	return kept, nil
+}
+
 // stream is ask for an answer of at most limit bytes that nobody keeps: f gets it part by part, and ends it with true.
 func (n *netlinkSocket) stream(r netlink.Request, limit int, f func([]netlink.Message) bool) error {
 	n.seq++

@@ -45,21 +45,17 @@ func resolve(n *netlinkSocket, r Route, index int) Route {
 // readLocalRoutes reads what the local table has for loopback, or for the target where that is another address.
 func readLocalRoutes(n *netlinkSocket, target netip.Addr) ([]Route, error) {
 	family := netlink.Family(target)
-	all, err := n.ask(netlink.GetLocalRoutes(family), nil)
-	list := []Route{}
-	if errors.Is(err, unix.ENOENT) { // there is no such table
-		return list, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range all {
-		r, index, err := netlink.ParseRoute(m.Data)
-		if err == nil && r.Table == "local" && m.Data[0] == family && concerns(r, target) {
-			list = append(list, resolve(n, r, index))
+	routes, err := list(n, netlink.GetLocalRoutes(family), nil, func(b []byte) (Route, bool) {
+		r, index, err := netlink.ParseRoute(b)
+		if err != nil || r.Table != "local" || b[0] != family || !concerns(r, target) {
+			return Route{}, false
 		}
+		return resolve(n, r, index), true
+	})
+	if errors.Is(err, unix.ENOENT) { // there is no such table
+		return []Route{}, nil
 	}
-	return list, nil
+	return routes, err
 }
 
 // concerns says whether a route decides where packets to loopback or to the target go.
@@ -77,15 +73,8 @@ func concerns(r Route, target netip.Addr) bool {
 // readRules reads the routing policy of a family. They come in the order in which they are asked.
 func readRules(n *netlinkSocket, target netip.Addr) ([]Rule, error) {
 	family := netlink.Family(target)
-	all, err := n.ask(netlink.GetRules(family), nil)
-	if err != nil {
-		return nil, err
-	}
-	list := []Rule{}
-	for _, m := range all {
-		if r, err := netlink.ParseRule(m.Data); err == nil && m.Data[0] == family {
-			list = append(list, r)
-		}
-	}
-	return list, nil
+	return list(n, netlink.GetRules(family), nil, func(b []byte) (Rule, bool) {
+		r, err := netlink.ParseRule(b)
+		return r, err == nil && b[0] == family
+	})
 }
