@@ -16,13 +16,13 @@ var (
 	errNoQuota    = errors.New("is no CPU quota")
 )
 
-// maxDepth bounds the walk from a cgroup to the root.
+// maxDepth bounds how many cgroups up to the root are looked at.
 const maxDepth = 32
 
-// cpuGroup is where the CPU controller of this process has its files.
+// cpuGroup is the cgroup by which the CPU controller limits this process.
 type cpuGroup struct {
 	version int
-	// mounts are the places where the hierarchy may be mounted, and path is that of the cgroup below it.
+	// mounts are the directories at which the hierarchy may be mounted, and path is that of the cgroup below them.
 	mounts []string
 	path   string
 }

@@ -8,7 +8,7 @@ import (
 // gvisorVersion is in /proc/version of every gVisor sandbox (pkg/sentry/syscalls/linux/linux64.go).
 const gvisorVersion = "#1 SMP Sun Jan 10 15:06:54 PST 2016"
 
-// readContainer looks for the signs that container runtimes leave, the most telling ones first.
+// readContainer looks for the signs that container runtimes leave, the surest ones first.
 func (h host) readContainer() Container {
 	for _, look := range []func() (Container, bool){
 		h.kubernetes, h.podman, h.docker, h.variable, h.systemd, h.cgroup, h.kernel,
@@ -56,7 +56,7 @@ func (h host) variable() (Container, bool) {
 	return Container{Runtime: runtimeName(name), Sign: "container=" + runtimeName(name)}, ok && name != ""
 }
 
-// systemd keeps there what it was told when it started, for those who cannot read its environment.
+// systemd writes the variable container of its own environment to a file, for those who may not read that.
 func (h host) systemd() (Container, bool) {
 	const name = "/run/systemd/container"
 	b, err := h.read(name)
@@ -97,7 +97,7 @@ func (h host) environment(name string) (value string, ok bool) {
 	return parseEnvironment(b, name)
 }
 
-// parseEnvironment reads /proc/PID/environ, where each entry ends with a zero.
+// parseEnvironment reads /proc/PID/environ, in which each entry ends with a zero.
 func parseEnvironment(b []byte, name string) (value string, ok bool) {
 	for entry := range bytes.SplitSeq(b, []byte{0}) {
 		if key, value, ok := bytes.Cut(entry, []byte("=")); ok && string(key) == name {
@@ -107,7 +107,7 @@ func parseEnvironment(b []byte, name string) (value string, ok bool) {
 	return "", false
 }
 
-// runtimeOfCgroup knows the paths that runtimes give to cgroups; empty where it knows none of them.
+// runtimeOfCgroup tells a runtime by the path that it gives to cgroups; empty if it knows none.
 func runtimeOfCgroup(s string) string {
 	for _, sign := range [...]struct{ part, runtime string }{
 		{"kubepods", "kubernetes"}, {"libpod", "podman"}, {"crio-", "cri-o"}, {"cri-containerd", "containerd"},
@@ -120,7 +120,7 @@ func runtimeOfCgroup(s string) string {
 	return ""
 }
 
-// runtimeName is a name as a runtime gave it, if it looks like one.
+// runtimeName is a name as a runtime gave it; empty if it does not look like a name.
 func runtimeName(s string) string {
 	const longest = 32
 	if len(s) > longest || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {

@@ -15,13 +15,13 @@ var (
 	errNoColumn   = errors.New("has no column drops")
 )
 
-// counter is where a counter stands: its name in snmp, its name in snmp6, and its field.
+// counter has the names of a counter in snmp and in snmp6, and its field.
 type counter struct {
 	name4, name6 string
 	field        func(*Counters) *uint64
 }
 
-// counters lists them all. Both names are whole, with the protocol before a dot in those of snmp.
+// counters lists them all. In snmp the protocol stands before a dot.
 func counters() []counter {
 	return []counter{
 		{"Ip.InReceives", "Ip6InReceives", func(c *Counters) *uint64 { return &c.InReceives }},
@@ -46,7 +46,7 @@ func counters() []counter {
 	}
 }
 
-// newerCounters are those that not every kernel has.
+// newerCounters are counters that older kernels lack.
 func newerCounters() []counter {
 	return []counter{{"Ip.OutTransmits", "Ip6OutTransmits", func(c *Counters) *uint64 { return &c.OutTransmits }}}
 }
@@ -144,7 +144,7 @@ func parseSNMP6(b []byte) (Counters, error) {
 	return pick(values, func(c counter) string { return c.name6 })
 }
 
-// pick fills in every counter. One that is missing would look as if nothing had happened, so that is an error.
+// pick sets every counter. If one is missing, that is an error: it would look as if nothing had happened.
 func pick(values map[string]uint64, name func(counter) string) (Counters, error) {
 	var c Counters
 	for _, at := range counters() {

@@ -36,7 +36,7 @@ func Know[T any](v T) Known[T] { return fact.Know(v) }
 // Unknown is a fact that could not be read.
 func Unknown[T any](why string) Known[T] { return fact.Unknown[T](why) }
 
-// known is a value as it came with its error.
+// known is a value, or unknown if it came with an error.
 func known[T any](v T, err error) Known[T] {
 	if err == nil {
 		return Know(v)
@@ -50,7 +50,7 @@ type Facts struct {
 	System string `json:"system"`
 	// Kernel is its release, such as 6.18.0.
 	Kernel Known[string] `json:"kernel"`
-	// Loopback holds every interface with the loopback flag; known and empty where there is none.
+	// Loopback holds every interface with the loopback flag; known and empty if there is none.
 	Loopback Known[[]Interface] `json:"loopback"`
 	// IPv4 and IPv6 are what each family has of its own.
 	IPv4 Family `json:"ipv4"`
@@ -62,7 +62,7 @@ type Facts struct {
 	PingGroups Known[Range] `json:"ping_groups"`
 	// Ports are the local ports that the system gives out (net.ipv4.ip_local_port_range).
 	Ports Known[Range] `json:"ports"`
-	// Conntrack is how full the table of tracked connections is; unknown where connections are not tracked.
+	// Conntrack is how full the table of tracked connections is; unknown if connections are not tracked.
 	Conntrack Known[Conntrack] `json:"conntrack"`
 	// Queues are the queueing disciplines of the first loopback interface.
 	Queues Known[[]Queue] `json:"queues"`
@@ -104,7 +104,7 @@ type Family struct {
 
 // Lookup is the kernel's answer to `ip route get`.
 type Lookup struct {
-	// Errno is the refusal, such as ENETUNREACH; empty where there is a route.
+	// Errno is the refusal, such as ENETUNREACH; empty if there is a route.
 	Errno string `json:"errno,omitempty"`
 	Route Route  `json:"route,omitzero"`
 }
@@ -137,12 +137,12 @@ type Process struct {
 	NoNewPrivileges bool `json:"no_new_privileges"`
 	// Seccomp is disabled, strict or filter.
 	Seccomp string `json:"seccomp"`
-	// UserNamespace says that its ids are not those of the host.
+	// UserNamespace says that its ids differ from those of the host.
 	UserNamespace Known[bool] `json:"user_namespace"`
-	// Unmapped says that the user namespace has no number for our group, so that no setting can name it.
+	// Unmapped says that the user namespace has no number for the group of this process, so that no setting can name it.
 	Unmapped bool `json:"unmapped,omitempty"`
 	// OuterNetwork says that the network namespace belongs to a user namespace around this one: its sysctls are set there,
-	// and in the ids of that one.
+	// with the ids that are valid there.
 	OuterNetwork bool `json:"outer_network,omitempty"`
 }
 
@@ -152,7 +152,7 @@ type Capabilities struct {
 	NetAdmin bool `json:"net_admin"`
 }
 
-// CPU is the bandwidth control of the nearest cgroup that has a limit. All are zero where none has.
+// CPU is the bandwidth control of the nearest cgroup that has a limit. All fields but Version are zero if none has.
 type CPU struct {
 	// Version of the cgroup hierarchy: 1 or 2.
 	Version int `json:"version"`
@@ -174,9 +174,9 @@ type HostsLine struct {
 // Container is what this process seems to run in.
 type Container struct {
 	// Runtime is docker, podman, kubernetes, containerd, cri-o, lxc, systemd-nspawn, gvisor, wsl or another name;
-	// empty where none shows itself.
+	// empty if nothing shows one.
 	Runtime string `json:"runtime"`
-	// Sign is what shows it, such as a file.
+	// Sign is what shows it, such as the name of a file.
 	Sign string `json:"sign,omitempty"`
 	// Rootless says that the runtime has no privileges on the host itself.
 	Rootless bool `json:"rootless,omitempty"`
@@ -199,7 +199,7 @@ type Counters struct {
 	OutRequests uint64 `json:"out_requests"`
 	OutDiscards uint64 `json:"out_discards"`
 	OutNoRoutes uint64 `json:"out_no_routes"`
-	// OutTransmits are packets that IP handed to an interface; 0 where the kernel does not count them.
+	// OutTransmits are packets that IP handed to an interface; 0 if the kernel does not count them.
 	OutTransmits uint64 `json:"out_transmits,omitempty"`
 	// ICMP messages of the family.
 	InEchos         uint64 `json:"in_echos"`
@@ -209,25 +209,26 @@ type Counters struct {
 	OutEchos        uint64 `json:"out_echos"`
 	OutEchoReps     uint64 `json:"out_echo_reps"`
 	OutDestUnreachs uint64 `json:"out_dest_unreachs"`
-	// SocketDrops are messages that found the queue of an ICMP datagram socket full; 0 where unreadable.
+	// SocketDrops are messages that found the queue of an ICMP datagram socket full; 0 if unreadable.
 	SocketDrops uint64 `json:"socket_drops"`
 	// XfrmBlocks are packets of any family that an IPsec policy blocked on their way out, XfrmInBlocks those on their way
-	// in, XfrmDefaultBlocks those that no policy is for and the default blocks. XfrmUnprotected are those for which a
-	// policy demands a protection that they lack. All are 0 where XfrmCounted is not set: not every kernel counts them.
+	// in, XfrmDefaultBlocks those that met no policy and that the default blocks. XfrmUnprotected are those for which a
+	// policy demands a protection that they lack. All are 0 unless XfrmCounted is set: not every kernel counts them.
 	XfrmBlocks        uint64 `json:"xfrm_blocks"`
 	XfrmInBlocks      uint64 `json:"xfrm_in_blocks,omitempty"`
 	XfrmDefaultBlocks uint64 `json:"xfrm_default_blocks,omitempty"`
 	XfrmUnprotected   uint64 `json:"xfrm_unprotected,omitempty"`
 	XfrmCounted       bool   `json:"xfrm_counted,omitempty"`
 	// QueueDrops are packets that queueing disciplines of the loopback interface dropped on their way out, FilterDrops
-	// those that tc filters dropped in either direction, for which ingress and clsact count; 0 where unreadable.
+	// those that tc filters dropped in either direction, as ingress and clsact count them; 0 if unreadable.
 	QueueDrops  uint64 `json:"queue_drops"`
 	FilterDrops uint64 `json:"filter_drops,omitempty"`
-	// LinkSent are packets of any family that the loopback interface took; 0 where unreadable.
+	// LinkSent are packets of any family that the loopback interface took; 0 if unreadable.
 	LinkSent uint64 `json:"link_sent,omitempty"`
 }
 
-// Sub is what was counted since an earlier snapshot. On 32-bit kernels counters start again at 2^32.
+// Sub is what was counted since an earlier snapshot. On 32-bit kernels counters start again at 2^32. It goes through the
+// fields by reflection: of 24 lines one that is forgotten would read as if nothing had happened.
 func (c Counters) Sub(earlier Counters) Counters {
 	var d Counters
 	after, before, out := reflect.ValueOf(c), reflect.ValueOf(earlier), reflect.ValueOf(&d).Elem()
@@ -241,7 +242,7 @@ func (c Counters) Sub(earlier Counters) Counters {
 	return d
 }
 
-// difference is 0 where a counter went back by itself: then nothing is known of it.
+// difference is 0 if a counter went back without having reached its limit: then nothing is known of it.
 func difference(after, before uint64) uint64 {
 	const half = math.MaxUint32 / 2
 	switch {

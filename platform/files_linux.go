@@ -25,7 +25,7 @@ var (
 // host reads files below a root, which is / but for tests.
 type host struct{ root string }
 
-// read returns a whole file. It waits for nothing: a pipe in the place of a file is an error.
+// read returns a whole file. It never waits: a pipe in the place of a file is an error.
 func (h host) read(name string) ([]byte, error) {
 	f, err := os.OpenFile(path.Join(h.root, name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -49,7 +49,7 @@ func (h host) read(name string) ([]byte, error) {
 	return b, nil
 }
 
-// exists says whether there is anything of this name.
+// exists says whether there is a file or directory of this name.
 func (h host) exists(name string) bool {
 	_, err := os.Stat(path.Join(h.root, name))
 	return err == nil
@@ -95,7 +95,7 @@ func parseNumbers(b []byte, want int) ([]int64, error) {
 	return list, nil
 }
 
-// named puts the file that a person would look at in front of what is wrong with it.
+// named puts the name of a file before what is wrong with it.
 func named(name string, err error) error {
 	if p, ok := errors.AsType[*os.PathError](err); ok {
 		err = p.Err

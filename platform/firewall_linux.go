@@ -15,8 +15,8 @@ var (
 	errNoChains    = errors.New("nf_tables is no loaded module")
 )
 
-// readFirewall lists where a firewall may look at packets. It asks nf_tables only where that is there already: the
-// question itself would load it.
+// readFirewall lists the chains and tables by which a firewall may look at packets. It asks nf_tables only if that is
+// loaded: the question itself would load it.
 func (h host) readFirewall(p Known[Process]) ([]Chain, error) {
 	if !p.OK || !p.Value.Effective.NetAdmin {
 		return nil, errNotAdmin
@@ -32,7 +32,7 @@ func (h host) readFirewall(p Known[Process]) ([]Chain, error) {
 	return append(tables, chains...), err
 }
 
-// readIPTables lists the tables of the older iptables, which nf_tables does not know.
+// readIPTables lists the tables of the older iptables, of which nf_tables knows nothing.
 func (h host) readIPTables() ([]Chain, error) {
 	list := []Chain{}
 	for _, family := range []string{"ip", "ip6"} {
@@ -50,7 +50,7 @@ func (h host) readIPTables() ([]Chain, error) {
 	return list, nil
 }
 
-// netfilterLoaded is an error where asking for chains would load a module, or could.
+// netfilterLoaded is an error if asking for chains would load a module, or could.
 func (h host) netfilterLoaded() error {
 	b, err := h.read("/proc/net/netlink")
 	if err != nil {

@@ -9,8 +9,7 @@ import (
 	"lping/platform/netlink"
 )
 
-// readLoopback finds the interfaces with the loopback flag, and their addresses. Linux makes the first interface of
-// every network namespace the loopback one, and so asks for all of them only if it is not.
+// readLoopback finds the interfaces with the loopback flag, and their addresses.
 func readLoopback(n *netlinkSocket) ([]Interface, error) {
 	links, err := loopbackLinks(n)
 	if err != nil {
@@ -24,6 +23,8 @@ func readLoopback(n *netlinkSocket) ([]Interface, error) {
 	return links, nil
 }
 
+// loopbackLinks asks for all interfaces only if the first one is no loopback interface: Linux makes it one in every network
+// namespace.
 func loopbackLinks(n *netlinkSocket) ([]Interface, error) {
 	const first = 1
 	if link, err := readLink(n, first); err == nil && slices.Contains(link.Flags, "LOOPBACK") {
@@ -43,7 +44,7 @@ func readLink(n *netlinkSocket, index int) (Interface, error) {
 	return netlink.ParseLink(m.Data)
 }
 
-// interfaceName is the name to an index, and the index itself where it has none any more.
+// interfaceName is the name of the interface with this index, or ifINDEX if there is none any more.
 func interfaceName(n *netlinkSocket, index int) string {
 	if link, err := readLink(n, index); err == nil && link.Name != "" {
 		return link.Name
@@ -67,8 +68,8 @@ func readAddresses(n *netlinkSocket, index int) ([]Address, error) {
 	return both, nil
 }
 
-// readQueues reads the queueing disciplines of an interface. The kernel tells those of all interfaces, the loopback
-// one first; what follows is left unread, for a host of containers has thousands.
+// readQueues reads the queueing disciplines of an interface. The kernel lists those of all interfaces, the loopback
+// one first. What comes after it is left unread: a host of containers has thousands.
 func readQueues(index int) ([]Queue, error) {
 	n, err := openNetlink(unix.NETLINK_ROUTE)
 	if err != nil {

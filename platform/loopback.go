@@ -20,7 +20,7 @@ func IsLoopbackInterface(name string) (bool, error) {
 }
 
 // OnLoopback names the loopback interface that an address is assigned to, which must be that of its zone if it has
-// one. The name is empty where there is none.
+// one. The name is empty if there is none.
 func OnLoopback(a netip.Addr) (name string, err error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {

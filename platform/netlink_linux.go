@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// netlinkWait bounds one read in milliseconds. The kernel answers within the send, so it never comes to that.
+	// netlinkWait bounds one read in milliseconds. The kernel answers within the send, so no read ever waits for it.
 	netlinkWait = 50
-	// maxDump bounds what one request may bring, in bytes: a router has millions of routes.
+	// maxDump bounds the answer to one request, in bytes: a router has millions of routes.
 	maxDump = 1 << 20
 	// netlinkBuffer holds the largest datagram of a dump (netlink_dump in net/netlink/af_netlink.c).
 	netlinkBuffer = 32 << 10
@@ -34,7 +34,7 @@ func openNetlink(protocol int) (*netlinkSocket, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("netlink socket", err)
 	}
-	// Before Linux 4.20 there are no filters: then the answers hold more than was asked for.
+	// Linux has filters since 4.20; without them an answer holds more than was asked for.
 	unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 	wait := unix.NsecToTimeval(netlinkWait * 1e6)
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
@@ -58,8 +58,8 @@ func (n *netlinkSocket) get(r netlink.Request) (netlink.Message, error) {
 	return list[0], nil
 }
 
-// ask sends a request and reads until the end of the answer or, if enough is not nil, until enough says so. After that
-// the socket can only be closed: the rest of the answer is still on its way.
+// ask sends a request and reads until the end of the answer or, if enough is not nil, until enough returns true. After that
+// the socket can only be closed, since the rest of the answer is still on its way.
 func (n *netlinkSocket) ask(r netlink.Request, enough func([]netlink.Message) bool) ([]netlink.Message, error) {
 	var list []netlink.Message
 	err := n.stream(r, maxDump, func(more []netlink.Message) bool {
@@ -72,8 +72,9 @@ func (n *netlinkSocket) ask(r netlink.Request, enough func([]netlink.Message) bo
 	return list, nil
 }
 
-// list asks for objects of one kind, and keeps those that keep reads and says yes to.
-func list[T any](n *netlinkSocket, r netlink.Request, enough func([]netlink.Message) bool, keep func([]byte) (T, bool)) ([]T, error) {
+// list asks for objects of one kind, and returns those that keep reads and returns true for. enough is that of ask.
+func list[T any](n *netlinkSocket, r netlink.Request, enough func([]netlink.Message) bool,
+	keep func([]byte) (T, bool)) ([]T, error) {
 	all, err := n.ask(r, enough)
 	if err != nil {
 		return nil, err
@@ -87,7 +88,8 @@ func list[T any](n *netlinkSocket, r netlink.Request, enough func([]netlink.Mess
 	return kept, nil
 }
 
-// stream is ask for an answer of at most limit bytes that nobody keeps: f gets it part by part, and ends it with true.
+// stream sends a request and gives the answer, of at most limit bytes, to f part by part, until its end or until f returns
+// true.
 func (n *netlinkSocket) stream(r netlink.Request, limit int, f func([]netlink.Message) bool) error {
 	n.seq++
 	if err := unix.Sendto(n.fd, r.Append(nil, n.seq), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
@@ -110,7 +112,7 @@ func (n *netlinkSocket) stream(r netlink.Request, limit int, f func([]netlink.Me
 	return errTooMuch
 }
 
-// read returns one datagram. A signal of the Go runtime may interrupt it, so it tries a few times.
+// read returns one datagram. It tries a few times, since a signal of the Go runtime may interrupt it.
 func (n *netlinkSocket) read() ([]byte, error) {
 	b := make([]byte, netlinkBuffer)
 	for try := 0; ; try++ {

@@ -105,11 +105,11 @@ func seccompName(s string) string {
 	return "unknown"
 }
 
-// idMap is a line of uid_map or gid_map: so many ids from one here, and from another outside.
+// idMap is a line of uid_map or gid_map: count ids that begin at first in this namespace are those that begin at outside.
 type idMap struct{ first, outside, count int64 }
 
-// readUserNamespace says whether ids here differ from those of the host: the first user namespace maps all of them
-// to themselves (user_namespaces(7)), and one that nobody gave a map has none.
+// readUserNamespace says whether ids here differ from those of the host: only the first user namespace maps all of them
+// to themselves (user_namespaces(7)).
 func (h host) readUserNamespace() (bool, error) {
 	maps, err := h.readMaps("/proc/self/uid_map")
 	if err != nil {
@@ -139,8 +139,8 @@ func (h host) readMaps(name string) (list []idMap, err error) {
 	return list, nil
 }
 
-// outerNetwork says whether the network namespace belongs to a user namespace that this one is in: the kernel does not
-// show it then (ioctl_ns(2)).
+// outerNetwork says whether the network namespace belongs to a user namespace around this one: then the kernel refuses to
+// show that one (ioctl_ns(2)).
 func outerNetwork() bool {
 	n, err := unix.Open("/proc/self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

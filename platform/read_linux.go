@@ -12,8 +12,8 @@ import (
 )
 
 // Read reads every fact about this host in a few milliseconds. The target's family is asked about the target, the
-// other one about 127.0.0.1 or ::1. Files are read below root, which is "/"; what netlink tells is always that of
-// this process.
+// other one about 127.0.0.1 or ::1. Files are read below root, which is "/" but for tests; netlink always tells about the
+// network namespace of this process.
 func Read(root string, target netip.Addr) Facts {
 	h := host{root}
 	f := Facts{System: runtime.GOOS, Kernel: known(h.readKernel()), Process: known(h.readProcess())}
@@ -42,14 +42,14 @@ func ReadNames(root string) Facts {
 	return f
 }
 
-// ReadLimits reads only what may hold up a process that is answered: the limit of its CPU time, and who set it. A process
-// that is short of CPU time has none for more.
+// ReadLimits reads only what may delay a process that gets its answers: the limit of its CPU time, and the container runtime
+// that set it. A process that is short of CPU time has none to read more.
 func ReadLimits(root string) Facts {
 	h := host{root}
 	return Facts{System: runtime.GOOS, CPU: known(h.readCPU()), Container: Know(h.readContainer())}
 }
 
-// readNetlink reads what only netlink tells. Each fact has its own answer.
+// readNetlink reads the facts that only netlink tells, with a request for each.
 func readNetlink(f *Facts) {
 	n, err := openNetlink(unix.NETLINK_ROUTE)
 	if err != nil {
@@ -69,7 +69,7 @@ func readNetlink(f *Facts) {
 	}
 }
 
-// noNetlink says of each fact why it is unknown: some sandboxes forbid the socket.
+// noNetlink gives each of these facts the reason why it is unknown: some sandboxes forbid the socket.
 func noNetlink(f *Facts, err error) {
 	f.Loopback, f.Queues = known([]Interface(nil), err), known([]Queue(nil), err)
 	for _, family := range []*Family{&f.IPv4, &f.IPv6} {

@@ -28,7 +28,7 @@ func readLookup(n *netlinkSocket, to netip.Addr) (Lookup, error) {
 	return Lookup{Route: resolve(n, r, index)}, nil
 }
 
-// refusesRoute says whether an errno is the kernel's word on the route and not on the question.
+// refusesRoute says whether an errno is what the kernel answers about a route, and not a complaint about the question.
 func refusesRoute(e syscall.Errno) bool {
 	return slices.Contains([]syscall.Errno{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EACCES, unix.EINVAL,
 		unix.ENETDOWN, unix.EADDRNOTAVAIL}, e)
@@ -42,7 +42,7 @@ func resolve(n *netlinkSocket, r Route, index int) Route {
 	return r
 }
 
-// readLocalRoutes reads what the local table has for loopback, or for the target where that is another address.
+// readLocalRoutes reads the routes of the local table to loopback and to the target.
 func readLocalRoutes(n *netlinkSocket, target netip.Addr) ([]Route, error) {
 	family := netlink.Family(target)
 	routes, err := list(n, netlink.GetLocalRoutes(family), nil, func(b []byte) (Route, bool) {
@@ -58,7 +58,7 @@ func readLocalRoutes(n *netlinkSocket, target netip.Addr) ([]Route, error) {
 	return routes, err
 }
 
-// concerns says whether a route decides where packets to loopback or to the target go.
+// concerns says whether packets to loopback or to the target may take this route.
 func concerns(r Route, target netip.Addr) bool {
 	if r.Type == "broadcast" || r.Type == "multicast" || r.Type == "anycast" {
 		return false
@@ -70,7 +70,7 @@ func concerns(r Route, target netip.Addr) bool {
 	return r.Destination.Overlaps(loopback) || r.Destination.Contains(target)
 }
 
-// readRules reads the routing policy of a family. They come in the order in which they are asked.
+// readRules reads the routing policy of a family, in the order in which the kernel goes through it.
 func readRules(n *netlinkSocket, target netip.Addr) ([]Rule, error) {
 	family := netlink.Family(target)
 	return list(n, netlink.GetRules(family), nil, func(b []byte) (Rule, bool) {

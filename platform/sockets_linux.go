@@ -6,10 +6,10 @@ import (
 	"lping/platform/netlink"
 )
 
-// maxSockets bounds what the sockets of one family may bring, in bytes: some 120 bytes each, a port each at best.
+// maxSockets bounds the answer for one family, in bytes. A socket takes some 120.
 const maxSockets = 16 << 20
 
-// ReadListeners reads who listens on a port of this network namespace, in some 100 us. It needs no privilege.
+// ReadListeners reads which sockets of this network namespace listen on a port, in some 100 us. It needs no privilege.
 func ReadListeners(protocol string, port uint16) Known[[]Listener] {
 	list := []Listener{}
 	err := eachSocket(Range{Low: int64(port), High: int64(port)}, func(family byte) netlink.Request {
@@ -24,7 +24,7 @@ func ReadListeners(protocol string, port uint16) Known[[]Listener] {
 }
 
 // ReadPortsInUse counts the different local ports within a range that sockets of this network namespace have, whatever
-// they do: a port that IPv4 has is taken for IPv6 too. On a server with many connections it takes some milliseconds.
+// they do: a port that IPv4 uses counts for IPv6 too. On a server with many connections it takes some milliseconds.
 func ReadPortsInUse(protocol string, ports Range) Known[int] {
 	used := map[uint16]bool{}
 	err := eachSocket(ports, func(family byte) netlink.Request {

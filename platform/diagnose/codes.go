@@ -44,7 +44,7 @@ const (
 	Unknown          Code = "unknown"
 )
 
-// Part is a part of the loopback, in the order in which doctor shows them.
+// Part is a part of the loopback. They are in the order in which doctor shows them.
 type Part uint8
 
 const (
@@ -64,7 +64,7 @@ const (
 // Entry is what there is to say of a code before anything was found.
 type Entry struct {
 	Code Code
-	// Severity is that of a finding for which its rule has no other.
+	// Severity is that of a finding unless its rule sets another one.
 	Severity Severity
 	// Parts are those in which doctor shows a finding.
 	Parts []Part
@@ -77,12 +77,12 @@ type Entry struct {
 // rule looks for one cause.
 type rule struct {
 	Entry
-	// find answers a finding without its code, and whether there is one. Without a severity it has that of the entry.
+	// find returns a finding without its code, and whether there is one. If it sets no severity, that of the entry counts.
 	find func(platform.Facts, Evidence) (Finding, bool)
-	// evenIfAnswered says that it looks at runs in which no answer is missing, too.
+	// evenIfAnswered says that the rule is for runs in which no answer is missing, too.
 	evenIfAnswered bool
-	// neverAllowed says that no limit on loss makes it harmless if nothing was received: the loopback itself, which lping
-	// checks, or a service is away.
+	// neverAllowed says that the finding stays an error if nothing was received, whatever loss the user's limits allow: the
+	// loopback or the service itself is away.
 	neverAllowed bool
 	// fixedInside says that the fix is a command for the network namespace that is broken.
 	fixedInside bool
@@ -99,7 +99,7 @@ var (
 	// stopped: something on the way stops the packets or their answers.
 	stopped = []Code{EchoIgnored, ConntrackFull, XfrmBlocks, QdiscDrop, FwReject, FwOutput, IngressDrop, FwInputRequest,
 		FwInputReply, QueueOverflow}
-	// unserved: the far end of UDP or TCP is missing, or ours.
+	// unserved: one end of UDP or TCP is missing.
 	unserved = []Code{PortsExhausted, PortRefused, PortSilent}
 )
 

@@ -10,7 +10,7 @@ import (
 	"lping/platform"
 )
 
-// Severity ranks a finding. Info changes no verdict, a warning degrades it, an error makes it unhealthy.
+// Severity is how bad a finding is. Info changes no verdict, a warning degrades it, an error makes it unhealthy.
 type Severity uint8
 
 const (
@@ -19,7 +19,7 @@ const (
 	Error
 )
 
-// String is the severity as it stands in the output.
+// String is the severity as the output shows it.
 func (s Severity) String() string {
 	switch s {
 	case Info:
@@ -40,24 +40,24 @@ type Finding struct {
 	Cause string
 	// Evidence is what was read or counted that shows the cause.
 	Evidence string
-	// Fix is the command or setting that mends it here; empty where none is known.
+	// Fix is the command or setting that mends it here; empty if none is known.
 	Fix string
 }
 
-// Absent says that the loopback itself is not there, or the target's address on it, whatever a process may do.
+// Absent says that the loopback interface or the target's address on it is not in use, whatever this process may do.
 func Absent(list []Finding) bool {
 	return slices.ContainsFunc(list, func(f Finding) bool {
 		return f.Severity == Error && (f.Code == AddrMissing || slices.Contains(absent, f.Code))
 	})
 }
 
-// Diagnose finds the causes of what was seen, the most basic one first, and leaves out what only follows from another.
-// A run whose every probe was answered as it should be gets no finding of severity error, whatever the facts. Facts
-// that nobody read explain nothing and do no harm.
+// Diagnose finds the causes of what was seen, the most basic one first, and leaves out those that are a consequence of
+// another. If every probe was answered as it should be, no finding is an error, whatever the facts. Facts that were not read
+// explain nothing.
 func Diagnose(f platform.Facts, e Evidence) []Finding {
 	var list []Finding
 	for _, r := range rules {
-		if !r.evenIfAnswered && !e.troubled() || anyOf(list, r.consequenceOf) {
+		if !r.evenIfAnswered && !e.lacksAnswers() || anyOf(list, r.consequenceOf) {
 			continue
 		}
 		if found, ok := r.find(f, e); ok {
@@ -66,7 +66,7 @@ func Diagnose(f platform.Facts, e Evidence) []Finding {
 				found = capped(found, e)
 			}
 			if r.fixedInside {
-				found.Fix = within(f, found.Fix)
+				found.Fix = fromHost(f, found.Fix)
 			}
 			list = append(list, found)
 		}
@@ -74,9 +74,9 @@ func Diagnose(f platform.Facts, e Evidence) []Finding {
 	return list
 }
 
-// within says how to mend a container, which seldom has the tools and the right: from its host, but not on the host's own
-// network. What nsenter starts is one command. A cgroup is in no network.
-func within(f platform.Facts, fix string) string {
+// fromHost adds how to apply a fix to a container from its host: the container seldom has the tools and the right. It is not
+// for the host's own network, and not for a cgroup, which belongs to no network. nsenter starts a single command.
+func fromHost(f platform.Facts, fix string) string {
 	if c := f.Container.Value; fix == "" || fix == detach || c.Runtime == "" || c.HostNetwork {
 		return fix
 	}
@@ -93,7 +93,7 @@ func anyOf(list []Finding, groups [][]Code) bool {
 	})
 }
 
-// capped is a finding that explains only what the user's limits allow: no error then. A wrong answer is no loss.
+// capped makes an error a matter of information if the user's limits allow the loss. A wrong answer is no loss.
 func capped(f Finding, e Evidence) Finding {
 	if e.LossAllowed && f.Code != PayloadCorrupted && f.Severity == Error {
 		f.Severity = Info

@@ -20,13 +20,13 @@ type Evidence struct {
 	Named bool `json:"named,omitempty"`
 	// Size is the number of data bytes of a probe, the largest of a sweep.
 	Size int `json:"size,omitempty"`
-	// Sweep says at which size a sweep failed first, and how; empty where it did not.
+	// Sweep says at which size a sweep failed first, and how; empty if none did.
 	Sweep string `json:"sweep,omitempty"`
 	// Asked says that the user asked for this family, and not for a look at both.
 	Asked bool `json:"asked"`
-	// Method is how the probes travel: icmp-dgram, icmp-raw, udp, tcp or tcp-connect; empty where no socket could be opened.
+	// Method is how the probes travel: icmp-dgram, icmp-raw, udp, tcp or tcp-connect; empty if no socket could be opened.
 	Method string `json:"method"`
-	// Port is that of the service which is probed; 0 where the kernel or lping itself answers.
+	// Port is that of the service that is probed; 0 if the kernel or lping itself answers.
 	Port uint16 `json:"port,omitempty"`
 	// Datagram and Raw say why an ICMP socket of that kind could not be opened.
 	Datagram string `json:"open_datagram,omitempty"`
@@ -43,7 +43,7 @@ type Evidence struct {
 	Late       uint64 `json:"late"`
 	Corrupted  uint64 `json:"corrupted"`
 	SendErrors uint64 `json:"send_errors"`
-	// Silent are the probes of a run that was interrupted which had waited too long already.
+	// Silent are the probes of an interrupted run that had already waited for too long.
 	Silent uint64 `json:"silent,omitempty"`
 	// Duplicates are answers beyond the first one of a probe.
 	Duplicates uint64 `json:"duplicates"`
@@ -51,26 +51,26 @@ type Evidence struct {
 	// errors that came back, which are not in Refused whatever errno they became. Both are send errors.
 	Refused []Refusal `json:"refused,omitempty"`
 	Reports []Report  `json:"reports,omitempty"`
-	// LossAllowed says that the user's limits allow what was lost: then nothing that explains it is an error, but that the
-	// loopback is not there and gave no answer.
+	// LossAllowed says that the user's limits allow what was lost: then what explains it is no error, unless the loopback or
+	// the service is away and nothing was received.
 	LossAllowed bool `json:"loss_allowed,omitempty"`
 
-	// Probe is the extra probe, sent by the same method; nil where none was.
+	// Probe is the extra probe, sent by the same method; nil if none was.
 	Probe *Probe `json:"probe,omitempty"`
-	// UDP is a datagram to a socket of our own on the same address; nil where none was sent.
+	// UDP is a datagram to a socket of our own on the same address; nil if none was sent.
 	UDP *Datagram `json:"udp,omitempty"`
 	// Listeners are the sockets on the port of the service, PortsInUse is how many of the ports that the system gives out
-	// have a socket; both of the protocol of the probes, and only where something may hang on them.
+	// have a socket. Both are about the protocol of the probes, and read only if they may matter.
 	Listeners  platform.Known[[]platform.Listener] `json:"listeners,omitzero"`
 	PortsInUse platform.Known[int]                 `json:"ports_in_use,omitzero"`
 	// QueueDrops are the answers that found the queue of our own socket full.
 	QueueDrops platform.Known[uint64] `json:"queue_drops"`
 
 	// Kernel is the time between the kernel's send and receive stamps, Wakeup that from there to the return of
-	// the read; nil where there were no stamps.
+	// the read; nil if there were no stamps.
 	Kernel *Latency `json:"kernel,omitempty"`
 	Wakeup *Latency `json:"wakeup,omitempty"`
-	// Lag is how much later than it was due a probe left at most, in ms; 0 where the pace was not a steady one.
+	// Lag is the longest time by which a probe left too late, in ms; 0 if the probes had no steady pace.
 	Lag float64 `json:"send_lag_ms,omitempty"`
 	// ClockStep is by how much the wall clock was moved against the monotonic one during the run, in ms.
 	ClockStep float64 `json:"clock_step_ms,omitempty"`
@@ -94,7 +94,7 @@ type Probe struct {
 	// Errno is what send returned.
 	Errno    string `json:"errno,omitempty"`
 	Answered bool   `json:"answered"`
-	// Counted is what the counters of the family moved by, from just before the send to the end of the wait.
+	// Counted is how far the counters of the family moved, from just before the send to the end of the wait.
 	Counted platform.Known[platform.Counters] `json:"counted"`
 }
 
@@ -113,11 +113,11 @@ type Latency struct {
 	P99   float64 `json:"p99_ms"`
 }
 
-// missing is how many probes got no answer in time; a corrupted answer is a matter of its own.
+// missing is how many probes got no answer in time. A corrupted answer is not among them.
 func (e Evidence) missing() uint64 { return e.Lost + e.Late + e.SendErrors + e.Silent }
 
-// troubled says whether there is a reason to look for why answers are missing.
-func (e Evidence) troubled() bool { return e.Method == "" || e.missing() > 0 }
+// lacksAnswers says that answers are missing, or that no socket could be opened.
+func (e Evidence) lacksAnswers() bool { return e.Method == "" || e.missing() > 0 }
 
 // Unanswered says that probes were sent and none was answered.
 func (e Evidence) Unanswered() bool { return e.Sent > 0 && e.Received == 0 }
@@ -175,7 +175,7 @@ func (e Evidence) udp() string {
 	return "UDP to the same address is lost too"
 }
 
-// join puts what is not empty on one line.
+// join puts the parts that are not empty on one line.
 func join(parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
 }

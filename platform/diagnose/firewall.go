@@ -8,14 +8,14 @@ import (
 	"lping/platform"
 )
 
-// fwReject: an ICMP error came back, or was sent, for a probe. On loopback only a firewall makes those, but for a port of
-// UDP that nobody has. A port that is closed although somebody listens is a firewall's doing, too.
+// fwReject: an ICMP error came back for a probe, or was sent. On loopback only a firewall does that, except for a port of
+// UDP that nobody has. If a port is closed although a service listens, that was a firewall, too.
 func fwReject(f platform.Facts, e Evidence) (Finding, bool) {
 	reported := slices.ContainsFunc(e.Reports, func(r Report) bool {
 		return unreachableReport(e.Family, r) && !(e.Port != 0 && e.Method == "udp" && noPort(e.Family, r))
 	})
 	sockets := ""
-	closed := !e.icmp() && e.closed() && heard(f, e)
+	closed := !e.icmp() && e.closed() && listens(f, e)
 	if closed && !reported {
 		sockets = listening(e)
 	}
@@ -46,7 +46,7 @@ func unreachableReport(family int, r Report) bool {
 	return r.Type == 3
 }
 
-// noPort says whether an ICMP error is port unreachable, which the system itself sends where nobody has a port of UDP.
+// noPort says whether an ICMP error is port unreachable, which the system itself sends if nobody has a port of UDP.
 func noPort(family int, r Report) bool {
 	if family == 6 {
 		return r.Type == 1 && r.Code == 4
@@ -54,9 +54,9 @@ func noPort(family int, r Report) bool {
 	return r.Type == 3 && r.Code == 3
 }
 
-// fwOutput: netfilter and cgroup programs on egress look the same, an EPERM from send. Datagram sockets of IPv6 keep it
-// to themselves (ping_v6_sendmsg), so there the counters must tell. A stream is neither told of it nor counted
-// (tcp_connect in net/ipv4/tcp_output.c): there it is a packet that the interface never took.
+// fwOutput: netfilter and cgroup programs on egress look the same, an EPERM from send. Datagram sockets of IPv6 do not
+// report it (ping_v6_sendmsg), so the counters decide. TCP neither reports nor counts it (tcp_connect in
+// net/ipv4/tcp_output.c): all that shows is a packet that the interface never took.
 func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 	s := e.stage()
 	refused := e.refused("EPERM")
@@ -83,7 +83,7 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 	return out, found
 }
 
-// unreachable says that the loopback, the address or the way to it is missing, which keeps a packet from the interface, too.
+// unreachable says that the loopback, the address or the route to it is missing, which also keeps packets from the interface.
 func unreachable(f platform.Facts, e Evidence) bool {
 	for _, find := range []func(platform.Facts, Evidence) (Finding, bool){
 		loMissing, loDown, ipv6Disabled, ipv6MTU, addrMissing, ruleBlocks, routeMissing,
@@ -95,7 +95,7 @@ func unreachable(f platform.Facts, e Evidence) bool {
 	return false
 }
 
-// detach is what helps against a cgroup program.
+// detach is the fix for a cgroup program.
 const detach = "detach it: bpftool cgroup tree"
 
 func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
@@ -114,7 +114,7 @@ func fwInputReply(f platform.Facts, e Evidence) (Finding, bool) {
 	}, e.stage() == replyAtInput
 }
 
-// fwICMPOnly is what can be told without counters: what is wrong is wrong with ICMP alone.
+// fwICMPOnly: ICMP is silent and UDP works. That can be told without counters.
 func fwICMPOnly(f platform.Facts, e Evidence) (Finding, bool) {
 	silent := e.icmp() && e.Received == 0 && e.SendErrors == 0 && e.Late == 0
 	open := f.Firewall.OK && len(seen(f, e, []string{"prerouting", "input", "output"})) == 0
@@ -125,7 +125,7 @@ func fwICMPOnly(f platform.Facts, e Evidence) (Finding, bool) {
 	}, silent && !open && e.UDP != nil && e.UDP.Answered && e.stage() != damaged
 }
 
-// accept lets loopback through before any other rule. Where one chain alone can be meant it is a command.
+// accept is how to accept loopback before any other rule: a command, if only one chain sees the packets.
 func accept(f platform.Facts, e Evidence, hooks ...string) string {
 	list := seen(f, e, hooks)
 	if len(list) == 1 && list[0].Hook != "" {
@@ -140,8 +140,7 @@ func accept(f platform.Facts, e Evidence, hooks ...string) string {
 	if e.Family == 6 {
 		iptables = "ip6tables"
 	}
-	where := strings.Join(hooks, " or ")
-	return fmt.Sprintf("accept lo first in %s (nft list ruleset; %s -S)", where, iptables)
+	return fmt.Sprintf("accept lo first in %s (nft list ruleset; %s -S)", strings.Join(hooks, " or "), iptables)
 }
 
 // chains tells which base chains see the probes at these hooks.
@@ -163,7 +162,7 @@ func chains(f platform.Facts, e Evidence, hooks ...string) string {
 	return "chains there: " + strings.Join(names, ", ")
 }
 
-// seen are the chains that are asked about our packets at one of the hooks.
+// seen are the chains that see the probes at one of the hooks.
 func seen(f platform.Facts, e Evidence, hooks []string) []platform.Chain {
 	all, _ := f.Firewall.Get()
 	var list []platform.Chain
@@ -175,8 +174,8 @@ func seen(f platform.Facts, e Evidence, hooks []string) []platform.Chain {
 	return list
 }
 
-// sees says whether a chain is asked about packets of a family at one of the hooks. Of the older iptables only the
-// tables are known.
+// sees says whether a chain sees packets of a family at one of the hooks. Of the older iptables only the tables are
+// known, so any of them may.
 func sees(c platform.Chain, family int, hooks []string) bool {
 	own := "ip"
 	if family == 6 {

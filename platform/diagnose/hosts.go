@@ -9,9 +9,9 @@ import (
 	"lping/platform"
 )
 
-// hostsLocalhost: localhost means another address than ours, or none (RFC 6761, section 6.3). That is a warning, for
-// lping itself does not ask the hosts file. Where the target that was asked for is missing, other rules
-// tell, and 127.0.0.1 belongs into the file whether lo is up or not.
+// hostsLocalhost: the hosts file has no address for localhost, or one that is not on loopback (RFC 6761, section 6.3). That
+// is a warning, since lping itself does not ask the hosts file. It says nothing of the target's own address: if that is
+// missing, other rules say so, and 127.0.0.1 belongs in the file even if lo is down.
 func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 	lines, ok := f.Localhost.Get()
 	if !ok {
@@ -27,17 +27,17 @@ func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 		a := l.Address.WithZone("")
 		switch {
 		case a.Is6() != (e.Family == 6) && !e.Named:
-		case !here(f, a):
+		case !onLoopback(f, a):
 			out.Cause = fmt.Sprintf("the hosts file says that localhost is %s, which is not on loopback", a)
 			out.Fix = fmt.Sprintf("in /etc/hosts, take localhost off the line %s", a)
-			return out, a != e.Target || a.Is6() && e.troubled() && !e.Asked
+			return out, a != e.Target || a.Is6() && e.lacksAnswers() && !e.Asked
 		}
 	}
 	return Finding{}, false
 }
 
-// here says whether an address is on a loopback interface, or nobody knows.
-func here(f platform.Facts, a netip.Addr) bool {
+// onLoopback says that an address is on a loopback interface, or that the interfaces are unknown.
+func onLoopback(f platform.Facts, a netip.Addr) bool {
 	list, ok := f.Loopback.Get()
 	return !ok || slices.ContainsFunc(list, func(i platform.Interface) bool {
 		_, found := holding(i, f.System, a)

@@ -11,7 +11,7 @@ import (
 // minIPv6MTU is the smallest MTU that IPv6 runs on (RFC 8200, section 5), in bytes.
 const minIPv6MTU = 1280
 
-// loopback is the interface that matters: the one that has the target, else the first.
+// loopback is the loopback interface that has the target, else the first one.
 func loopback(f platform.Facts, e Evidence) (platform.Interface, bool) {
 	list, ok := f.Loopback.Get()
 	if !ok || len(list) == 0 {
@@ -25,9 +25,9 @@ func loopback(f platform.Facts, e Evidence) (platform.Interface, bool) {
 	return list[0], true
 }
 
-// holding finds the address that makes packets to this one stay here. On Linux an IPv4 prefix on the loopback
-// interface is local as a whole (fib_add_ifaddr in net/ipv4/fib_frontend.c), and on Windows; on macOS and the BSDs
-// only the address itself is.
+// holding finds the address of the interface that makes packets to this one stay on the host. On Linux (fib_add_ifaddr in
+// net/ipv4/fib_frontend.c) and Windows the whole prefix of an IPv4 address on a loopback interface is local, on macOS and
+// the BSDs only the address itself.
 func holding(i platform.Interface, system string, to netip.Addr) (platform.Address, bool) {
 	to = to.WithZone("")
 	whole := to.Is4() && (system == "linux" || system == "windows")
@@ -69,7 +69,7 @@ func linkUp(system, name string) string {
 	return "ifconfig " + name + " up"
 }
 
-// addrMissing also looks at bind alone where the addresses are unknown.
+// addrMissing: if the addresses are unknown, the error of bind decides.
 func addrMissing(f platform.Facts, e Evidence) (Finding, bool) {
 	i, ok := loopback(f, e)
 	if !ok {
@@ -124,7 +124,7 @@ func addAddress(system, name string, a netip.Addr) string {
 	return fmt.Sprintf("ifconfig %s alias %s", name, a)
 }
 
-// ipv6Disabled is an error only for those who asked for IPv6.
+// ipv6Disabled is an error only if the user asked for IPv6.
 func ipv6Disabled(f platform.Facts, e Evidence) (Finding, bool) {
 	off, known := f.IPv6Off.Get()
 	var out Finding
@@ -156,7 +156,7 @@ func absence(off platform.IPv6Off) string {
 	return ""
 }
 
-// enableIPv6 is the setting for this place. Kubernetes counts it as unsafe, so its pods need the node's consent.
+// enableIPv6 is the setting for this place. Kubernetes counts it as unsafe, so that the node has to allow it.
 func enableIPv6(f platform.Facts, off platform.IPv6Off) string {
 	conf := "lo"
 	if off.All {

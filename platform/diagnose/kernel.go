@@ -6,11 +6,11 @@ import (
 	"lping/platform"
 )
 
-// nearlyFull is the part of the connection table, in percent, from which on new connections are refused now and then:
-// entries come and go between the probe and the reading.
+// nearlyFull is how full the connection table must be to be blamed, in percent. It need not be quite full: entries come and
+// go between the probe and the reading.
 const nearlyFull = 99
 
-// echoIgnored trusts the switch, and the counters only where that is unreadable.
+// echoIgnored goes by the switch, and by the counters only if the switch cannot be read.
 func echoIgnored(f platform.Facts, e Evidence) (Finding, bool) {
 	if !e.icmp() && e.Method != "" || e.Probe != nil && e.Probe.Answered {
 		return Finding{}, false
@@ -24,7 +24,7 @@ func echoIgnored(f platform.Facts, e Evidence) (Finding, bool) {
 	if !known {
 		c, _ := e.counted()
 		state = key + " unknown: " + f.Of(e.Family).EchoIgnored.Reason()
-		found = e.stage() == atEcho && refusedOut(c) == 0 && !crumbled(f, e)
+		found = e.stage() == atEcho && refusedOut(c) == 0 && !tooManyFragments(f, e)
 	}
 	return Finding{
 		Cause:    blame("the kernel", known, "ignores echo requests"),
@@ -48,8 +48,8 @@ func conntrackFull(f platform.Facts, e Evidence) (Finding, bool) {
 }
 
 // xfrmBlocks: on the way out an IPsec policy refuses a packet before anything else counts it (xfrm_lookup_with_ifid), and
-// send says so; on the way in after all but ICMP counted it, in silence. Where the kernel does not count what IPsec refuses,
-// an EPERM that moves nothing is likely one.
+// send fails. On the way in it drops the packet after everything but ICMP counted it, and nothing fails. If the kernel does
+// not count what IPsec refuses, an EPERM that moves no counter is likely IPsec.
 func xfrmBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	c, ok := e.counted()
 	refused := ok && e.Probe.Errno == "EPERM" && c.OutDiscards == 0 // that would be a firewall

@@ -7,25 +7,26 @@ import (
 )
 
 const (
-	// enough is how many probes must have been slow, without one that was not.
+	// enough is how many probes a slow path needs. None of them may have been quick.
 	enough = 5
-	// slowKernel is the time in ms from which on the kernel's path over loopback is slow, if not one probe was quicker. The
-	// path takes some 2 us, and below 20 us in a process that has just started. 10,000 rules at INPUT make it 0.2 ms and
-	// more for every probe. Load only adds to some: if a packet has to wait for another processor (rps_cpus) that is busy,
-	// the median of five comes near 0.1 ms, and the quickest of them was never above 0.08 ms in 1000 runs.
+	// slowKernel is how long the kernel's path over loopback must take for every probe to be called slow, in ms. It takes
+	// some 2 us, and below 20 us in a process that has just started. With 10,000 rules at INPUT it takes 0.2 ms and more for
+	// every probe. Load adds to some probes only: if packets wait for another processor (rps_cpus) that is busy, the median
+	// of five comes to 0.1 ms now and then, and the quickest of five stayed below 0.08 ms in 1000 runs.
 	slowKernel = 0.1
-	// smallSize is how many data bytes fit into one packet of any MTU: what has to be cut takes its time.
+	// smallSize is how many data bytes fit into one packet of any usual MTU. More may have to be fragmented, which takes time.
 	smallSize = 1200
-	// slowWakeup is the p99 in ms from which on a reader was not merely busy: cgroup periods are 100 ms.
+	// slowWakeup is the p99 of the wake-up, in ms, from which on a limit may be to blame and no mere load: a cgroup that is out
+	// of time waits for the next period, and periods are 100 ms.
 	slowWakeup = 5
-	// slowLag is the lag in ms from which on sends were held up: a wait is exact to a tenth of that.
+	// slowLag is the lag, in ms, from which on a limit may have delayed a send. Waits are exact to a tenth of that.
 	slowLag = 20
-	// oftenThrottled is the part of the cgroup's periods, in percent, in which it ran out of time.
+	// oftenThrottled is in how many of the cgroup's periods it must have run out of time, in percent.
 	oftenThrottled = 5
 )
 
-// cpuThrottled: answers were there and lping was not let run. That is no fault of loopback: it is for information unless an
-// answer came too late. The cgroup's count is as old as the cgroup.
+// cpuThrottled: answers were there and lping did not get to run. That is no fault of loopback: it is for information unless an
+// answer came too late. The cgroup has counted since it was made, so the count alone proves nothing.
 func cpuThrottled(f platform.Facts, e Evidence) (Finding, bool) {
 	c, ok := f.CPU.Get()
 	slow := e.Late > 0 || e.Lag >= slowLag || e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup
@@ -51,7 +52,7 @@ func cpuThrottled(f platform.Facts, e Evidence) (Finding, bool) {
 	return out, true
 }
 
-// cpuFix is where the limit is set.
+// cpuFix is how the limit is raised in this place.
 func cpuFix(f platform.Facts) string {
 	switch f.Container.Value.Runtime {
 	case "docker", "podman":
@@ -62,8 +63,8 @@ func cpuFix(f platform.Facts) string {
 	return "raise the CPU limit (systemd: CPUQuota=)"
 }
 
-// slow says that no probe was quick. It is about ICMP, which the kernel answers: the stamps of UDP are those before and after
-// who echoes it.
+// slow says that every probe took long on its way through the kernel. It is about ICMP, which the kernel answers: between the
+// stamps of UDP is the process that sends it back.
 func (e Evidence) slow() bool { return e.Kernel != nil && e.icmp() && e.Kernel.Min >= slowKernel }
 
 func slowPath(_ platform.Facts, e Evidence) (Finding, bool) {
@@ -71,13 +72,14 @@ func slowPath(_ platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	return Finding{
-		Cause:    fmt.Sprintf("the kernel takes %.3f ms from send to receive", e.Kernel.P50),
-		Evidence: fmt.Sprintf("median of %d by the kernel's own stamps, %.3f ms at least, usually 0.002 ms", e.Kernel.Count, e.Kernel.Min),
-		Fix:      "look for long rule sets (nft list ruleset), tc on lo, and rps_cpus of lo",
+		Cause: fmt.Sprintf("the kernel takes %.3f ms from send to receive", e.Kernel.P50),
+		Evidence: fmt.Sprintf("median of %d by the kernel's own stamps, %.3f ms at least, usually 0.002 ms",
+			e.Kernel.Count, e.Kernel.Min),
+		Fix: "look for long rule sets (nft list ruleset), tc on lo, and rps_cpus of lo",
 	}, true
 }
 
-// clockStepped tells why there are no kernel stamps; elapsed time is monotonic, so nothing else suffers.
+// clockStepped tells why kernel stamps are missing. Nothing else is wrong: elapsed time is monotonic.
 func clockStepped(_ platform.Facts, e Evidence) (Finding, bool) {
 	return Finding{
 		Cause:    fmt.Sprintf("the wall clock was set by %.3f ms during the run", e.ClockStep),
@@ -85,17 +87,17 @@ func clockStepped(_ platform.Facts, e Evidence) (Finding, bool) {
 	}, e.ClockStep != 0
 }
 
-// Suspicious says whether a run without trouble shows something that a rule may have a word about. Where it does not,
-// there is no need to read facts.
-func (e Evidence) Suspicious() bool { return e.strange() || e.Delayed() }
+// Suspicious says whether a rule may find something in a run whose every probe was answered. If not, no facts are needed.
+func (e Evidence) Suspicious() bool { return e.unusual() || e.Delayed() }
 
-// Delayed says that answers came slowly, or were read late. Where that is all, the limits of this process may tell why.
+// Delayed says that answers came slowly or were read late, and nothing else is unusual. A limit of this process may be why.
 func (e Evidence) Delayed() bool {
 	late := e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup || e.Lag >= slowLag
-	return (e.slow() || late) && !e.strange()
+	return (e.slow() || late) && !e.unusual()
 }
 
-func (e Evidence) strange() bool {
+// unusual says that something but the time is not as it should be, although every probe may have been answered.
+func (e Evidence) unusual() bool {
 	denied := e.Method != "" && e.Datagram != ""
 	refused := e.Port != 0 && e.SendErrors > 0
 	return denied || refused || e.Duplicates > 0 || e.Corrupted > 0 || e.ClockStep != 0

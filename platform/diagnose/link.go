@@ -8,10 +8,10 @@ import (
 	"lping/platform"
 )
 
-// qdiscDrop: a queueing discipline, a tc filter or a netdev chain drops what leaves by the interface. That is mostly an
-// ENOBUFS of send; datagram sockets of IPv6 keep it to themselves, and so does the kernel of its replies. There a
-// counter of the discipline tells, a UDP datagram that is lost (at OUTPUT it would have got EPERM), or that there is
-// nothing else on the way. Some say nothing at all, as blackhole does, and some keep what they should send.
+// qdiscDrop: a queueing discipline, a tc filter or a netdev chain drops what leaves by the interface. Mostly send fails with
+// ENOBUFS, but not on datagram sockets of IPv6, and not for the replies of the kernel. Then it shows by the drops that the
+// discipline counts, by a UDP datagram that is lost (a firewall at OUTPUT would have made it fail with EPERM), or if
+// nothing else is on the way. Some disciplines report nothing, as blackhole, and some hold packets back.
 func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	name := "lo"
 	if i, ok := loopback(f, e); ok {
@@ -22,7 +22,7 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	refused := f.System == "linux" && e.refused("ENOBUFS")
 	kind := ""
 	if !refused && slices.Contains([]stage{beforeLink, atEgress, onLink, replyOnLink}, s) {
-		kind = holder(f, e)
+		kind = holdingQueue(f, e)
 	}
 	who, does := "a queueing discipline or egress filter of "+name, "drops the probes"
 	switch {
@@ -35,7 +35,7 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	found := c.QueueDrops > 0 || onlyOnLink(f, e, name)
 	switch {
 	case refused:
-		found = !crumbled(f, e)
+		found = !tooManyFragments(f, e)
 	case kind != "":
 		found = true
 	case s == atEgress:
@@ -52,9 +52,10 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	}, found
 }
 
-// holder is the kind of the queueing discipline that the extra probe waits in; empty where none is known. One that does its
-// work has a backlog, too: it holds the probe only where lo took no more than waited before it, and that was what arrived.
-func holder(f platform.Facts, e Evidence) string {
+// holdingQueue is the kind of the queueing discipline in which the extra probe waits; empty if none is known. A discipline that
+// works as it should has a backlog at times, too. It holds the probe only if lo took no more packets than waited in it, and
+// no more than arrived.
+func holdingQueue(f platform.Facts, e Evidence) string {
 	c, _ := e.counted()
 	arrived := c.InReceives
 	if e.icmp() {
@@ -69,7 +70,7 @@ func holder(f platform.Facts, e Evidence) string {
 	return ""
 }
 
-// onlyOnLink says that filters of the interface itself are all that a packet meets on its way out.
+// onlyOnLink says that a packet meets filters of the interface itself on its way out, and no others.
 func onlyOnLink(f platform.Facts, e Evidence, name string) bool {
 	_, found := linkChain(f, "egress", name)
 	list, _ := f.Queues.Get()
@@ -77,7 +78,7 @@ func onlyOnLink(f platform.Facts, e Evidence, name string) bool {
 	return found && f.Firewall.OK && len(seen(f, e, []string{"output", "postrouting"})) == 0
 }
 
-// egressFix passes by what is known to be there: a discipline beside the usual one, or a chain.
+// egressFix removes a discipline that is not the usual one, else goes round a chain, else removes the tc filter.
 func egressFix(f platform.Facts, name string) string {
 	list, _ := f.Queues.Get()
 	for _, q := range list {
@@ -94,8 +95,8 @@ func egressFix(f platform.Facts, name string) string {
 	return fmt.Sprintf("remove the filter (tc filter show dev %s egress; nft list ruleset)", name)
 }
 
-// ingressDrop: the probe left by the interface and IP never saw it. That is where tc, netdev chains and XDP look. What else
-// was delivered may have been the probe, where IPsec could have refused it uncounted, and a queueing discipline may hold it.
+// ingressDrop: the interface took the probe and IP never saw it. In between are tc, netdev chains and XDP. It is not blamed
+// if IPsec may have refused the probe without counting it, or if a queueing discipline may hold it.
 func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	i, ok := loopback(f, e)
 	if !ok {
@@ -109,10 +110,10 @@ func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 		Cause:    fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP) likely drops %s", i.Name, what),
 		Evidence: join("flags "+strings.Join(i.Flags, ","), queues(f, true), xdp(i), e.moved(), e.udp()),
 		Fix:      ingressFix(f, i),
-	}, (s == onLink || s == replyOnLink) && sure && holder(f, e) == ""
+	}, (s == onLink || s == replyOnLink) && sure && holdingQueue(f, e) == ""
 }
 
-// packet is what a probe is made of.
+// packet names the packet that was lost: the reply, or else the request; over UDP and TCP just the probes.
 func packet(e Evidence, reply bool) string {
 	switch {
 	case !e.icmp():
@@ -149,7 +150,7 @@ func linkChain(f platform.Facts, hook, name string) (platform.Chain, bool) {
 	return platform.Chain{}, false
 }
 
-// queues tells of the queueing disciplines of one direction.
+// queues tells about the queueing disciplines of one direction.
 func queues(f platform.Facts, ingress bool) string {
 	list, ok := f.Queues.Get()
 	if !ok {

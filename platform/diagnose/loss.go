@@ -9,13 +9,13 @@ import (
 	"lping/platform"
 )
 
-// tooLarge is what helps a probe that is larger than the MTU and may not be cut.
+// tooLarge is the fix for probes that are larger than the MTU and may not be fragmented.
 const tooLarge = "smaller probes, or -M want"
 
-// crumbled says that a probe is cut into so many fragments that they find no room in a send buffer: send fails with ENOBUFS
-// before there is a packet (ip_append_data), while a queueing discipline fails one that was counted. Where it is the reply,
-// ICMP makes none.
-func crumbled(f platform.Facts, e Evidence) bool {
+// tooManyFragments says that a probe makes more fragments than a send buffer has room for: send fails with ENOBUFS before any
+// packet is counted (ip_append_data), while a queueing discipline makes it fail after that. If the reply is the one with too
+// many, ICMP makes none.
+func tooManyFragments(f platform.Facts, e Evidence) bool {
 	c, ok := e.counted()
 	i, known := loopback(f, e)
 	packets := c.OutRequests
@@ -26,8 +26,8 @@ func crumbled(f platform.Facts, e Evidence) bool {
 	return known && unmade && c.QueueDrops == 0 && e.Size > i.MTU
 }
 
-// lessFragments is what helps a probe that crumbled: its cause and its fix.
-func lessFragments(f platform.Facts, e Evidence) (cause, fix string) {
+// fewerFragments is the cause and the fix if there are too many fragments.
+func fewerFragments(f platform.Facts, e Evidence) (cause, fix string) {
 	i, _ := loopback(f, e)
 	cause = fmt.Sprintf("a probe with %d data bytes likely makes too many fragments for MTU %d", e.Size, i.MTU)
 	return cause, fmt.Sprintf("smaller probes, or ip link set %s mtu 65536", i.Name)
@@ -59,8 +59,8 @@ func packetLoss(f platform.Facts, e Evidence) (Finding, bool) {
 	switch {
 	case e.refused("EMSGSIZE"):
 		out.Fix = tooLarge
-	case crumbled(f, e):
-		out.Cause, out.Fix = lessFragments(f, e)
+	case tooManyFragments(f, e):
+		out.Cause, out.Fix = fewerFragments(f, e)
 	case e.exhausted():
 		out.Cause, out.Fix = noDescriptor, moreDescriptors
 	}
@@ -68,13 +68,13 @@ func packetLoss(f platform.Facts, e Evidence) (Finding, bool) {
 	return out, missing > 0 && (e.Received > 0 || e.Late == missing)
 }
 
-// decided is how many probes there is something to say of.
+// decided is the number of probes whose fate is known.
 func (e Evidence) decided() uint64 { return e.Received + e.Corrupted + e.missing() }
 
 // NoCause is the cause of a finding that names none.
 const NoCause = "no known cause"
 
-// unexplained tells what is known where no rule knows the cause.
+// unexplained tells what is known if no other rule found a cause.
 func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 	cause, fix := NoCause, "lping doctor shows all that was read"
 	why, remedy := e.ended()
@@ -82,8 +82,8 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 	case e.refused("EMSGSIZE"):
 		cause = fmt.Sprintf("a probe with %d data bytes is too large to leave in one piece", e.Size)
 		fix = tooLarge
-	case crumbled(f, e):
-		cause, fix = lessFragments(f, e)
+	case tooManyFragments(f, e):
+		cause, fix = fewerFragments(f, e)
 	case e.exhausted():
 		cause, fix = noDescriptor, moreDescriptors
 	case forbidden(f, e):
@@ -99,41 +99,41 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 	}, e.Method != "" && e.missing() > 0 && !(e.icmp() && forbidden(f, e)) || e.Method == "" && !denied(e)
 }
 
-// ended tells how a connection that stood came to its end, and where to look; empty where none did.
+// ended tells what ended an established connection, and what to look at; empty if nothing did.
 func (e Evidence) ended() (cause, fix string) {
 	if !e.stream() {
 		return "", ""
 	}
-	where := "connection"
+	what := "connection"
 	fix = "look for what is in between: a proxy, or a rule that resets or redirects (nft list ruleset)"
 	if e.Port != 0 {
-		where, fix = "connection to "+e.service(), "look at the log of the service"
+		what, fix = "connection to "+e.service(), "look at the log of the service"
 	}
 	switch {
 	case e.refused("ECONNRESET"):
-		return "something resets the " + where, fix
+		return "something resets the " + what, fix
 	case e.refused("EPIPE"):
-		return "something closes the " + where, fix
+		return "something closes the " + what, fix
 	case e.refused("EPROTO"):
-		return "something writes into the " + where + " what was not sent", fix
+		return "something writes into the " + what + " what was not sent", fix
 	}
 	return "", fix
 }
 
-// exhausted says that this process, or the system, has all the file descriptors that it may have.
+// exhausted says that this process or the system has no file descriptor left.
 func (e Evidence) exhausted() bool {
 	short := []string{"EMFILE", "ENFILE"}
 	opened := []string{e.Datagram, e.Raw, e.Stream}
 	return e.refused(short...) || slices.ContainsFunc(opened, func(s string) bool { return slices.Contains(short, s) })
 }
 
-// denied says that the missing socket has its own finding.
+// denied says that icmp_not_permitted explains why there is no socket.
 func denied(e Evidence) bool {
 	_, ok := icmpNotPermitted(platform.Facts{}, e)
 	return ok
 }
 
-// tally counts the classes of probes that are not empty.
+// tally lists how many probes ended in which class.
 func tally(e Evidence) string {
 	var parts []string
 	for _, c := range []struct {
@@ -150,7 +150,7 @@ func tally(e Evidence) string {
 	return strings.Join(parts, ", ")
 }
 
-// unread tells which facts that a cause could hide in are unknown, and why.
+// unread tells which facts are unknown that might have shown a cause, and why.
 func unread(f platform.Facts, e Evidence) string {
 	family := f.Of(e.Family)
 	var parts []string

@@ -12,8 +12,8 @@ import (
 // groupRange is the sysctl by which Linux permits ICMP datagram sockets of both families (net/ipv4/ping.c).
 const groupRange = "net.ipv4.ping_group_range"
 
-// icmpNotPermitted is an error only where nothing could be sent: a run over UDP is healthy or not on its own account.
-// The fix is never CAP_NET_RAW: a user who is not root does not get it by adding it to the container.
+// icmpNotPermitted is an error only if nothing could be sent: a run over UDP is healthy or not by its own results.
+// The fix is never CAP_NET_RAW: adding it to a container gives it to root there, not to another user.
 func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 	denied := []string{"EACCES", "EPERM"}
 	if e.icmp() && forbidden(f, e) {
@@ -43,12 +43,12 @@ func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 	return out, true
 }
 
-// forbidden says that send was refused before anything else could have refused it: netfilter and programs on egress count
-// OutDiscards, IPsec counts too, and a stream hears of none of them. To UDP a cgroup program can do the same
-// (BPF_CGROUP_UDP4_SENDMSG), so that but for ICMP only a filter of this process is blamed.
+// forbidden says that a security policy refused to send: netfilter and programs on egress would have counted OutDiscards,
+// IPsec has its own counters, and TCP reports none of them. A cgroup program can refuse UDP in the same way
+// (BPF_CGROUP_UDP4_SENDMSG), so for UDP and TCP only a seccomp filter of this process is blamed.
 func forbidden(f platform.Facts, e Evidence) bool {
 	c, ok := e.counted()
-	if !ok || !e.troubled() || e.Probe.Errno != "EPERM" || !c.XfrmCounted || refusedOut(c)+c.OutDiscards > 0 {
+	if !ok || !e.lacksAnswers() || e.Probe.Errno != "EPERM" || !c.XfrmCounted || refusedOut(c)+c.OutDiscards > 0 {
 		return false
 	}
 	filtered := f.Process.Value.Seccomp == "filter"
@@ -68,7 +68,7 @@ func sendForbidden(f platform.Facts, e Evidence) Finding {
 	}
 }
 
-// allowed says that a kind of socket was to be had, and something else was wrong with it: UDP is always permitted.
+// allowed says that a kind of socket is permitted, and something else was wrong with it.
 func (e Evidence) allowed() bool {
 	if e.Method == "" && e.exhausted() {
 		return true
@@ -89,7 +89,7 @@ func opened(e Evidence) string {
 	return strings.Join(parts, ", ")
 }
 
-// rights tells what the kernel judges by.
+// rights tells what the kernel decides by.
 func rights(f platform.Facts) string {
 	var parts []string
 	if r, ok := f.PingGroups.Get(); ok {
@@ -118,11 +118,11 @@ func ownGroups(p platform.Process) []int64 { return append([]int64{p.GID}, p.Gro
 
 func numbers(list []int64) string { return strings.Trim(fmt.Sprint(list), "[]") }
 
-// overflowGroup is how a user namespace shows a group that it does not have, such as the ends of a closed range
+// overflowGroup is what a user namespace shows for a group that it does not have, such as the limits of a range for nobody
 // (user_namespaces(7)).
 const overflowGroup = 65534
 
-// permitted says that the kernel's own switch permits datagram sockets, so that something else refused.
+// permitted says that the kernel's own setting permits datagram sockets, so that something else refused.
 func permitted(f platform.Facts) bool {
 	r, ok := f.PingGroups.Get()
 	p, known := f.Process.Get()
@@ -132,12 +132,12 @@ func permitted(f platform.Facts) bool {
 	return ok && known && slices.ContainsFunc(ownGroups(p), r.Contains)
 }
 
-// outside says that sysctls of the network are set outside of our user namespace.
+// outside says that sysctls of the network are set outside of the user namespace of this process.
 func outside(f platform.Facts) bool {
 	return f.Process.Value.OuterNetwork || f.Container.Value.HostNetwork
 }
 
-// groups is the range to permit: everyone or, in a user namespace, which has only some groups, our own.
+// groups is the range to permit: everyone or, in a user namespace, which has only some groups, the group of this process.
 func groups(f platform.Facts) string {
 	p, known := f.Process.Get()
 	if in, _ := p.UserNamespace.Get(); known && in && !outside(f) {
@@ -146,8 +146,8 @@ func groups(f platform.Facts) string {
 	return "0 2147483647"
 }
 
-// setting is how a sysctl is set in this place. In a container it is the runtime that sets it, from outside; but with the
-// host's network it refuses to.
+// setting is how a sysctl is set in this place. In a container the runtime sets it, from outside; with the host's network it
+// refuses to.
 func setting(f platform.Facts, key, value string) string {
 	if f.Container.Value.HostNetwork {
 		return "sysctl -w " + key + "=" + value + " # on the host"

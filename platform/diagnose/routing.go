@@ -9,7 +9,7 @@ import (
 )
 
 // ruleBlocks finds a rule, or a route of the local table, that forbids the way to the target (ip-rule(8)), or a rule that
-// leads to such a route in another table. The kernel's own answer to `ip route get` must agree where it is known.
+// leads to such a route in another table. The kernel's own answer to `ip route get` must agree if it is known.
 func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	family := f.Of(e.Family)
 	if l, ok := family.Lookup.Get(); ok && l.Errno == "" && staysHere(f, l.Route) {
@@ -34,24 +34,24 @@ func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	}
 	l, ok := family.Lookup.Get()
 	out, diverted := diversion(f, e, "is forbidden")
-	return out, diverted && ok && l.Errno != "" && !misread(l, e)
+	return out, diverted && ok && l.Errno != "" && !notUnderstood(l, e)
 }
 
-// diversion finds rules that look into another table before the local one, which has the target. Whatever that table
-// finds is not the target here. A goto may pass by the local one, and any rule before it. What becomes of the target may be
-// empty.
+// diversion finds rules by which another table is looked up before the local one, which has the target: a route found there
+// leads away. With a goto nothing is found, since it may skip the local table and any rule before it. becomes tells what
+// becomes of the target; it may be empty.
 func diversion(f platform.Facts, e Evidence, becomes string) (Finding, bool) {
 	family := f.Of(e.Family)
 	rules, _ := family.Rules.Get()
 	at := slices.IndexFunc(rules, func(r platform.Rule) bool { return matches(f, e, r) && r.Table == "local" })
-	if at < 0 || !held(family, e) {
+	if at < 0 || !inLocalTable(family, e) {
 		return Finding{}, false
 	}
 	before := slices.DeleteFunc(slices.Clone(rules[:at]), func(r platform.Rule) bool {
 		return !matches(f, e, r) || r.Action != "lookup" && r.Action != "goto"
 	})
-	leaps := slices.ContainsFunc(before, func(r platform.Rule) bool { return r.Action == "goto" })
-	if len(before) == 0 || leaps {
+	jumps := slices.ContainsFunc(before, func(r platform.Rule) bool { return r.Action == "goto" })
+	if len(before) == 0 || jumps {
 		return Finding{}, false
 	}
 	var fix []string
@@ -77,26 +77,28 @@ func diversion(f platform.Facts, e Evidence, becomes string) (Finding, bool) {
 	}, true
 }
 
-// held says that the local table has the target.
-func held(family platform.Family, e Evidence) bool {
+// inLocalTable says that the local table has the target.
+func inLocalTable(family platform.Family, e Evidence) bool {
 	routes, _ := family.Local.Get()
 	return slices.ContainsFunc(routes, func(r platform.Route) bool {
 		return r.Type == "local" && r.Destination.Contains(e.Target.WithZone(""))
 	})
 }
 
-// deletion is the command that deletes a rule, and not another one of its priority.
+// deletion is the command that deletes a rule, and no other one of the same priority.
 func deletion(e Evidence, r platform.Rule) string {
 	return strings.TrimSpace(fmt.Sprintf("%s rule del pref %d %s %s", ip(e), r.Priority, r.Action, r.Table))
 }
 
-// localFirst is the command that has the local table asked before any other.
+// localFirst is the command that makes the local table the first.
 func localFirst(e Evidence) string { return ip(e) + " rule add pref 0 lookup local" }
 
-// misread says that the kernel did not know the question, as in some sandboxes.
-func misread(l platform.Lookup, e Evidence) bool { return l.Errno == "EINVAL" && !e.refused("EINVAL") }
+// notUnderstood says that the kernel does not know this question, as in some sandboxes.
+func notUnderstood(l platform.Lookup, e Evidence) bool {
+	return l.Errno == "EINVAL" && !e.refused("EINVAL")
+}
 
-// firstRule is the rule that decides about the target: the first that forbids, or that finds it in the local table.
+// firstRule is the rule that decides about the target: the first that forbids it, or that leads to the local table.
 func firstRule(f platform.Facts, e Evidence) (platform.Rule, bool) {
 	list, _ := f.Of(e.Family).Rules.Get()
 	for _, r := range list {
@@ -107,8 +109,8 @@ func firstRule(f platform.Facts, e Evidence) (platform.Rule, bool) {
 	return platform.Rule{}, false
 }
 
-// matches says whether an echo request of ours meets a rule: it comes from the target's own address, by the loopback
-// interface and bound to none, without a mark.
+// matches says whether the probes meet a rule: they come from the target's own address and by the loopback interface, bound
+// to none and without a mark.
 func matches(f platform.Facts, e Evidence, r platform.Rule) bool {
 	to := e.Target.WithZone("")
 	i, ok := loopback(f, e)
@@ -126,14 +128,14 @@ func forbids(s string) bool {
 	return slices.Contains([]string{"blackhole", "prohibit", "unreachable"}, s)
 }
 
-// routeMissing finds that the way to the target does not stay here.
+// routeMissing finds that packets to the target do not stay on this host.
 func routeMissing(f platform.Facts, e Evidence) (Finding, bool) {
 	family := f.Of(e.Family)
 	l, ok := family.Lookup.Get()
 	if !ok {
 		return routeRefused(f, e)
 	}
-	if misread(l, e) || l.Errno == "" && staysHere(f, l.Route) {
+	if notUnderstood(l, e) || l.Errno == "" && staysHere(f, l.Route) {
 		return Finding{}, false
 	}
 	leaves := ""
@@ -144,7 +146,7 @@ func routeMissing(f platform.Facts, e Evidence) (Finding, bool) {
 	lacking := known && !asksLocal(rules)
 	diverted, found := diversion(f, e, leaves)
 	switch {
-	case lacking || known && held(family, e) && !found:
+	case lacking || known && inLocalTable(family, e) && !found:
 		out := Finding{
 			Cause:    "no routing rule leads to the local table",
 			Evidence: join("rules are "+ruleList(rules), lookup(family), e.sends()),
@@ -178,7 +180,7 @@ func noLocalRoute(f platform.Facts, e Evidence, leaves string) Finding {
 	return out
 }
 
-// routeRefused is all that can be told where routes cannot be read.
+// routeRefused goes by the error of send alone, since the routes cannot be read.
 func routeRefused(f platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{
 		Cause:    fmt.Sprintf("there is likely no route to %s", e.Target),
@@ -200,8 +202,8 @@ func Leaves(f platform.Facts, family int) bool {
 	return ok && l.Errno == "" && !staysHere(f, l.Route)
 }
 
-// staysHere says whether a route delivers to this host itself, or at least to the loopback interface: in IPv6 table
-// main has ::1 too.
+// staysHere says whether a route delivers to this host itself, or at least to the loopback interface: table main has ::1,
+// too.
 func staysHere(f platform.Facts, r platform.Route) bool {
 	if forbids(r.Type) {
 		return false

@@ -9,7 +9,7 @@ import (
 	"lping/platform"
 )
 
-// portRange is the sysctl for the ports that the system gives to sockets without one of their own, of both families.
+// portRange is the sysctl for the ports of both families that the system gives to sockets that ask for none.
 const portRange = "net.ipv4.ip_local_port_range"
 
 // portsExhausted: bind got no port (EADDRINUSE, or EAGAIN from UDP), or connect none that is free for its target.
@@ -46,8 +46,8 @@ func portsUsed(f platform.Facts, e Evidence) string {
 	return fmt.Sprintf("%d of %d in use", n, r.High-r.Low+1)
 }
 
-// portRefused: nobody has the port of the service at this address. That it is open at another one is what people look
-// for longest.
+// portRefused: nobody has the port of the service at this address. If the service listens at another address, the cause says
+// so: that is hard to see otherwise.
 func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{
 		Cause:    "nobody listens on " + e.service(),
@@ -69,11 +69,11 @@ func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 	return out, e.Port != 0 && e.closed()
 }
 
-// portSilent: neither an answer nor a refusal, and nothing on the way explains it. A service of UDP need not answer; one
+// portSilent: the port neither answers nor refuses, and nothing on the way explains it. A service of UDP need not answer. One
 // of TCP does not accept.
 func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{Evidence: join(tally(e), listening(e), e.moved(), e.udp())}
-	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors == e.beyond()
+	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors == e.heldBack()
 	l, taken := listener(f, e)
 	if taken && e.stream() && l.Full() {
 		out.Cause = fmt.Sprintf("%s does not accept: its backlog of %d is full", e.service(), l.Backlog)
@@ -94,8 +94,8 @@ func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	return out, silent && e.Received == 0
 }
 
-// beyond are the probes that lping itself held back, since too many connections were under way.
-func (e Evidence) beyond() uint64 {
+// heldBack are the probes that lping itself did not send, since too many connections were open.
+func (e Evidence) heldBack() uint64 {
 	if !e.stream() {
 		return 0
 	}
@@ -107,24 +107,25 @@ func (e Evidence) beyond() uint64 {
 	return 0
 }
 
-// closed says whether a probe got what the system answers for a port that nobody has: a reset (RFC 9293, section 3.5.2) or
+// closed says whether a probe got the answer of the system for a port that nobody has: a reset (RFC 9293, section 3.5.2) or
 // port unreachable (RFC 1122, section 4.1.3.1).
 func (e Evidence) closed() bool {
 	unreachable := func(r Report) bool { return noPort(e.Family, r) }
 	return e.refused("ECONNREFUSED") || slices.ContainsFunc(e.Reports, unreachable)
 }
 
-// unheard says that the system sent the refusal of a datagram that nobody took: what keeps it back keeps back no probe.
-func (e Evidence) unheard(c platform.Counters) bool {
+// refusalSent says that nobody has the port of UDP and that the system said so: the probe arrived, and what was lost is the
+// refusal.
+func (e Evidence) refusalSent(c platform.Counters) bool {
 	list, known := e.Listeners.Get()
 	taken := slices.ContainsFunc(list, func(l platform.Listener) bool { return takes(l, e.Target) })
 	return known && !taken && e.Method == "udp" && c.OutDestUnreachs > 0
 }
 
-// heard says that somebody listens where the probes go, who has not answered one.
-func heard(f platform.Facts, e Evidence) bool {
+// listens says that a socket gets the probes and has answered none.
+func listens(f platform.Facts, e Evidence) bool {
 	if e.Port == 0 {
-		return true // lping itself
+		return true // the socket of lping itself
 	}
 	_, ok := listener(f, e)
 	return ok && e.Received == 0 && (e.Probe == nil || !e.Probe.Answered)
@@ -142,7 +143,7 @@ func listener(f platform.Facts, e Evidence) (platform.Listener, bool) {
 	return platform.Listener{}, false
 }
 
-// takes says whether a socket gets what is sent to an address. One on :: gets that of IPv4, too, unless it is told not to.
+// takes says whether a socket gets what is sent to an address. One on :: gets IPv4, too, unless it is for IPv6 only.
 func takes(l platform.Listener, to netip.Addr) bool {
 	if l.Address.IsUnspecified() {
 		return l.Address.Is4() == to.Is4() || l.Address.Is6() && !l.IPv6Only
@@ -153,10 +154,10 @@ func takes(l platform.Listener, to netip.Addr) bool {
 // service is the address and the port that the probes go to.
 func (e Evidence) service() string { return netip.AddrPortFrom(e.Target, e.Port).String() }
 
-// maxPlaces is how many addresses a cause has room for.
+// maxPlaces is the number of addresses that a cause has room for.
 const maxPlaces = 2
 
-// places are the addresses of sockets, a few of them.
+// places are the addresses of the first few sockets.
 func places(list []platform.Listener) string {
 	var names []string
 	for _, l := range list {

@@ -6,8 +6,8 @@ import (
 	"lping/platform"
 )
 
-// queueOverflow: answers came faster than they were read, and found the receive buffer full. Raw sockets of IPv6 count
-// what had a wrong checksum as well (rawv6_rcv), and what IPsec refused.
+// queueOverflow: answers came faster than they were read, and found the receive buffer full. Raw sockets of IPv6 also count
+// packets with a wrong checksum (rawv6_rcv) and those that IPsec refused, so these have to be ruled out.
 func queueOverflow(_ platform.Facts, e Evidence) (Finding, bool) {
 	n, ok := e.QueueDrops.Get()
 	return Finding{
@@ -17,8 +17,8 @@ func queueOverflow(_ platform.Facts, e Evidence) (Finding, bool) {
 	}, ok && n > 0 && e.Lost > 0 && e.stage() != damaged && e.stage() != atPolicy
 }
 
-// socketFilter: every counter is as it is when all is well, and the socket got nothing. Only silence counts: after an
-// answer, one more that is missing may just be slow.
+// socketFilter: every counter is as it is when all is well, and the socket got nothing. It takes complete silence: if one
+// answer came, another one may just be slow.
 func socketFilter(_ platform.Facts, e Evidence) (Finding, bool) {
 	return Finding{
 		Cause:    "a cgroup program or socket filter likely drops the replies",
@@ -27,8 +27,8 @@ func socketFilter(_ platform.Facts, e Evidence) (Finding, bool) {
 	}, e.stage() == atSocket && e.Received == 0 && e.Late == 0
 }
 
-// payloadCorrupted sees what raw sockets of IPv4 get as it is. For the others the kernel compares checksums, and what
-// was changed on the way is lost.
+// payloadCorrupted: only raw sockets of IPv4 get an answer that was changed on the way. For the others the kernel checks the
+// checksum and drops it.
 func payloadCorrupted(_ platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{
 		Cause:    fmt.Sprintf("%d of %d answers carry other data than was sent", e.Corrupted, e.Corrupted+e.Received+e.Late),

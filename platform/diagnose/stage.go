@@ -7,20 +7,20 @@ import (
 	"lping/platform"
 )
 
-// stage is how far the extra probe came, by the counters of the kernel. Other traffic moves them too, so it is likely
-// at best. An echo that works moves OutEchos, InEchos, OutEchoReps and InEchoReps alike, whoever sent it: what shows
-// is where one of them stays behind the one before.
+// stage is how far the extra probe came, by the counters of the kernel. Other traffic moves them too, so a stage is likely
+// at best. Every echo that works moves OutEchos, InEchos, OutEchoReps and InEchoReps by one, whoever sent it. So the probe
+// was lost between two of them if the second moved less than the first.
 type stage uint8
 
 const (
 	// unclear: the probe was answered or refused, or the counters do not tell.
 	unclear stage = iota
-	// atOutput: it left ICMP, and IP threw it away (ip_output; netfilter OUTPUT, tc egress).
+	// atOutput: it left ICMP, and IP discarded it (ip_output; netfilter OUTPUT, tc egress).
 	atOutput
 	// onLink: it left IP, and never came back in by the interface.
 	onLink
 	// beforeLink: it left ICMP, UDP or TCP, nothing counts an error, and the interface did not take it. A stream repeats it,
-	// and a queueing discipline may keep it. atEgress is the same where IP is known to have handed it over.
+	// and a queueing discipline may keep it. atEgress is the same if IP is known to have handed it over.
 	beforeLink
 	atEgress
 	// atInput: it came in, and was not delivered (netfilter PREROUTING or INPUT).
@@ -40,10 +40,10 @@ const (
 	damaged
 )
 
-// stage finds out where the extra probe ended.
+// stage finds out how far the extra probe came.
 func (e Evidence) stage() stage {
 	c, ok := e.counted()
-	if !ok || e.Probe.Answered || e.Probe.Errno != "" || e.unheard(c) {
+	if !ok || e.Probe.Answered || e.Probe.Errno != "" || e.refusalSent(c) {
 		return unclear
 	}
 	if !e.icmp() {
@@ -62,12 +62,12 @@ func (e Evidence) stage() stage {
 	return unclear
 }
 
-// pathStage is where a packet was lost on the way from one ICMP counter to the next.
+// pathStage is how far a packet came that was lost between two counters of ICMP.
 func pathStage(c platform.Counters, output, link, input stage) stage {
 	switch {
 	case c.OutDiscards > 0:
 		return output
-	case withheld(c) > 0:
+	case undelivered(c) > 0:
 		return input
 	case refusedIn(c) > 0 && uncounted(c), refusedOut(c) > 0 && c.OutTransmits == 0:
 		return atPolicy
@@ -82,13 +82,13 @@ func refusedIn(c platform.Counters) uint64 {
 
 func refusedOut(c platform.Counters) uint64 { return c.XfrmBlocks + c.XfrmUnprotected }
 
-// uncounted says that IP delivered what ICMP did not count: the probe, where IPsec refused it, or other traffic.
+// uncounted says that IP delivered packets that ICMP did not count: the probe, if IPsec refused it, or other traffic.
 func uncounted(c platform.Counters) bool {
 	return c.InDelivers > c.InEchos+c.InEchoReps+c.InDestUnreachs+c.InMsgErrors
 }
 
-// echoStage knows what ICMP itself refused, too. The packets of the interface are those of everybody, while echoes and what IP
-// counts may never have come near it: only where it took nothing at all is this one known to be missing.
+// echoStage is pathStage for an echo, which ICMP itself may have refused, too. The interface counts the packets of everybody,
+// and other echoes may use other interfaces: only if lo took nothing at all is this packet known to be missing there.
 func echoStage(c platform.Counters, output, link, input stage) stage {
 	s := pathStage(c, output, link, input)
 	switch {
@@ -120,8 +120,8 @@ func transportStage(c platform.Counters, stream bool) stage {
 	return beforeLink
 }
 
-// withheld are packets that came in and were neither delivered nor refused by IP itself.
-func withheld(c platform.Counters) uint64 {
+// undelivered is how many packets came in that IP neither delivered nor refused itself.
+func undelivered(c platform.Counters) uint64 {
 	in := c.InReceives + c.Reassembled
 	out := c.InDelivers + c.InDiscards + c.InErrors + c.Forwarded + c.Fragments
 	if in < out {
@@ -136,7 +136,7 @@ func (e Evidence) moved() string {
 	if !ok {
 		return ""
 	}
-	var sent uint64 // by IP, which is of interest where ICMP does not count it
+	var sent uint64 // by IP, which matters only if ICMP does not count the probe
 	if !e.icmp() {
 		sent = c.OutRequests
 	}

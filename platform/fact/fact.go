@@ -7,16 +7,16 @@ import (
 	"strconv"
 )
 
-// notRead is why a fact is unknown that nobody looked for.
+// notRead is why a fact is unknown if nobody looked for it.
 const notRead = "not read"
 
-// Known is a fact or, where OK is not set, why it is unknown. The zero value is unknown.
+// Known is a fact or, unless OK is set, why it is unknown. The zero value is unknown.
 //
-// In JSON a fact is its value, and an unknown one is {"unknown": "why"}; one that is not there is unknown.
+// In JSON a fact is its value, and an unknown one is {"unknown": "why"}; if its key is missing it is unknown, too.
 type Known[T any] struct {
 	Value T
 	OK    bool
-	// Why tells a person what kept the fact from being read.
+	// Why tells a person why the fact could not be read.
 	Why string
 }
 
@@ -29,7 +29,7 @@ func Unknown[T any](why string) Known[T] { return Known[T]{Why: why} }
 // Get is the value and whether it is known.
 func (k Known[T]) Get() (T, bool) { return k.Value, k.OK }
 
-// Reason is why the fact is unknown; empty where it is known.
+// Reason is why the fact is unknown; empty if it is known.
 func (k Known[T]) Reason() string {
 	switch {
 	case k.OK:

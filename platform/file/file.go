@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// What the place of an output may be.
+// What may be wrong with the place of a file.
 var (
 	ErrNotRegular = errors.New("is there and is no regular file")
 	errLinks      = errors.New("too many links")
@@ -20,18 +20,19 @@ var (
 // maxLinks is how many links to follow to a file, as the kernel does (path_resolution(7)).
 const maxLinks = 40
 
-// File is an output that takes its name only when it is whole: whoever reads that file sees the old one or the new one.
-// From the first write until then it stands beside it, with a name that no pattern for the file's own kind matches.
+// File gets its name only when it is whole, so that whoever reads it sees the old file or the new one. From the first write
+// until then it has another name in the same directory, which no pattern for files of its kind matches.
 type File struct {
 	path string
-	// old is what is in its place; nil where nothing is.
+	// old is what is in its place; nil if nothing is.
 	old fs.FileInfo
-	// beside is nil before the first write, and after the file is done with.
+	// beside is the file under its other name; nil before the first write, and after Commit and Discard.
 	beside *os.File
 }
 
 // Create prepares a file that Commit will put in the place of path, and tries whether it can be made there. What is in that
-// place must be a regular file; where it is a link, the file that it leads to is meant.
+// place must be a regular file. If it is a link, the file that it leads to is meant. Errors about the place are of type
+// *fs.PathError with the operation "write".
 func Create(path string) (*File, error) {
 	path, err := follow(path)
 	if err != nil {
@@ -50,8 +51,8 @@ func Create(path string) (*File, error) {
 	return f, nil
 }
 
-// follow is where links lead to, whether or not a file is there. A descriptor of a process has a link in /proc, but no place
-// where another file could stand.
+// follow is the path that links lead to, whether or not a file is there. The link of a descriptor in /proc is refused: no
+// file can be put in the place that it leads to.
 func follow(name string) (string, error) {
 	path := name
 	for range maxLinks {
@@ -74,11 +75,12 @@ func follow(name string) (string, error) {
 	return "", &fs.PathError{Op: "write", Path: name, Err: errLinks}
 }
 
-// create makes the file beside. Who may read and write it is as it was, and so is whose it is, as far as this process may
+// create makes the file under its other name. It gets the mode of the old one, and the owner as far as this process may
 // give it away.
 func (f *File) create() error {
 	name := ".lping." + strconv.FormatUint(rand.Uint64(), 36) + ".tmp"
-	beside, err := os.OpenFile(filepath.Join(filepath.Dir(f.path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask
+	name = filepath.Join(filepath.Dir(f.path), name)
+	beside, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // less the umask
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return &fs.PathError{Op: "write", Path: f.path, Err: e.Err}
 	} else if err != nil {
@@ -91,7 +93,7 @@ func (f *File) create() error {
 	return nil
 }
 
-// Write writes to the file beside.
+// Write writes to the file under its other name.
 func (f *File) Write(b []byte) (int, error) {
 	if f.beside == nil {
 		if err := f.create(); err != nil {
@@ -101,9 +103,9 @@ func (f *File) Write(b []byte) (int, error) {
 	return f.beside.Write(b)
 }
 
-// Commit puts the file in its place.
+// Commit gives the file its name.
 func (f *File) Commit() error {
-	if _, err := f.Write(nil); err != nil { // of an output without a word, too
+	if _, err := f.Write(nil); err != nil { // makes the file, if nothing was written
 		return err
 	}
 	err := f.beside.Close()
@@ -117,7 +119,7 @@ func (f *File) Commit() error {
 	return err
 }
 
-// Discard forgets what was not committed.
+// Discard removes what was written since the last Commit, if anything was.
 func (f *File) Discard() {
 	if f.beside == nil {
 		return

@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// keepOwner does nothing: a new file belongs to whom its directory says.
+// keepOwner does nothing: here the directory decides who owns a new file.
 func keepOwner(*os.File, fs.FileInfo) {}

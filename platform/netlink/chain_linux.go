@@ -24,7 +24,7 @@ func GetChains() Request {
 // ParseChain reads the body of NFT_MSG_NEWCHAIN, whose numbers are big-endian. Only base chains have a hook.
 func ParseChain(b []byte) (Chain, error) {
 	if len(b) < sizeofNfgenmsg {
-		return Chain{}, ErrShort
+		return Chain{}, errShort
 	}
 	c := Chain{Family: chainFamily(b[0])}
 	attributes(b[sizeofNfgenmsg:], func(typ uint16, v []byte) {
@@ -42,7 +42,7 @@ func ParseChain(b []byte) (Chain, error) {
 	return c, nil
 }
 
-// parseHook reads where a base chain is attached.
+// parseHook reads at which hook and to which devices a base chain is attached.
 func parseHook(family byte, b []byte) (name string, devices []string) {
 	attributes(b, func(typ uint16, v []byte) {
 		switch {
@@ -51,7 +51,7 @@ func parseHook(family byte, b []byte) (name string, devices []string) {
 		case typ == unix.NFTA_HOOK_DEV:
 			devices = []string{text(v)}
 		case typ == hookDevices:
-			devices = nil // it holds the one above too
+			devices = nil // this list has the one above too
 			attributes(v, func(_ uint16, v []byte) { devices = append(devices, text(v)) })
 		}
 	})

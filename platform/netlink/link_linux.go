@@ -41,7 +41,7 @@ func linkBody(index int) []byte {
 // ParseLink reads the body of RTM_NEWLINK (rtnetlink(7)).
 func ParseLink(b []byte) (Interface, error) {
 	if len(b) < unix.SizeofIfInfomsg {
-		return Interface{}, ErrShort
+		return Interface{}, errShort
 	}
 	link := Interface{Index: int(binary.NativeEndian.Uint32(b[4:])), Stats: fact.Unknown[LinkStats]("the kernel sent none")}
 	flags := binary.NativeEndian.Uint32(b[8:])
@@ -88,7 +88,7 @@ func flagNames(flags uint32) []string {
 func parseLinkStats(b []byte) fact.Known[LinkStats] {
 	const fields = 8
 	if len(b) < fields*8 {
-		return fact.Unknown[LinkStats](ErrShort.Error())
+		return fact.Unknown[LinkStats](errShort.Error())
 	}
 	at := func(i int) uint64 { return binary.NativeEndian.Uint64(b[i*8:]) }
 	return fact.Know(LinkStats{Received: at(0), Sent: at(1), ReceiveErrors: at(4), SendErrors: at(5),
@@ -115,7 +115,7 @@ func GetAddresses(family byte, index int) Request {
 // ParseAddress reads the body of RTM_NEWADDR: an address, and the index of the interface that has it.
 func ParseAddress(b []byte) (Address, int, error) {
 	if len(b) < unix.SizeofIfAddrmsg {
-		return Address{}, 0, ErrShort
+		return Address{}, 0, errShort
 	}
 	var peer, local netip.Addr
 	flags := uint32(b[2])
@@ -133,7 +133,7 @@ func ParseAddress(b []byte) (Address, int, error) {
 		local = peer
 	}
 	if !local.IsValid() || int(b[1]) > local.BitLen() {
-		return Address{}, 0, ErrShort
+		return Address{}, 0, errShort
 	}
 	a := Address{Prefix: netip.PrefixFrom(local, int(b[1])), Scope: scopeName(b[3]), Flags: addressFlags(flags)}
 	return a, int(binary.NativeEndian.Uint32(b[4:])), nil

@@ -11,8 +11,8 @@ import (
 // attributeType masks the two flags of nla_type (NLA_TYPE_MASK of linux/netlink.h).
 const attributeType = 0x3fff
 
-// ErrShort is what is wrong with a message that lacks a part, or holds nonsense.
-var ErrShort = errors.New("netlink message is cut short")
+// errShort is the error of a message that lacks a part or holds nonsense.
+var errShort = errors.New("netlink message is cut short")
 
 // Message is one netlink message without its header.
 type Message struct {
@@ -52,7 +52,7 @@ func ParseMessages(b []byte, seq uint32) (list []Message, done bool, err error) 
 	for len(b) >= unix.SizeofNlMsghdr {
 		length := int(binary.NativeEndian.Uint32(b))
 		if length < unix.SizeofNlMsghdr || length > len(b) {
-			return nil, false, ErrShort
+			return nil, false, errShort
 		}
 		m := Message{Type: binary.NativeEndian.Uint16(b[4:]), Data: b[unix.SizeofNlMsghdr:length]}
 		ours := binary.NativeEndian.Uint32(b[8:]) == seq

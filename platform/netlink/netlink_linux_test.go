@@ -58,8 +58,8 @@ func TestParseMessages(t *testing.T) {
 		{"absurd errno", packed(unix.NLMSG_ERROR, 7, u32(0x80000000)), nil, true, nil},
 		{"short errno", packed(unix.NLMSG_ERROR, 7, []byte{1}), nil, true, nil},
 		{"header cut", done[:8], nil, false, nil},
-		{"body cut", done[:18], nil, false, ErrShort},
-		{"length 0", make([]byte, 16), nil, false, ErrShort},
+		{"body cut", done[:18], nil, false, errShort},
+		{"length 0", make([]byte, 16), nil, false, errShort},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,8 +84,8 @@ func TestParseLink(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
-	if _, err := ParseLink(head[:15]); !errors.Is(err, ErrShort) {
-		t.Errorf("got %v, want %v", err, ErrShort)
+	if _, err := ParseLink(head[:15]); !errors.Is(err, errShort) {
+		t.Errorf("got %v, want %v", err, errShort)
 	}
 	if got := flagNames(unix.IFF_UP | unix.IFF_LOOPBACK); !slices.Equal(got, []string{"NO-CARRIER", "LOOPBACK", "UP"}) {
 		t.Errorf("got %q", got)
@@ -106,10 +106,10 @@ func TestParseAddress(t *testing.T) {
 		{"IPv6, duplicate", slices.Concat([]byte{unix.AF_INET6, 64, 0, 253}, u32(1), attribute(unix.IFA_ADDRESS, ip("fe80::1")),
 			attribute(unix.IFA_FLAGS, u32(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED))),
 			Address{Prefix: netip.MustParsePrefix("fe80::1/64"), Scope: "link", Flags: []string{"dadfailed", "tentative"}}, nil},
-		{"short", []byte{unix.AF_INET, 8, 0}, Address{}, ErrShort},
-		{"no address", slices.Concat([]byte{unix.AF_INET, 8, 0, 0}, u32(1)), Address{}, ErrShort},
-		{"absurd length", slices.Concat([]byte{unix.AF_INET, 99, 0, 0}, u32(1), attribute(unix.IFA_LOCAL, ip("127.0.0.1"))), Address{}, ErrShort},
-		{"absurd address", slices.Concat([]byte{unix.AF_INET, 8, 0, 0}, u32(1), attribute(unix.IFA_LOCAL, []byte{1, 2, 3})), Address{}, ErrShort},
+		{"short", []byte{unix.AF_INET, 8, 0}, Address{}, errShort},
+		{"no address", slices.Concat([]byte{unix.AF_INET, 8, 0, 0}, u32(1)), Address{}, errShort},
+		{"absurd length", slices.Concat([]byte{unix.AF_INET, 99, 0, 0}, u32(1), attribute(unix.IFA_LOCAL, ip("127.0.0.1"))), Address{}, errShort},
+		{"absurd address", slices.Concat([]byte{unix.AF_INET, 8, 0, 0}, u32(1), attribute(unix.IFA_LOCAL, []byte{1, 2, 3})), Address{}, errShort},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestParseRoute(t *testing.T) {
 		"absurd address":  slices.Concat(routeHead(unix.AF_INET, 8, 0, 0, 0, 1), attribute(unix.RTA_DST, []byte{1})),
 		"another address": slices.Concat(routeHead(unix.AF_INET6, 64, 0, 0, 0, 1), attribute(unix.RTA_DST, ip("127.0.0.1"))),
 	} {
-		if got, _, err := ParseRoute(b); !errors.Is(err, ErrShort) {
+		if got, _, err := ParseRoute(b); !errors.Is(err, errShort) {
 			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
 	}
@@ -187,7 +187,7 @@ func TestParseRule(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"short": {2, 0}, "absurd source": routeHead(unix.AF_INET, 0, 99, 0, 0, 1), "absurd length": routeHead(unix.AF_INET, 99, 0, 0, 0, 1),
 	} {
-		if got, err := ParseRule(b); !errors.Is(err, ErrShort) {
+		if got, err := ParseRule(b); !errors.Is(err, errShort) {
 			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
 	}
@@ -200,8 +200,8 @@ func TestParseQueue(t *testing.T) {
 	if want := (Queue{Kind: "clsact", Ingress: true, Drops: 3, Backlog: 1}); err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
-	if _, err := ParseQueue(head[:19]); !errors.Is(err, ErrShort) {
-		t.Errorf("got %v, want %v", err, ErrShort)
+	if _, err := ParseQueue(head[:19]); !errors.Is(err, errShort) {
+		t.Errorf("got %v, want %v", err, errShort)
 	}
 }
 
@@ -232,8 +232,8 @@ func TestParseChain(t *testing.T) {
 			}
 		})
 	}
-	if _, err := ParseChain(nil); !errors.Is(err, ErrShort) {
-		t.Errorf("got %v, want %v", err, ErrShort)
+	if _, err := ParseChain(nil); !errors.Is(err, errShort) {
+		t.Errorf("got %v, want %v", err, errShort)
 	}
 }
 

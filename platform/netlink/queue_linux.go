@@ -26,7 +26,7 @@ func IsQueueOf(b []byte, index int) bool {
 // ParseQueue reads the body of RTM_NEWQDISC.
 func ParseQueue(b []byte) (Queue, error) {
 	if len(b) < sizeofTcmsg {
-		return Queue{}, ErrShort
+		return Queue{}, errShort
 	}
 	q := Queue{Ingress: binary.NativeEndian.Uint32(b[12:]) == parentIngress}
 	attributes(b[sizeofTcmsg:], func(typ uint16, v []byte) {

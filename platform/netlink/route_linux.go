@@ -38,11 +38,11 @@ func GetLocalRoutes(family byte) Request {
 	return dump(unix.RTM_GETROUTE, b)
 }
 
-// ParseRoute reads the body of RTM_NEWROUTE: a route without the name of its interface, and the index of that; 0 where it
+// ParseRoute reads the body of RTM_NEWROUTE: a route without the name of its interface, and the index of that; 0 if it
 // has none.
 func ParseRoute(b []byte) (r Route, index int, err error) {
 	if len(b) < unix.SizeofRtMsg {
-		return Route{}, 0, ErrShort
+		return Route{}, 0, errShort
 	}
 	r.Type = strconv.Itoa(int(b[7]))
 	if int(b[7]) < len(routeTypes) {
@@ -70,7 +70,7 @@ func ParseRoute(b []byte) (r Route, index int, err error) {
 	return r, index, err
 }
 
-// unspecified is the address of a route or rule that gives none.
+// unspecified is the address of a route or rule that holds none.
 func unspecified(family byte) netip.Addr {
 	if family == unix.AF_INET {
 		return netip.IPv4Unspecified()
@@ -78,10 +78,10 @@ func unspecified(family byte) netip.Addr {
 	return netip.IPv6Unspecified()
 }
 
-// prefix joins an address and the length that stands elsewhere in the message.
+// prefix joins an address with its length, which is elsewhere in the message.
 func prefix(a netip.Addr, bits byte) (netip.Prefix, error) {
 	if !a.IsValid() || int(bits) > a.BitLen() {
-		return netip.Prefix{}, ErrShort
+		return netip.Prefix{}, errShort
 	}
 	return netip.PrefixFrom(a, int(bits)), nil
 }

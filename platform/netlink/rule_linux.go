@@ -20,7 +20,7 @@ func GetRules(family byte) Request {
 // ParseRule reads the body of RTM_NEWRULE: struct fib_rule_hdr and its attributes.
 func ParseRule(b []byte) (Rule, error) {
 	if len(b) < unix.SizeofRtMsg {
-		return Rule{}, ErrShort
+		return Rule{}, errShort
 	}
 	r := Rule{Action: actionName(b[7]), Not: binary.NativeEndian.Uint32(b[8:])&unix.FIB_RULE_INVERT != 0}
 	r.Narrow = b[3] != 0 // type of service
@@ -45,7 +45,7 @@ func ParseRule(b []byte) (Rule, error) {
 	return r, setSelectors(&r, from, b[2], to, b[1])
 }
 
-// setSelectors sets those addresses that leave something out.
+// setSelectors sets the addresses, if they have a length: without one they match everything.
 func setSelectors(r *Rule, from netip.Addr, fromBits byte, to netip.Addr, toBits byte) (err error) {
 	if fromBits != 0 {
 		if r.From, err = prefix(from, fromBits); err != nil {

@@ -27,7 +27,7 @@ const (
 	allStates   = math.MaxUint32
 )
 
-// Socket is what sock_diag tells of a socket. Of UDP the backlog is no limit of anything.
+// Socket is what sock_diag tells of a socket. The backlog of a socket of UDP has no meaning.
 type Socket struct {
 	Listener
 	Port uint16
@@ -47,8 +47,8 @@ func GetSockets(family byte, protocol string, ports fact.Range) Request {
 	return getSockets(family, protocol, allStates, ports)
 }
 
-// getSockets sends struct inet_diag_req_v2 with a filter by port, which the kernel applies. One port is also told by the
-// socket's own identity: of it the kernel knows where to look.
+// getSockets is struct inet_diag_req_v2 with a filter by port, which the kernel applies. A single port stands in the
+// identity of the socket too: then the kernel looks at that port alone.
 func getSockets(family byte, protocol string, states uint32, ports fact.Range) Request {
 	b := make([]byte, sizeofDiagRequest)
 	b[0], b[1] = family, unix.IPPROTO_TCP
@@ -62,8 +62,8 @@ func getSockets(family byte, protocol string, states uint32, ports fact.Range) R
 	return dump(sockDiagByFamily, appendAttribute(b, diagBytecode, portFilter(ports)))
 }
 
-// portFilter is a program of four operations (struct inet_diag_bc_op): code, how far to go on if it is so and if not. A
-// program that is left by more than its length refuses the socket.
+// portFilter is a program of four operations (struct inet_diag_bc_op). Each has a code and two jumps, for yes and for no. A
+// jump beyond the end of the program refuses the socket.
 func portFilter(ports fact.Range) (b []byte) {
 	const operation = 4
 	for _, op := range []struct {
@@ -79,10 +79,10 @@ func portFilter(ports fact.Range) (b []byte) {
 	return b
 }
 
-// ParseSocket reads struct inet_diag_msg: family and state, ports and addresses, and after them what waits.
+// ParseSocket reads struct inet_diag_msg: family and state, ports and addresses, and the length of the queues.
 func ParseSocket(b []byte) (Socket, error) {
 	if len(b) < sizeofDiagMessage {
-		return Socket{}, ErrShort
+		return Socket{}, errShort
 	}
 	s := Socket{Port: binary.BigEndian.Uint16(b[4:])}
 	switch b[0] {
@@ -91,7 +91,7 @@ func ParseSocket(b []byte) (Socket, error) {
 	case unix.AF_INET6:
 		s.Address = netip.AddrFrom16([16]byte(b[8:])).Unmap()
 	default:
-		return Socket{}, ErrShort
+		return Socket{}, errShort
 	}
 	s.Interface = int(binary.NativeEndian.Uint32(b[40:]))
 	s.Queue, s.Backlog = binary.NativeEndian.Uint32(b[56:]), binary.NativeEndian.Uint32(b[60:])

@@ -36,8 +36,8 @@ func TestParseSocket(t *testing.T) {
 			Socket{Listener{Address: netip.IPv6Unspecified(), IPv6Only: true, Interface: 3, Backlog: 128}, 53}, nil},
 		{"IPv4 by an IPv6 socket", diagMessage(unix.AF_INET6, 53, ip("::ffff:127.0.0.1"), 0, 0, 0),
 			Socket{Listener{Address: netip.MustParseAddr("127.0.0.1")}, 53}, nil},
-		{"short", diagMessage(unix.AF_INET, 1, nil, 0, 0, 0)[:71], Socket{}, ErrShort},
-		{"another family", diagMessage(unix.AF_UNIX, 1, nil, 0, 0, 0), Socket{}, ErrShort},
+		{"short", diagMessage(unix.AF_INET, 1, nil, 0, 0, 0)[:71], Socket{}, errShort},
+		{"another family", diagMessage(unix.AF_UNIX, 1, nil, 0, 0, 0), Socket{}, errShort},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package netlink writes the questions that netlink(7) answers about interfaces, addresses, routes, rules, queueing
-// disciplines, firewall chains and sockets, and reads the answers. It opens no socket, and judges nothing.
+// Package netlink writes requests for netlink(7) about interfaces, addresses, routes, rules, queueing disciplines, firewall
+// chains and sockets, and parses the answers. It opens no socket and judges nothing.
 package netlink
 
 import (
@@ -23,7 +23,7 @@ type Interface struct {
 	Flags []string `json:"flags"`
 	// MTU is in bytes.
 	MTU int `json:"mtu"`
-	// Hardware is the link layer address; empty where there is none.
+	// Hardware is the link layer address; empty if there is none.
 	Hardware string `json:"hardware,omitempty"`
 	// State is the operational state (RFC 2863), UNKNOWN for a loopback interface that is up.
 	State string `json:"state,omitempty"`
@@ -43,7 +43,7 @@ func (i Interface) Up() bool { return slices.Contains(i.Flags, "UP") }
 // Address is an address of an interface.
 type Address struct {
 	Prefix netip.Prefix `json:"prefix"`
-	// Scope is host, link, site or global; empty where the system has none.
+	// Scope is host, link, site or global; empty if the system has no scopes.
 	Scope string `json:"scope,omitempty"`
 	// Flags are named as ip names them: tentative, dadfailed, deprecated, …
 	Flags []string `json:"flags,omitempty"`
@@ -94,7 +94,7 @@ type Rule struct {
 	Out string `json:"out,omitempty"`
 	// Not inverts the selectors.
 	Not bool `json:"not,omitempty"`
-	// Users are the owners of the packets that it is for.
+	// Users are the ids of users whose packets meet the rule.
 	Users *fact.Range `json:"users,omitempty"`
 	// Narrow says that the rule has selectors that no echo request of ours meets: a mark, ports, another protocol.
 	Narrow bool `json:"narrow,omitempty"`
@@ -103,14 +103,14 @@ type Rule struct {
 // Queue is a queueing discipline.
 type Queue struct {
 	Kind string `json:"kind"`
-	// Ingress says that it handles what arrives.
+	// Ingress says that it handles packets that arrive.
 	Ingress bool   `json:"ingress,omitempty"`
 	Drops   uint64 `json:"drops"`
-	// Backlog are the packets that wait in it.
+	// Backlog is the number of packets that wait in it.
 	Backlog uint64 `json:"backlog,omitempty"`
 }
 
-// Chain is where a firewall looks at packets.
+// Chain is a base chain of nf_tables, by which a firewall looks at packets, or a table of the older iptables.
 type Chain struct {
 	// Family is ip, ip6, inet, netdev or arp; Table and Name are the user's.
 	Family string `json:"family"`
@@ -126,12 +126,12 @@ type Chain struct {
 
 // Listener is a socket that takes what comes to its port: a listening one of TCP, an unconnected one of UDP.
 type Listener struct {
-	// Address is where it listens: 0.0.0.0 and :: are every address, and :: is those of IPv4 too unless IPv6Only.
+	// Address is the one it listens on: 0.0.0.0 and :: are every address, and :: is those of IPv4 too unless IPv6Only.
 	Address  netip.Addr `json:"address"`
 	IPv6Only bool       `json:"ipv6_only,omitempty"`
-	// Interface is the index of the only interface that it listens on; 0 where it is not bound to one.
+	// Interface is the index of the only interface that it listens on; 0 if it is not bound to one.
 	Interface int `json:"interface,omitempty"`
-	// Queue is what waits to be taken: connections of TCP, bytes of UDP.
+	// Queue is what waits for the service: connections of TCP, bytes of UDP.
 	Queue uint32 `json:"queue"`
 	// Backlog is the limit of the queue of TCP, which holds one connection more; 0 for UDP.
 	Backlog uint32 `json:"backlog,omitempty"`
