@@ -11,9 +11,9 @@ const (
 	enough = 5
 	// slowKernel is how long the kernel's path over loopback must take for every probe to be called slow, in ms. It takes
 	// some 2 us, and below 20 us in a process that has just started. With 10,000 rules at INPUT it takes 0.2 ms and more for
-	// every probe. Load adds to some probes only: if packets wait for another processor (rps_cpus) that is busy, the median
-	// of five comes to 0.1 ms now and then, and the quickest of five stayed below 0.08 ms in 1000 runs.
-	slowKernel = 0.1
+	// every probe. Load adds to some probes only. If packets wait for another processor (rps_cpus) that is busy, the median
+	// of five came to 0.12 ms in 1000 runs, the quickest of five to 0.09 ms.
+	slowKernel = 0.2
 	// smallSize is how many data bytes fit into one packet of any usual MTU. More may have to be fragmented, which takes time.
 	smallSize = 1200
 	// slowWakeup is the p99 of the wake-up, in ms, from which on a limit may be to blame and no mere load: a cgroup that is out
