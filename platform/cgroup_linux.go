@@ -97,12 +97,25 @@ func (h host) readGroup(g cpuGroup) (CPU, error) {
 	return CPU{Version: g.version}, nil
 }
 
-// readLimit reads the limit of one cgroup in processors; 0 is none.
+// readLimit reads the limit of one cgroup in processors; 0 is none. In version 2 quota and period are in one file.
 func (h host) readLimit(version int, dir string) (float64, error) {
+	names := []string{dir + "/cpu.max"}
 	if version == 1 {
-		return h.readQuota1(dir)
+		names = []string{dir + "/cpu.cfs_quota_us", dir + "/cpu.cfs_period_us"}
 	}
-	return h.readQuota2(dir)
+	text := ""
+	for _, name := range names {
+		b, err := h.read(name)
+		if err != nil {
+			return 0, err
+		}
+		text += string(b) + " "
+	}
+	limit, err := parseQuota(text)
+	if err != nil {
+		return 0, named(names[0], err)
+	}
+	return limit, nil
 }
 
 // readThrottling adds how often the limit of a cgroup was reached.
@@ -116,36 +129,6 @@ func (h host) readThrottling(c CPU, dir string) (CPU, error) {
 		return CPU{}, named(name, err)
 	}
 	return c, nil
-}
-
-// readQuota1 reads the limit of version 1; -1 is none.
-func (h host) readQuota1(dir string) (float64, error) {
-	quota, err := h.read(dir + "/cpu.cfs_quota_us")
-	if err != nil {
-		return 0, err
-	}
-	period, err := h.read(dir + "/cpu.cfs_period_us")
-	if err != nil {
-		return 0, err
-	}
-	limit, err := parseQuota(string(quota) + " " + string(period))
-	if err != nil {
-		return 0, named(dir+"/cpu.cfs_quota_us", err)
-	}
-	return limit, nil
-}
-
-// readQuota2 reads the limit of version 2, whose root has none.
-func (h host) readQuota2(dir string) (float64, error) {
-	b, err := h.read(dir + "/cpu.max")
-	if err != nil {
-		return 0, err
-	}
-	limit, err := parseQuota(string(b))
-	if err != nil {
-		return 0, named(dir+"/cpu.max", err)
-	}
-	return limit, nil
 }
 
 // parseQuota divides a quota by its period, both in microseconds. "max" and -1 are no limit, which is 0.

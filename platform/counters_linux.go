@@ -21,6 +21,9 @@ type counter struct {
 	field        func(*Counters) *uint64
 }
 
+// newer is the counter that older kernels lack.
+const newer = "Ip.OutTransmits"
+
 // counters lists them all. In snmp the protocol stands before a dot.
 func counters() []counter {
 	return []counter{
@@ -36,6 +39,7 @@ func counters() []counter {
 		{"Ip.OutRequests", "Ip6OutRequests", func(c *Counters) *uint64 { return &c.OutRequests }},
 		{"Ip.OutDiscards", "Ip6OutDiscards", func(c *Counters) *uint64 { return &c.OutDiscards }},
 		{"Ip.OutNoRoutes", "Ip6OutNoRoutes", func(c *Counters) *uint64 { return &c.OutNoRoutes }},
+		{newer, "Ip6OutTransmits", func(c *Counters) *uint64 { return &c.OutTransmits }},
 		{"Icmp.InEchos", "Icmp6InEchos", func(c *Counters) *uint64 { return &c.InEchos }},
 		{"Icmp.InEchoReps", "Icmp6InEchoReplies", func(c *Counters) *uint64 { return &c.InEchoReps }},
 		{"Icmp.InDestUnreachs", "Icmp6InDestUnreachs", func(c *Counters) *uint64 { return &c.InDestUnreachs }},
@@ -44,11 +48,6 @@ func counters() []counter {
 		{"Icmp.OutEchoReps", "Icmp6OutEchoReplies", func(c *Counters) *uint64 { return &c.OutEchoReps }},
 		{"Icmp.OutDestUnreachs", "Icmp6OutDestUnreachs", func(c *Counters) *uint64 { return &c.OutDestUnreachs }},
 	}
-}
-
-// newerCounters are counters that older kernels lack.
-func newerCounters() []counter {
-	return []counter{{"Ip.OutTransmits", "Ip6OutTransmits", func(c *Counters) *uint64 { return &c.OutTransmits }}}
 }
 
 // ReadCounters takes a snapshot of the counters of a family, 4 or 6, in some 100 us. Two of them around a probe show
@@ -149,13 +148,10 @@ func pick(values map[string]uint64, name func(counter) string) (Counters, error)
 	var c Counters
 	for _, at := range counters() {
 		n, ok := values[name(at)]
-		if !ok {
+		if !ok && at.name4 != newer {
 			return Counters{}, fmt.Errorf("%w: %s", errNoCounters, name(at))
 		}
 		*at.field(&c) += n
-	}
-	for _, at := range newerCounters() {
-		*at.field(&c) += values[name(at)]
 	}
 	return c, nil
 }

@@ -71,18 +71,17 @@ func (h host) netfilterLoaded() error {
 
 // hasNetfilter looks in /proc/net/netlink for the kernel's own socket of NETLINK_NETFILTER.
 func hasNetfilter(b []byte) bool {
-	for line := range lines(b) {
-		if f := line.fields(); len(f) > 2 && f[1] == "12" && f[2] == "0" {
-			return true
-		}
-	}
-	return false
+	return hasLine(b, func(f []string) bool { return len(f) > 2 && f[1] == "12" && f[2] == "0" })
 }
 
 // hasModule looks in /proc/modules.
 func hasModule(b []byte, name string) bool {
-	for line := range lines(b) {
-		if f := line.fields(); len(f) > 0 && f[0] == name {
+	return hasLine(b, func(f []string) bool { return len(f) > 0 && f[0] == name })
+}
+
+func hasLine(b []byte, is func(fields []string) bool) bool {
+	for l := range lines(b) {
+		if is(l.fields()) {
 			return true
 		}
 	}

@@ -175,6 +175,18 @@ func (e Evidence) udp() string {
 	return "UDP to the same address is lost too"
 }
 
+// listed joins what say returns for each element of a list; none is for an empty one.
+func listed[T any](list []T, none string, say func(T) string) string {
+	if len(list) == 0 {
+		return none
+	}
+	var parts []string
+	for _, v := range list {
+		parts = append(parts, say(v))
+	}
+	return strings.Join(parts, ", ")
+}
+
 // join puts the parts that are not empty on one line.
 func join(parts ...string) string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")

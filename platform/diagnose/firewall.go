@@ -148,30 +148,23 @@ func chains(f platform.Facts, e Evidence, hooks ...string) string {
 	if !f.Firewall.OK {
 		return "firewall unknown: " + f.Firewall.Reason()
 	}
-	var names []string
-	for _, c := range seen(f, e, hooks) {
+	list := seen(f, e, hooks)
+	if len(list) == 0 {
+		return "no firewall chain is there"
+	}
+	return "chains there: " + listed(list, "", func(c platform.Chain) string {
 		name := strings.TrimSpace(c.Family + " " + c.Table + " " + c.Name)
 		if c.Policy == "drop" {
 			name += " (policy drop)"
 		}
-		names = append(names, name)
-	}
-	if len(names) == 0 {
-		return "no firewall chain is there"
-	}
-	return "chains there: " + strings.Join(names, ", ")
+		return name
+	})
 }
 
 // seen are the chains that see the probes at one of the hooks.
 func seen(f platform.Facts, e Evidence, hooks []string) []platform.Chain {
 	all, _ := f.Firewall.Get()
-	var list []platform.Chain
-	for _, c := range all {
-		if sees(c, e.Family, hooks) {
-			list = append(list, c)
-		}
-	}
-	return list
+	return slices.DeleteFunc(slices.Clone(all), func(c platform.Chain) bool { return !sees(c, e.Family, hooks) })
 }
 
 // sees says whether a chain sees packets of a family at one of the hooks. Of the older iptables only the tables are

@@ -46,12 +46,7 @@ func onLoopback(f platform.Facts, a netip.Addr) bool {
 }
 
 func hostsText(lines []platform.HostsLine) string {
-	if len(lines) == 0 {
-		return "no line with localhost"
-	}
-	var list []string
-	for _, l := range lines {
-		list = append(list, l.Address.String()+" "+strings.Join(l.Names, " "))
-	}
-	return strings.Join(list, ", ")
+	return listed(lines, "no line with localhost", func(l platform.HostsLine) string {
+		return l.Address.String() + " " + strings.Join(l.Names, " ")
+	})
 }

@@ -96,14 +96,7 @@ func addrMissing(f platform.Facts, e Evidence) (Finding, bool) {
 }
 
 func addresses(i platform.Interface) string {
-	if len(i.Addresses) == 0 {
-		return "no address"
-	}
-	var list []string
-	for _, a := range i.Addresses {
-		list = append(list, a.Prefix.String())
-	}
-	return strings.Join(list, ", ")
+	return listed(i.Addresses, "no address", func(a platform.Address) string { return a.Prefix.String() })
 }
 
 // addAddress is the command that puts an address on an interface.

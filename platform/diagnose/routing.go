@@ -218,30 +218,20 @@ func asksLocal(rules []platform.Rule) bool {
 }
 
 func ruleList(rules []platform.Rule) string {
-	if len(rules) == 0 {
-		return "none"
-	}
-	var list []string
-	for _, r := range rules {
-		list = append(list, strings.TrimSpace(fmt.Sprintf("%d %s %s", r.Priority, r.Action, r.Table)))
-	}
-	return strings.Join(list, ", ")
+	return listed(rules, "none", func(r platform.Rule) string {
+		return strings.TrimSpace(fmt.Sprintf("%d %s %s", r.Priority, r.Action, r.Table))
+	})
 }
 
 // localTable tells what the local table has for the target.
 func localTable(family platform.Family) string {
 	routes, ok := family.Local.Get()
-	switch {
-	case !ok:
+	if !ok {
 		return "local table unknown: " + family.Local.Reason()
-	case len(routes) == 0:
-		return "the local table has nothing for it"
 	}
-	var list []string
-	for _, r := range routes {
-		list = append(list, r.Type+" "+r.Destination.String())
-	}
-	return "the local table has " + strings.Join(list, ", ")
+	return "the local table has " + listed(routes, "nothing for it", func(r platform.Route) string {
+		return r.Type + " " + r.Destination.String()
+	})
 }
 
 // lookup tells what the kernel answers to `ip route get`.

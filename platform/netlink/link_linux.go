@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -140,19 +139,8 @@ func ParseAddress(b []byte) (Address, int, error) {
 }
 
 func scopeName(scope byte) string {
-	switch scope {
-	case unix.RT_SCOPE_UNIVERSE:
-		return "global"
-	case unix.RT_SCOPE_SITE:
-		return "site"
-	case unix.RT_SCOPE_LINK:
-		return "link"
-	case unix.RT_SCOPE_HOST:
-		return "host"
-	case unix.RT_SCOPE_NOWHERE:
-		return "nowhere"
-	}
-	return strconv.Itoa(int(scope))
+	return nameOf(scope, map[byte]string{unix.RT_SCOPE_UNIVERSE: "global", unix.RT_SCOPE_SITE: "site", unix.RT_SCOPE_LINK: "link",
+		unix.RT_SCOPE_HOST: "host", unix.RT_SCOPE_NOWHERE: "nowhere"})
 }
 
 // addressFlags are the names that ip prints; that an address is permanent is not worth a word.

@@ -3,6 +3,7 @@ package netlink
 import (
 	"encoding/binary"
 	"errors"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -122,3 +123,11 @@ func number(b []byte) uint64 {
 
 // text is an attribute that is a string with a zero at its end.
 func text(b []byte) string { return unix.ByteSliceToString(b) }
+
+// nameOf is the name of a number, and its decimal form if it has none.
+func nameOf[T byte | uint32](n T, names map[T]string) string {
+	if name, ok := names[n]; ok {
+		return name
+	}
+	return strconv.FormatUint(uint64(n), 10)
+}

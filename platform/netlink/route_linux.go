@@ -87,13 +87,5 @@ func prefix(a netip.Addr, bits byte) (netip.Prefix, error) {
 }
 
 func tableName(table uint32) string {
-	switch table {
-	case unix.RT_TABLE_LOCAL:
-		return "local"
-	case unix.RT_TABLE_MAIN:
-		return "main"
-	case unix.RT_TABLE_DEFAULT:
-		return "default"
-	}
-	return strconv.FormatUint(uint64(table), 10)
+	return nameOf(table, map[uint32]string{unix.RT_TABLE_LOCAL: "local", unix.RT_TABLE_MAIN: "main", unix.RT_TABLE_DEFAULT: "default"})
 }

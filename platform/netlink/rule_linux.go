@@ -3,7 +3,6 @@ package netlink
 import (
 	"encoding/binary"
 	"net/netip"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -81,19 +80,6 @@ func parseSelector(r *Rule, family byte, typ uint16, v []byte) {
 }
 
 func actionName(action byte) string {
-	switch action {
-	case unix.FR_ACT_TO_TBL:
-		return "lookup"
-	case unix.FR_ACT_GOTO:
-		return "goto"
-	case unix.FR_ACT_NOP:
-		return "nop"
-	case unix.FR_ACT_BLACKHOLE:
-		return "blackhole"
-	case unix.FR_ACT_UNREACHABLE:
-		return "unreachable"
-	case unix.FR_ACT_PROHIBIT:
-		return "prohibit"
-	}
-	return strconv.Itoa(int(action))
+	return nameOf(action, map[byte]string{unix.FR_ACT_TO_TBL: "lookup", unix.FR_ACT_GOTO: "goto", unix.FR_ACT_NOP: "nop",
+		unix.FR_ACT_BLACKHOLE: "blackhole", unix.FR_ACT_UNREACHABLE: "unreachable", unix.FR_ACT_PROHIBIT: "prohibit"})
 }
