@@ -40,11 +40,12 @@ const module = "lping"
 // Tests are free: what they import is in no binary.
 var importLaw = map[string][]string{
 	".":                 {"*"},
-	"ping":              nil,
+	"ping":              {"ping/transport"},
 	"ping/check":        {"ping", "ping/report", "stats", "platform", "platform/diagnose"},
 	"ping/cmdline":      {"ping", "ping/report", "stats", "platform"},
 	"ping/doctor":       {"ping", "ping/check", "ping/report", "stats", "platform", "platform/diagnose"},
 	"ping/report":       {"ping", "stats", "platform", "platform/diagnose"},
+	"ping/transport":    nil,
 	"platform":          {"platform/fact", "platform/netlink"},
 	"platform/diagnose": {"platform"},
 	"platform/fact":     nil,

@@ -86,16 +86,8 @@ type schedule struct {
 func newSchedule(seed uint64) *schedule {
 	r := rand.New(rand.NewPCG(seed, 0))
 	s := &schedule{random: r, readErrors: maxReadErrors / 2, fates: map[uint64]*fate{}}
-	s.config = Config{
-		Address:  pick(r, loopback4, loopback6),
-		Count:    uint64(1 + r.IntN(60)),
-		Interval: time.Duration(1+r.IntN(20)) * ms,
-		Timeout:  time.Duration(1+r.IntN(50)) * ms,
-		Size:     pick(r, 0, 1, 2, 3, 7, 8, 9, 56, 200),
-		Flood:    r.IntN(3) == 0,
-		Adaptive: r.IntN(3) == 0,
-		Preload:  pick(r, 0, 1, 2, 5, 20),
-	}
+	s.config = Config{Transport: Transport{Address: pick(r, loopback4, loopback6),
+		Timeout: time.Duration(1+r.IntN(50)) * ms, Size: pick(r, 0, 1, 2, 3, 7, 8, 9, 56, 200)}, Count: uint64(1 + r.IntN(60)), Interval: time.Duration(1+r.IntN(20)) * ms, Flood: r.IntN(3) == 0, Adaptive: r.IntN(3) == 0, Preload: pick(r, 0, 1, 2, 5, 20)}
 	if r.IntN(3) == 0 {
 		s.config.Deadline = time.Duration(1+r.IntN(200)) * ms
 	}
@@ -172,7 +164,7 @@ func (s *schedule) arrival(f *fakeConn, a attempt) (arrival, effect) {
 	}
 	size := s.config.Size
 	elsewhere := f.answer(a, asIs)
-	elsewhere.packet.from = netip.MustParseAddr("127.0.0.9")
+	elsewhere.packet.From = netip.MustParseAddr("127.0.0.9")
 	choices := []func() (arrival, effect){
 		func() (arrival, effect) { return f.answer(a, longer(1+s.random.IntN(2*slack))), wrong },
 		func() (arrival, effect) { return f.answer(a, otherIdent), stray },
@@ -279,16 +271,16 @@ func (s *schedule) check(t *testing.T, p played) {
 // checkEnd says what is wrong with the time and the reason of the end.
 func (s *schedule) checkEnd(p played, l *ledger) error {
 	c := s.config
-	hopeless := false
+	givenUp := false
 	received := 0
 	for _, e := range p.events {
 		switch {
-		case e.Kind == Sent && hopeless:
+		case e.Kind == Sent && givenUp:
 			return fmt.Errorf("probe %d left after an error that cannot heal", e.Seq)
 		case e.Kind == Reply:
 			received++
 		case e.Kind == SendError && e.Fault.Errno == syscall.ENETUNREACH && received == 0:
-			hopeless = true
+			givenUp = true
 		}
 	}
 	switch {
@@ -298,7 +290,7 @@ func (s *schedule) checkEnd(p played, l *ledger) error {
 	case c.Deadline > 0 && p.took == c.Deadline:
 	case c.Deadline > 0 && c.Count > 0 && l.received >= int(c.Count):
 	case c.Deadline == 0 && c.Count > 0 && l.sent == int(c.Count) && l.inFlight == 0:
-	case hopeless && l.inFlight == 0:
+	case givenUp && l.inFlight == 0:
 	default:
 		return fmt.Errorf("ended after %v without a reason: %d sent, %d in flight", p.took, l.sent, l.inFlight)
 	}

@@ -3,6 +3,8 @@ package ping
 import (
 	"testing"
 	"time"
+
+	"lping/ping/transport"
 )
 
 // echoConn answers each request at once and allocates nothing.
@@ -15,34 +17,34 @@ type echoConn struct {
 	left    int64
 }
 
-func (c *echoConn) send(msg []byte) error {
+func (c *echoConn) Send(msg []byte) error {
 	c.n = copy(c.msg[:], msg)
-	c.msg[0] = typeEchoReplyV4
+	c.msg[0] = transport.TypeEchoReplyV4
 	c.left = time.Now().UnixNano()
 	return nil
 }
 
 // recv never waits: it lets the engine ask again.
-func (c *echoConn) recv(p *packet, b []byte, _ time.Time) error {
+func (c *echoConn) Recv(p *transport.Packet, b []byte, _ time.Time) error {
 	c.reads++
 	if c.n == 0 {
-		return errTimeout
+		return transport.ErrTimeout
 	}
-	*p = packet{msg: b[:copy(b, c.msg[:c.n])], from: c.sock.Local, ttl: 64}
+	*p = transport.Packet{Msg: b[:copy(b, c.msg[:c.n])], From: c.sock.Local, TTL: 64}
 	if c.stamped {
-		p.kernel = time.Now().UnixNano()
+		p.Kernel = time.Now().UnixNano()
 	}
 	c.n = 0
 	return nil
 }
 
-func (c *echoConn) transmitted(uint16) int64 { return c.left }
+func (c *echoConn) Transmitted(uint16) int64 { return c.left }
 
-func (c *echoConn) wake() {}
+func (c *echoConn) Wake() {}
 
 func (c *echoConn) socket() Socket { return c.sock }
 
-func (c *echoConn) close() error { return nil }
+func (c *echoConn) Close() error { return nil }
 
 // TestAllocs: a run of any length allocates what it needs at its start, and nothing a probe.
 func TestAllocs(t *testing.T) {
@@ -51,16 +53,16 @@ func TestAllocs(t *testing.T) {
 		config  Config
 		stamped bool
 	}{
-		{"flood", Config{Size: 56, Flood: true}, false},
-		{"flood, stamped", Config{Size: 56, Flood: true}, true},
-		{"adaptive", Config{Size: 56, Adaptive: true}, false},
-		{"paced", Config{Size: 56, Interval: 10 * time.Microsecond}, false},
-		{"paced, stamped", Config{Size: 56, Interval: 10 * time.Microsecond}, true},
+		{"flood", Config{Transport: Transport{Size: 56}, Flood: true}, false},
+		{"flood, stamped", Config{Transport: Transport{Size: 56}, Flood: true}, true},
+		{"adaptive", Config{Transport: Transport{Size: 56}, Adaptive: true}, false},
+		{"paced", Config{Transport: Transport{Size: 56}, Interval: 10 * time.Microsecond}, false},
+		{"paced, stamped", Config{Transport: Transport{Size: 56}, Interval: 10 * time.Microsecond}, true},
 		{"no data", Config{Flood: true}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			conn := &echoConn{sock: Socket{Local: loopback4, Ident: fakeIdent, Sum: true, Stamps: tt.stamped}, stamped: tt.stamped}
-			checkAllocs(t, &Pinger{config: tt.config.withDefaults(), conn: conn})
+			conn := &echoConn{sock: Socket{Local: loopback4, Ident: fakeIdent, Checksum: true, Stamps: tt.stamped}, stamped: tt.stamped}
+			checkAllocs(t, pingerOver(tt.config.withDefaults(), conn))
 		})
 	}
 }
@@ -69,7 +71,7 @@ func TestAllocs(t *testing.T) {
 func TestReads(t *testing.T) {
 	conn := &echoConn{sock: Socket{Local: loopback4, Ident: fakeIdent}}
 	l := newLedger()
-	pinger := &Pinger{config: Config{Count: 1000, Size: 56, Flood: true}.withDefaults(), conn: conn}
+	pinger := pingerOver(Config{Transport: Transport{Size: 56}, Count: 1000, Flood: true}.withDefaults(), conn)
 	if err := pinger.Run(t.Context(), l.take); err != nil || l.received != 1000 || conn.reads > 1001 {
 		t.Errorf("%v: %d received with %d reads, want 1000 with one more at the end", err, l.received, conn.reads)
 	}

@@ -12,7 +12,7 @@ func BenchmarkEcho(b *testing.B) {
 		kind := strings.TrimPrefix(k.String(), k.address.String()+"/icmp-")
 		b.Run(family+"/"+kind, func(b *testing.B) {
 			inNamespace(b)
-			flood(b, k.open(b, Config{Size: 56, Flood: true, Timeout: patience}))
+			flood(b, k.open(b, Config{Transport: Transport{Size: 56, Timeout: patience}, Flood: true}))
 		})
 	}
 }

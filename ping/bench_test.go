@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+
+	"lping/ping/transport"
 )
 
 // BenchmarkRun is the engine without a kernel.
@@ -11,7 +13,7 @@ func BenchmarkRun(b *testing.B) {
 	for _, stamped := range []bool{false, true} {
 		b.Run(fmt.Sprintf("stamped=%v", stamped), func(b *testing.B) {
 			conn := &echoConn{sock: Socket{Local: loopback4, Ident: fakeIdent, Stamps: stamped}, stamped: stamped}
-			flood(b, &Pinger{config: Config{Size: 56, Flood: true}.withDefaults(), conn: conn})
+			flood(b, pingerOver(Config{Transport: Transport{Size: 56}, Flood: true}.withDefaults(), conn))
 		})
 	}
 }
@@ -56,7 +58,7 @@ func BenchmarkParseEcho(b *testing.B) {
 	}{{"bare", msg}, {"header", append(header, msg...)}} {
 		b.Run(bb.name, func(b *testing.B) {
 			for b.Loop() {
-				if _, err := parseEcho(bb.packet, typeEchoReplyV4); err != nil {
+				if _, err := parseEcho(bb.packet, transport.TypeEchoReplyV4); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -16,42 +16,43 @@ func TestValidate(t *testing.T) {
 		want   string // part of the error; empty: none
 	}{
 		{"zero value", Config{}, ""},
-		{"everything", Config{
-			Address: v6, Source: v6, Interface: "lo", Socket: SocketRaw, Count: 1 << 63, Interval: time.Nanosecond,
-			Timeout: time.Hour, Deadline: time.Hour, Size: MaxSizeIPv6, Pattern: make([]byte, MaxPattern), Flood: true,
-			Adaptive: true, Preload: MaxPreload, TTL: 255, TOS: 255, PathMTU: PathMTUProbe}, ""},
-		{"source of the other family", Config{Source: v6}, "different families"},
-		{"target of the other family", Config{Address: v6, Source: v4}, "different families"},
-		{"mapped source", Config{Source: mapped}, ""},
-		{"mapped target", Config{Address: mapped, Source: v4}, ""},
-		{"mapped target is of IPv4", Config{Address: mapped, Size: MaxSizeIPv4 + 1}, "65507"},
+		{"everything", Config{Transport: Transport{Address: v6, Source: v6, Interface: "lo", Socket: SocketRaw,
+			Timeout: time.Hour, Size: MaxSizeIPv6, TTL: 255, TOS: 255, PathMTU: PathMTUProbe}, Count: 1 << 63, Interval: time.Nanosecond, Deadline: time.Hour, Pattern: make([]byte, MaxPattern), Flood: true, Adaptive: true, Preload: MaxPreload}, ""},
+		{"source of the other family", Config{Transport: Transport{Source: v6}}, "different families"},
+		{"target of the other family", Config{Transport: Transport{Address: v6, Source: v4}}, "different families"},
+		{"mapped source", Config{Transport: Transport{Source: mapped}}, ""},
+		{"mapped target", Config{Transport: Transport{Address: mapped, Source: v4}}, ""},
+		{"mapped target is of IPv4", Config{Transport: Transport{Address: mapped, Size: MaxSizeIPv4 + 1}}, "65507"},
 		{"negative interval", Config{Interval: -1}, "negative"},
-		{"negative timeout", Config{Timeout: -1}, "negative"},
+		{"negative timeout", Config{Transport: Transport{Timeout: -1}}, "negative"},
 		{"negative deadline", Config{Deadline: -1}, "negative"},
-		{"longest times", Config{Interval: MaxTime, Timeout: MaxTime, Deadline: MaxTime}, ""},
+		{"longest times", Config{Transport: Transport{Timeout: MaxTime}, Interval: MaxTime, Deadline: MaxTime}, ""},
 		{"long interval", Config{Interval: MaxTime + 1}, "above"},
-		{"long timeout", Config{Timeout: MaxTime + 1}, "above"},
+		{"long timeout", Config{Transport: Transport{Timeout: MaxTime + 1}}, "above"},
 		{"long deadline", Config{Deadline: MaxTime + 1}, "above"},
-		{"largest size", Config{Size: MaxSizeIPv4}, ""},
-		{"one more", Config{Size: MaxSizeIPv4 + 1}, "size 65508 is outside 0 to 65507"},
-		{"one more on IPv6", Config{Address: v6, Size: MaxSizeIPv6 + 1}, "size 65528 is outside 0 to 65527"},
-		{"sizes", Config{Sizes: []int{0, MaxSizeIPv4, 0}}, ""},
-		{"one size too large", Config{Sizes: []int{0, MaxSizeIPv4 + 1}}, "size 65508 is outside 0 to 65507"},
-		{"one size negative", Config{Sizes: []int{0, -1}}, "size -1 is outside 0 to 65507"},
-		{"sizes over UDP", Config{Proto: ProtoUDP, Sizes: []int{MaxSizeIPv4}}, "size 65507 is outside 0 to 65499"},
-		{"sizes over TCP", Config{Proto: ProtoTCP, Sizes: []int{1}}, "stream"},
-		{"many sizes", Config{Sizes: make([]int, MaxSizes)}, ""},
-		{"too many sizes", Config{Sizes: make([]int, MaxSizes+1)}, "65537 sizes"},
-		{"negative size", Config{Size: -1}, "size -1"},
+		{"largest size", Config{Transport: Transport{Size: MaxSizeIPv4}}, ""},
+		{"one more", Config{Transport: Transport{Size: MaxSizeIPv4 + 1}}, "size 65508 is outside 0 to 65507"},
+		{"one more on IPv6", Config{Transport: Transport{Address: v6, Size: MaxSizeIPv6 + 1}}, "size 65528 is outside 0 to 65527"},
+		{"sizes", Config{Transport: Transport{Sizes: []int{0, MaxSizeIPv4, 0}}}, ""},
+		{"one size too large", Config{Transport: Transport{Sizes: []int{0, MaxSizeIPv4 + 1}}}, "size 65508 is outside 0 to 65507"},
+		{"one size negative", Config{Transport: Transport{Sizes: []int{0, -1}}}, "size -1 is outside 0 to 65507"},
+		{"sizes over UDP", Config{Transport: Transport{Proto: ProtoUDP, Sizes: []int{MaxSizeIPv4}}},
+			"size 65507 is outside 0 to 65499"},
+		{"sizes over TCP", Config{Transport: Transport{Proto: ProtoTCP, Sizes: []int{1, MaxSizeTCP}}}, ""},
+		{"too large for TCP", Config{Transport: Transport{Proto: ProtoTCP, Sizes: []int{1, MaxSizeTCP + 1}}}, "outside 0 to 65507"},
+		{"sizes to a TCP service", Config{Transport: Transport{Proto: ProtoTCP, Port: 80, Sizes: []int{1}}}, "gets no data"},
+		{"many sizes", Config{Transport: Transport{Sizes: make([]int, MaxSizes)}}, ""},
+		{"too many sizes", Config{Transport: Transport{Sizes: make([]int, MaxSizes+1)}}, "65537 sizes"},
+		{"negative size", Config{Transport: Transport{Size: -1}}, "size -1"},
 		{"long pattern", Config{Pattern: make([]byte, MaxPattern+1)}, "pattern of 17 bytes"},
 		{"large preload", Config{Preload: MaxPreload + 1}, "preload 65536"},
 		{"negative preload", Config{Preload: -1}, "preload -1"},
-		{"TTL", Config{TTL: 256}, "TTL 256"},
-		{"negative TTL", Config{TTL: -1}, "TTL -1"},
-		{"TOS", Config{TOS: 256}, "TOS 256"},
-		{"negative TOS", Config{TOS: -1}, "TOS -1"},
-		{"socket", Config{Socket: SocketRaw + 1}, "socket mode 3"},
-		{"path MTU", Config{PathMTU: PathMTUProbe + 1}, "path-MTU mode 5"},
+		{"TTL", Config{Transport: Transport{TTL: 256}}, "TTL 256"},
+		{"negative TTL", Config{Transport: Transport{TTL: -1}}, "TTL -1"},
+		{"TOS", Config{Transport: Transport{TOS: 256}}, "TOS 256"},
+		{"negative TOS", Config{Transport: Transport{TOS: -1}}, "TOS -1"},
+		{"socket", Config{Transport: Transport{Socket: SocketRaw + 1}}, "socket mode 3"},
+		{"path MTU", Config{Transport: Transport{PathMTU: PathMTUProbe + 1}}, "path-MTU mode 5"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,7 +76,7 @@ func TestDefaults(t *testing.T) {
 	if got.Address != want || got.Interval != 50*ms || got.Timeout != 400*ms || got.Preload != 1 {
 		t.Errorf("got %+v", got)
 	}
-	set := Config{Address: netip.MustParseAddr("::1"), Interval: 1, Timeout: 2, Preload: 3}
+	set := Config{Transport: Transport{Address: netip.MustParseAddr("::1"), Timeout: 2}, Interval: 1, Preload: 3}
 	if got := set.withDefaults(); got.Address != set.Address || got.Interval != 1 || got.Timeout != 2 || got.Preload != 3 {
 		t.Errorf("got %+v, want %+v", got, set)
 	}
@@ -89,7 +90,7 @@ func TestMaxSize(t *testing.T) {
 		netip.MustParseAddr("::1"):               65527,
 		netip.MustParseAddr("fe80::1%interface"): 65527,
 	} {
-		if got := MaxSize(address); got != want {
+		if got := (Transport{Address: address}).MaxSize(); got != want {
 			t.Errorf("%v: got %d, want %d", address, got, want)
 		}
 	}

@@ -2,7 +2,6 @@ package ping
 
 import (
 	"net/netip"
-	"syscall"
 	"time"
 )
 
@@ -30,15 +29,11 @@ const (
 	Foreign
 	// ClockStep: the wall clock was set while probes were under way; their RTTs end with the return of the read.
 	ClockStep
-	// Lasting: the run goes on after its first probe. It is told once, before anything is waited for: what a run does
-	// not need that is over at once, such as catching signals, can be done then.
-	Lasting
 )
 
 var kindNames = [...]string{
 	Sent: "sent", Reply: "reply", Duplicate: "duplicate", NoAnswer: "no-answer", Timeout: "timeout",
 	Late: "late", Corrupt: "corrupt", SendError: "error", Foreign: "foreign", ClockStep: "clock-step",
-	Lasting: "lasting",
 }
 
 // String is the event's name in lower case.
@@ -52,7 +47,7 @@ func (k Kind) String() string {
 // Event is one thing that happened in a run. It is a value: keep it as long as you like.
 type Event struct {
 	Kind Kind
-	// Seq is the probe's number, from 1, 64 bits; 0 for Foreign, ClockStep and Lasting. On the wire stand its low 16 bits.
+	// Seq is the probe's number, from 1, 64 bits; 0 for Foreign and ClockStep. On the wire stand its low 16 bits.
 	Seq uint64
 	// Time is when the event was noticed, with a monotonic reading.
 	Time time.Time
@@ -62,6 +57,8 @@ type Event struct {
 	// Duplicate and Late only.
 	RTT     time.Duration
 	Stamped bool
+	// Connect is the part of RTT until the TCP handshake was done; 0 if there was none, or nothing after it.
+	Connect time.Duration
 	// Split divides a stamped round trip, where the kernel told when the probe left too (Divided).
 	Split   Split
 	Divided bool
@@ -89,13 +86,4 @@ type Mismatch struct {
 	Want, Got byte
 	// WantLen and GotLen are the lengths of the data in bytes.
 	WantLen, GotLen int
-}
-
-// Fault is why a probe could not be delivered.
-type Fault struct {
-	// Errno is the kernel's error number: from send or connect, or the one that it derives from an ICMP error.
-	Errno syscall.Errno
-	// ICMP is set where an ICMP error message came back; Type and Code are its fields (RFC 792, RFC 4443).
-	ICMP       bool
-	Type, Code uint8
 }

@@ -13,7 +13,7 @@ import (
 
 // One echo to 127.0.0.1: over ICMP or, where this process may not open such a socket, over UDP.
 func Example() {
-	p, err := ping.Open(ping.Config{Count: 1, Size: 56, Timeout: 5 * time.Second})
+	p, err := ping.Open(ping.Config{Transport: ping.Transport{Size: 56, Timeout: 5 * time.Second}, Count: 1})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -31,7 +31,8 @@ func Example() {
 
 // A run tells what happens to each probe, on the calling goroutine.
 func ExamplePinger_Run() {
-	p, err := ping.Open(ping.Config{Count: 3, Size: 56, Interval: time.Millisecond, Timeout: 5 * time.Second})
+	p, err := ping.Open(ping.Config{Transport: ping.Transport{Size: 56, Timeout: 5 * time.Second}, Count: 3,
+		Interval: time.Millisecond})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -56,17 +57,14 @@ func ExamplePinger_Run() {
 
 // A UDP check of 127.0.0.1 needs no privilege: this process answers itself.
 func ExampleOpen_udp() {
-	p, err := ping.Open(ping.Config{
-		Address: netip.MustParseAddr("127.0.0.1"), Proto: ping.ProtoUDP, Count: 1, Timeout: 5 * time.Second,
-	})
+	p, err := ping.Open(ping.Config{Transport: ping.Transport{Address: netip.MustParseAddr("127.0.0.1"),
+		Proto: ping.ProtoUDP, Timeout: 5 * time.Second}, Count: 1})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer p.Close()
 	err = p.Run(context.Background(), func(e ping.Event) {
-		if e.Kind != ping.Lasting {
-			fmt.Println(p.Socket().Method, e.Kind, e.Seq)
-		}
+		fmt.Println(p.Socket().Method, e.Kind, e.Seq)
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -78,7 +76,7 @@ func ExampleOpen_udp() {
 
 // A local service: does it take connections? Nobody listens on this port.
 func ExampleOpen_service() {
-	p, err := ping.Open(ping.Config{Proto: ping.ProtoTCP, Port: 1, Count: 1, Timeout: 5 * time.Second})
+	p, err := ping.Open(ping.Config{Transport: ping.Transport{Proto: ping.ProtoTCP, Port: 1, Timeout: 5 * time.Second}, Count: 1})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -96,7 +94,7 @@ func ExampleOpen_service() {
 
 // A context with a deadline ends a run that has no end of its own; what is in flight stays undecided.
 func ExamplePinger_Run_deadline() {
-	p, err := ping.Open(ping.Config{Interval: 10 * time.Millisecond, Timeout: 5 * time.Second})
+	p, err := ping.Open(ping.Config{Transport: ping.Transport{Timeout: 5 * time.Second}, Interval: 10 * time.Millisecond})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"lping/ping/transport"
 )
 
 var (
@@ -35,7 +37,7 @@ type fakeConn struct {
 
 // arrival is what one recv returns.
 type arrival struct {
-	packet packet
+	packet transport.Packet
 	err    error
 }
 
@@ -59,12 +61,12 @@ func newFake(address netip.Addr, s script) *fakeConn {
 	}
 }
 
-func (f *fakeConn) send(msg []byte) error {
+func (f *fakeConn) Send(msg []byte) error {
 	f.sends++
 	return f.script(f, attempt{n: f.sends, seq: binary.BigEndian.Uint16(msg[6:]), msg: bytes.Clone(msg)})
 }
 
-func (f *fakeConn) recv(p *packet, b []byte, until time.Time) error {
+func (f *fakeConn) Recv(p *transport.Packet, b []byte, until time.Time) error {
 	select {
 	case a := <-f.arrived:
 		return a.read(p, b)
@@ -73,7 +75,7 @@ func (f *fakeConn) recv(p *packet, b []byte, until time.Time) error {
 	default:
 	}
 	if until.IsZero() {
-		return errTimeout
+		return transport.ErrTimeout
 	}
 	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
@@ -81,29 +83,37 @@ func (f *fakeConn) recv(p *packet, b []byte, until time.Time) error {
 	case a := <-f.arrived:
 		return a.read(p, b)
 	case <-f.woken:
-		return errWoken
+		return transport.ErrWoken
 	case <-timer.C:
-		return errTimeout
+		return transport.ErrTimeout
 	}
 }
 
 // read copies what arrived into b, as much as fits.
-func (a arrival) read(p *packet, b []byte) error {
+func (a arrival) read(p *transport.Packet, b []byte) error {
 	*p = a.packet
-	p.msg = b[:copy(b, p.msg)]
+	p.Msg = b[:copy(b, p.Msg)]
 	return a.err
 }
 
-func (f *fakeConn) wake() {
+func (f *fakeConn) Wake() {
 	select {
 	case f.woken <- struct{}{}:
 	default:
 	}
 }
 
+func (f *fakeConn) Close() error { return nil }
+
 func (f *fakeConn) socket() Socket { return f.sock }
 
-func (f *fakeConn) close() error { return nil }
+// pingerOver is a Pinger over a conn of the tests.
+func pingerOver(c Config, conn interface {
+	transport.Conn
+	socket() Socket
+}) *Pinger {
+	return &Pinger{config: c, conn: conn, socket: conn.socket()}
+}
 
 // deliver makes a arrive after d; at once where d is 0.
 func (f *fakeConn) deliver(d time.Duration, a arrival) {
@@ -116,21 +126,21 @@ func (f *fakeConn) deliver(d time.Duration, a arrival) {
 
 // answer is the reply to a from this host, changed by edit.
 func (f *fakeConn) answer(a attempt, edit func(msg []byte) []byte) arrival {
-	return arrival{packet: packet{msg: edit(replyTo(a.msg)), from: f.sock.Local, ttl: 64}}
+	return arrival{packet: transport.Packet{Msg: edit(replyTo(a.msg)), From: f.sock.Local, TTL: 64}}
 }
 
 // report is an ICMP error (port unreachable) that quotes the message of a, changed by edit.
 func (f *fakeConn) report(a attempt, edit func(msg []byte) []byte) arrival {
 	fault := Fault{Errno: syscall.ECONNREFUSED, ICMP: true, Type: 3, Code: 3}
-	return arrival{packet: packet{msg: edit(bytes.Clone(a.msg)), from: f.sock.Local, fault: fault}}
+	return arrival{packet: transport.Packet{Msg: edit(bytes.Clone(a.msg)), From: f.sock.Local, Fault: fault}}
 }
 
 // replyTo is the right echo reply to a request.
 func replyTo(request []byte) []byte {
 	msg := bytes.Clone(request)
-	msg[0] = typeEchoReplyV4
-	if request[0] == typeEchoRequestV6 {
-		msg[0] = typeEchoReplyV6
+	msg[0] = transport.TypeEchoReplyV4
+	if request[0] == transport.TypeEchoRequestV6 {
+		msg[0] = transport.TypeEchoReplyV6
 	}
 	return msg
 }
@@ -231,7 +241,7 @@ type played struct {
 func play(ctx context.Context, c Config, s script) played {
 	c = c.withDefaults()
 	p := played{start: time.Now(), conn: newFake(c.Address, s)}
-	pinger := &Pinger{config: c, conn: p.conn}
+	pinger := pingerOver(c, p.conn)
 	p.err = pinger.Run(ctx, collect(&p.events))
 	p.took = time.Since(p.start)
 	return p
@@ -281,7 +291,6 @@ type ledger struct {
 	inFlight                                                               int // what the latest event says
 	class                                                                  map[uint64]Kind
 	latest                                                                 time.Time
-	lasting                                                                bool
 	wrong                                                                  []string
 }
 
@@ -291,8 +300,6 @@ func newLedger() *ledger { return &ledger{class: map[uint64]Kind{}} }
 func (l *ledger) take(e Event) {
 	was := l.class[e.Seq]
 	switch {
-	case e.Kind == Lasting && e.Seq == 0 && l.sent == 1 && !l.lasting:
-		l.lasting = true
 	case e.Kind == Sent && e.Seq == uint64(l.sent)+1 && was == 0:
 		l.sent++
 		l.class[e.Seq] = Sent
@@ -362,6 +369,13 @@ func (l *ledger) check(t *testing.T) {
 	}
 }
 
+// sums are the numbers of a ledger.
+func (l *ledger) sums() string {
+	const format = "%d sent, %d received, %d late, %d lost, %d corrupted, %d send errors, %d in flight, %d duplicates, %d foreign"
+	return fmt.Sprintf(format,
+		l.sent, l.received, l.late, l.lost, l.corrupted, l.sendErrors, l.inFlight, l.duplicates, l.foreign)
+}
+
 // ledgerOf enters all events.
 func ledgerOf(events []Event) *ledger {
 	l := newLedger()
@@ -392,18 +406,14 @@ func trimLines(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// collect appends events to list, but for Lasting, which is about none of the probes.
+// collect appends events to list.
 func collect(list *[]Event) func(Event) {
-	return func(e Event) {
-		if e.Kind != Lasting {
-			*list = append(*list, e)
-		}
-	}
+	return func(e Event) { *list = append(*list, e) }
 }
 
 // probeOf is newProbe for tests that need no Config of their own.
 func probeOf(v6 bool, ident uint16, size int, pattern []byte, key uint64, sum bool) *probe {
-	c := Config{Size: size, Pattern: pattern}
+	c := Config{Transport: Transport{Size: size}, Pattern: pattern}
 	if v6 {
 		c.Address = netip.IPv6Loopback()
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/net/icmp"
+
+	"lping/ping/transport"
 )
 
 // forger answers echo requests in the kernel's place, as it likes.
@@ -39,7 +41,7 @@ func startForger(t *testing.T, address netip.Addr) *forger {
 
 func listenRaw(t *testing.T, address netip.Addr) *icmp.PacketConn {
 	t.Helper()
-	packets, err := icmp.ListenPacket(network(address.Is6(), MethodRaw), address.String())
+	packets, err := icmp.ListenPacket(map[bool]string{false: "ip4:1", true: "ip6:58"}[address.Is6()], address.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,9 +60,9 @@ func (f *forger) start(t *testing.T, answer func(n int, request []byte)) {
 }
 
 func (f *forger) serve() error {
-	want := byte(typeEchoRequestV4)
+	want := byte(transport.TypeEchoRequestV4)
 	if f.v6 {
-		want = typeEchoRequestV6
+		want = transport.TypeEchoRequestV6
 	}
 	b := make([]byte, 1<<16)
 	for n := 0; ; {
@@ -110,7 +112,7 @@ func TestSocketForgeries(t *testing.T) {
 	}
 	onEachSocket(t, func(t *testing.T, k socketKind) {
 		f := startForger(t, k.address)
-		p := k.open(t, Config{Count: uint64(len(tests)), Size: 56, Interval: 2 * ms, Timeout: patience})
+		p := k.open(t, Config{Transport: Transport{Size: 56, Timeout: patience}, Count: uint64(len(tests)), Interval: 2 * ms})
 		f.start(t, func(n int, request []byte) {
 			for _, edit := range tests[n-1].edits {
 				f.send(t, f.packets, edit(replyTo(request)))
@@ -156,7 +158,7 @@ func runUntil(t *testing.T, p *Pinger, kind Kind) []Event {
 func TestSocketLate(t *testing.T) {
 	onEachSocket(t, func(t *testing.T, k socketKind) {
 		f := startForger(t, k.address)
-		p := k.open(t, Config{Size: 56, Interval: 60 * ms, Timeout: 20 * ms})
+		p := k.open(t, Config{Transport: Transport{Size: 56, Timeout: 20 * ms}, Interval: 60 * ms})
 		var first []byte
 		f.start(t, func(n int, request []byte) {
 			if n == 1 {
@@ -176,7 +178,7 @@ func TestSocketLate(t *testing.T) {
 func TestSocketDuplicate(t *testing.T) {
 	onEachSocket(t, func(t *testing.T, k socketKind) {
 		f := startForger(t, k.address)
-		p := k.open(t, Config{Size: 56, Interval: time.Hour, Timeout: time.Hour})
+		p := k.open(t, Config{Transport: Transport{Size: 56, Timeout: time.Hour}, Interval: time.Hour})
 		f.start(t, func(_ int, request []byte) {
 			f.send(t, f.packets, replyTo(request))
 			f.send(t, f.packets, replyTo(request))
@@ -204,11 +206,11 @@ func unreachable(address netip.Addr, request []byte) []byte {
 // TestSocketReports: an ICMP error becomes the end of the probe that it quotes, and of no other.
 func TestSocketReports(t *testing.T) {
 	onEachSocket(t, func(t *testing.T, k socketKind) {
-		if k.portable {
+		if !native {
 			return // it learns that there was an error, not about what
 		}
 		f := startForger(t, k.address)
-		p := k.open(t, Config{Count: 3, Size: 56, Interval: 5 * ms, Timeout: patience})
+		p := k.open(t, Config{Transport: Transport{Size: 56, Timeout: patience}, Count: 3, Interval: 5 * ms})
 		f.start(t, func(n int, request []byte) {
 			switch n {
 			case 1: // an error about another probe, then the answer
@@ -241,7 +243,7 @@ func TestSocketReports(t *testing.T) {
 // TestSocketPendingReport: where a report makes the kernel refuse the next send, the report is found without waiting.
 func TestSocketPendingReport(t *testing.T) {
 	onEachSocket(t, func(t *testing.T, k socketKind) {
-		if k.portable {
+		if !native {
 			return
 		}
 		f := startForger(t, k.address)
@@ -250,24 +252,24 @@ func TestSocketPendingReport(t *testing.T) {
 			f.send(t, f.packets, unreachable(k.address, request))
 			reported <- struct{}{}
 		})
-		p := k.open(t, Config{Size: 56})
+		p := k.open(t, Config{Transport: Transport{Size: 56}})
 		r := newRun(p, func(Event) {})
-		if err := p.conn.send(r.probe.request(1)); err != nil {
+		if err := p.conn.Send(r.probe.request(1)); err != nil {
 			t.Fatal(err)
 		}
 		<-reported
 		// A raw socket does not look for reports before it sends.
-		err := p.conn.send(r.probe.request(2))
+		err := p.conn.Send(r.probe.request(2))
 		if err == nil && k.mode == SocketRaw && k.quick {
 			return
 		}
 		if !errors.Is(err, syscall.ECONNREFUSED) && (err != nil || k.mode == SocketDgram) {
 			t.Fatalf("the second send: %v, want %v", err, syscall.ECONNREFUSED)
 		}
-		var got packet
-		err = p.conn.recv(&got, r.buf, time.Time{})
-		if err != nil || got.fault.Errno != syscall.ECONNREFUSED {
-			t.Errorf("got %+v, %v", got.fault, err)
+		var got transport.Packet
+		err = p.conn.Recv(&got, r.buf, time.Time{})
+		if err != nil || got.Fault.Errno != syscall.ECONNREFUSED {
+			t.Errorf("got %+v, %v", got.Fault, err)
 		}
 	})
 }
@@ -283,7 +285,7 @@ func TestSocketStranger(t *testing.T) {
 		f := startForger(t, k.address)
 		other := listenRaw(t, stranger)
 		defer other.Close()
-		p := k.open(t, Config{Count: 1, Size: 56, Timeout: patience})
+		p := k.open(t, Config{Transport: Transport{Size: 56, Timeout: patience}, Count: 1})
 		f.start(t, func(_ int, request []byte) {
 			f.send(t, other, flipped(20)(replyTo(request)))
 			f.send(t, f.packets, replyTo(request))

@@ -1,9 +1,15 @@
 package ping
 
 import (
+	"bytes"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +20,12 @@ import (
 func inNamespace(t testing.TB) {
 	t.Helper()
 	inEmptyNamespace(t)
+	setUpNamespace(t)
+}
+
+// setUpNamespace sets lo up and opens ICMP datagram sockets to all.
+func setUpNamespace(t testing.TB) {
+	t.Helper()
 	setLoopback(t, true)
 	writeSysctl(t, "net/ipv4/ping_group_range", "0 2147483647")
 }
@@ -26,6 +38,31 @@ func inEmptyNamespace(t testing.TB) {
 		runtime.UnlockOSThread()
 		t.Skipf("no network namespace of our own (it needs CAP_SYS_ADMIN: run as root, or in a privileged container): %v", err)
 	}
+}
+
+// inProcessNamespace runs a test again, alone in a process of its own in a network namespace of its own: the conns of TCP
+// make their sockets in other threads, too. It reports true there, where lo is down, and false when that process is done.
+func inProcessNamespace(t *testing.T) bool {
+	t.Helper()
+	const variable = "LPING_TEST_ALONE"
+	if os.Getenv(variable) == t.Name() {
+		return true
+	}
+	var pattern []string
+	for part := range strings.SplitSeq(t.Name(), "/") {
+		pattern = append(pattern, "^"+regexp.QuoteMeta(part)+"$")
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run="+strings.Join(pattern, "/"))
+	cmd.Env = append(os.Environ(), variable+"="+t.Name())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
+	out, err := cmd.CombinedOutput()
+	switch {
+	case errors.Is(err, unix.EPERM):
+		t.Skipf("no network namespace of our own (it needs CAP_SYS_ADMIN: run as root, or in a privileged container): %v", err)
+	case err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name()+" ")):
+		t.Errorf("in a namespace of its own: %v\n%s", err, out)
+	}
+	return false
 }
 
 // setLoopback sets lo up or down in this goroutine's namespace.

@@ -1,13 +1,13 @@
 package ping
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"syscall"
 	"time"
+
+	"lping/ping/transport"
 )
 
 const (
@@ -19,106 +19,28 @@ const (
 	slack = 64
 )
 
-// Pinger sends probes to one address by one method.
-type Pinger struct {
-	config Config
-	conn   conn
-	denied *OpenError
-	last   *run
-}
-
-// Open validates c and opens its socket: that of c.Proto, or ICMP datagram, ICMP raw, then UDP. The error of a socket
-// that could not be had is an *OpenError that holds what the system said to each kind.
-func Open(c Config) (*Pinger, error) {
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-	c = c.withDefaults()
-	cn, denied, err := openAuto(c, listenOn)
-	if err != nil {
-		return nil, err
-	}
-	return &Pinger{config: c, conn: cn, denied: denied}, nil
-}
-
-// Socket is what Open found.
-func (p *Pinger) Socket() Socket {
-	s := p.conn.socket()
-	s.Denied = p.denied
-	return s
-}
-
-// Waiting is how many probes of the last run had no outcome when it ended, and had left at least so long before.
-func (p *Pinger) Waiting(age time.Duration) uint64 {
-	r := p.last
-	if r == nil || r.window.inFlight == 0 {
-		return 0
-	}
-	n := uint64(0)
-	for seq := r.window.oldest; seq < r.window.next; seq++ {
-		if r.window.of(seq) == inFlight && r.ended-r.window.sentAt(seq) >= age {
-			n++
-		}
-	}
-	return n
-}
-
-// QueueDrops is how many messages found the queue of the socket full since Open; ok is false where the system does
-// not tell.
-func (p *Pinger) QueueDrops() (n uint64, ok bool) {
-	if c, can := p.conn.(dropCounter); can {
-		return c.drops()
-	}
-	return 0, false
-}
-
-// Close closes the socket. It must not be called while Run runs.
-func (p *Pinger) Close() error { return p.conn.close() }
-
-// Run sends probes and calls emit for each event, on the calling goroutine, until the count is reached and every
-// probe is decided, the deadline passes, an error comes that cannot heal (its event says which), or ctx ends: then
-// it returns the context's cause at once, and what is in flight stays undecided.
-func (p *Pinger) Run(ctx context.Context, emit func(Event)) error {
-	r := newRun(p, emit)
-	p.last = r
-	defer func() { r.ended = time.Since(r.start) }()
-	woken := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(woken)
-		p.conn.wake()
-	})
-	defer func() {
-		if !stop() {
-			<-woken // so that wake never meets a closed socket
-		}
-	}()
-	for ctx.Err() == nil {
-		more, err := r.step()
-		if err != nil || !more {
-			return err
-		}
-	}
-	return context.Cause(ctx)
-}
-
-// run is the state of one call of Run.
+// run is the state of one run.
 type run struct {
 	config Config
-	conn   conn
+	conn   transport.Conn
 	emit   func(Event)
 	probe  *probe
 	window *window
 	pacer  pacer
 	ident  uint16
-	v6     bool
-	buf    []byte
+	// request and reply are the types of our messages.
+	request, reply byte
+	buf            []byte
 	// in is what was read last, read when that was.
-	in    packet
+	in    transport.Packet
 	read  time.Duration
 	start time.Time
 	ended time.Duration
-	// stamps and clock are set where the kernel gives time stamps.
-	stamps stamper
+	// done says that the run was over when Start returned err.
+	done bool
+	err  error
+	// stamps and clock are set if the kernel gives time stamps.
+	stamps transport.Stamper
 	clock  *stampClock
 
 	received uint64
@@ -127,39 +49,47 @@ type run struct {
 	// reports counts what the kernel told about probes that were sent before.
 	reports    uint64
 	readErrors int
-	// lasting says that Lasting was told.
-	lasting bool
-	// hopeless is set by a send error that cannot heal while nothing was ever answered.
-	hopeless bool
+	// givenUp is set by an error of this host that cannot heal, if nothing was answered before.
+	givenUp bool
 }
 
 func newRun(p *Pinger, emit func(Event)) *run {
-	c, s := p.config, p.conn.socket()
-	v6 := c.Address.Is6()
+	c, s := p.config, p.socket
 	room := c.Count
 	if c.Deadline > 0 {
 		room = 0 // losses are sent again
 	}
 	r := &run{
-		config: c, conn: p.conn, emit: emit,
-		probe:  newProbe(c, s.Ident, rand.Uint64(), s.Sum),
-		window: newWindow(room),
-		pacer:  newPacer(c),
-		ident:  s.Ident,
-		v6:     v6,
-		buf:    make([]byte, arrivalRoom(c)),
-		start:  time.Now(),
+		config: c, conn: p.conn,
+		probe:   newProbe(c, s.Ident, rand.Uint64(), s.Checksum),
+		window:  newWindow(room),
+		pacer:   newPacer(c),
+		ident:   s.Ident,
+		request: transport.TypeEchoRequestV4, reply: transport.TypeEchoReplyV4,
+		buf:   make([]byte, arrivalRoom(c)),
+		start: time.Now(),
 	}
-	if st, ok := p.conn.(stamper); ok && s.Stamps {
+	if c.Address.Is6() {
+		r.request, r.reply = transport.TypeEchoRequestV6, transport.TypeEchoReplyV6
+	}
+	if st, ok := p.conn.(transport.Stamper); ok && s.Stamps {
 		r.stamps, r.clock = st, newStampClock(r.start)
 	}
+	r.setEmit(emit)
 	return r
+}
+
+// setEmit says who is told of events.
+func (r *run) setEmit(emit func(Event)) {
+	if r.emit = emit; emit == nil {
+		r.emit = func(Event) {}
+	}
 }
 
 // arrivalRoom is what the largest message that a run wants to see whole may take. A service answers as it likes.
 func arrivalRoom(c Config) int {
 	if c.Port != 0 {
-		return maxDatagram
+		return 1 << 16
 	}
 	return ipv4Max + headerLen + c.Size + slack
 }
@@ -172,10 +102,6 @@ func (r *run) step() (bool, error) {
 	}
 	if r.over(now) {
 		return false, r.finish(now)
-	}
-	if !r.lasting && r.window.next > 1 {
-		r.lasting = true
-		r.tell(&Event{Kind: Lasting, Time: r.start.Add(now)})
 	}
 	if r.maySend() && now >= r.pacer.due(r.unanswered()) {
 		if err := r.send(now); err != nil || r.preloading() {
@@ -226,7 +152,7 @@ func (r *run) over(now time.Duration) bool {
 
 // sentAll says that no further probe will leave. With a deadline it is replies that are counted, as in ping.
 func (r *run) sentAll() bool {
-	return r.hopeless || r.config.Deadline == 0 && r.config.Count > 0 && r.window.next > r.config.Count
+	return r.givenUp || r.config.Deadline == 0 && r.config.Count > 0 && r.window.next > r.config.Count
 }
 
 func (r *run) maySend() bool { return !r.sentAll() && !r.window.full() }
@@ -274,7 +200,7 @@ func (r *run) transmit(seq uint64) error {
 		now := time.Now()
 		r.window.left(seq, now.Sub(r.start), now.UnixNano())
 	}
-	return r.conn.send(msg)
+	return r.conn.Send(msg)
 }
 
 // sendFailed finds out what the error of a send is about. A report about an earlier probe makes the kernel refuse
@@ -300,10 +226,6 @@ func (r *run) sendFailed(seq uint64, err error) error {
 		return fmt.Errorf("send: %w", err)
 	}
 	r.fail(seq, r.config.Address, fault, time.Now())
-	if r.received == 0 && permanent(fault.Errno) {
-		// The next size of a sweep may be small enough.
-		r.hopeless = fault.Errno != syscall.EMSGSIZE || len(r.config.Sizes) == 0
-	}
 	return nil
 }
 
@@ -368,184 +290,6 @@ func (r *run) lose(seq uint64, at time.Time) {
 	r.tell(&Event{Kind: Timeout, Seq: seq, Time: at})
 }
 
-// receive reads and handles one packet, waiting until the given time. It reports whether there was one.
-func (r *run) receive(until time.Time) (bool, error) {
-	p := &r.in
-	err := r.conn.recv(p, r.buf, until)
-	switch {
-	case err == nil:
-		r.readErrors = 0
-		if p.at.IsZero() {
-			r.read = time.Since(r.start)
-			p.at = r.start.Add(r.read)
-		} else {
-			r.read = p.at.Sub(r.start)
-		}
-		r.handle(p)
-		return true, nil
-	case err == errTimeout || err == errWoken:
-		return false, nil
-	}
-	r.reports++
-	if r.readErrors++; r.readErrors < maxReadErrors && errno(err) != 0 {
-		return true, nil
-	}
-	return false, fmt.Errorf("receive: %w", err)
-}
-
-// handle matches one packet with its probe.
-func (r *run) handle(p *packet) {
-	if p.fault.Errno != 0 {
-		r.handleFault(p)
-		return
-	}
-	if p.opaque {
-		r.handleOpaque(p)
-		return
-	}
-	typ := byte(typeEchoReplyV4)
-	if r.v6 {
-		typ = typeEchoReplyV6
-	}
-	m, err := parseEcho(p.msg, typ)
-	if err != nil {
-		return // not a reply: our own request on a raw socket, for one
-	}
-	var e Event // set field by field: a literal would be made elsewhere and copied
-	e.Time, e.From, e.Ident = p.at, p.from, m.ident
-	e.TTL, e.Bytes = max(p.ttl, int(m.ttl)), headerLen+len(m.data)
-	seq, ok := r.window.find(m.seq)
-	if !ok || m.ident != r.ident || !sameHost(p.from, r.config.Address) {
-		r.foreign(&e)
-		return
-	}
-	e.Seq = seq
-	r.measure(&e, p)
-	r.judge(&e, r.probe.compare(m.data, seq), m.data)
-}
-
-// handleOpaque finds the probe that a service answers: the one whose header it sent back, else the oldest in flight or,
-// where none is, the latest of all. Nothing in its words can be compared.
-func (r *run) handleOpaque(p *packet) {
-	e := Event{Time: p.at, From: p.from, TTL: p.ttl, Bytes: len(p.msg)}
-	seq, ok := r.echoed(p.msg)
-	if !ok {
-		seq, ok = r.window.first()
-	}
-	if !ok {
-		seq, ok = r.window.next-1, r.window.next > 1
-	}
-	if !ok || r.window.of(seq) == answered {
-		r.foreign(&e) // it said more than one word
-		return
-	}
-	e.Seq = seq
-	r.measure(&e, p)
-	r.judge(&e, same, nil)
-}
-
-// echoed is the probe whose request stands in what came: a service may be an echo.
-func (r *run) echoed(msg []byte) (seq uint64, ok bool) {
-	typ := byte(typeEchoRequestV4)
-	if r.v6 {
-		typ = typeEchoRequestV6
-	}
-	m, err := parseEcho(msg, typ)
-	if err != nil || m.ident != r.ident {
-		return 0, false
-	}
-	return r.window.find(m.seq)
-}
-
-// measure sets the RTT of an answer. It ends with the kernel's receive stamp where there is one and the wall clock
-// was not set meanwhile, and with the return of the read otherwise.
-func (r *run) measure(e *Event, p *packet) {
-	e.RTT = r.read - r.window.sentAt(e.Seq)
-	if p.rtt > 0 {
-		e.RTT = p.rtt
-	}
-	if r.stamps == nil || p.kernel == 0 {
-		return
-	}
-	steady, step := r.clock.steady(p.at, time.Now)
-	if step != 0 {
-		r.tell(&Event{Kind: ClockStep, Time: p.at, Step: step})
-	}
-	sent, read := r.window.wallOf(e.Seq), p.at.UnixNano()
-	if !steady || p.kernel < sent || p.kernel > read {
-		return
-	}
-	e.RTT, e.Stamped = time.Duration(p.kernel-sent), true
-	if left := r.stamps.transmitted(uint16(e.Seq)); left >= sent && left <= p.kernel {
-		e.Split = Split{time.Duration(left - sent), time.Duration(p.kernel - left), time.Duration(read - p.kernel)}
-		e.Divided = true
-	}
-}
-
-// judge gives a reply to probe e.Seq its class, by how its data compares with what was sent.
-func (r *run) judge(e *Event, like likeness, data []byte) {
-	was := r.window.of(e.Seq)
-	if like == same && was == inFlight && e.Stamped && e.RTT > r.config.Timeout {
-		r.lose(e.Seq, e.Time) // it came too late, but we were later still
-		was = lost
-	}
-	switch {
-	case like == same && was == inFlight:
-		r.window.settle(e.Seq, answered)
-		r.received++
-		r.pacer.replied(e.RTT)
-		e.Kind = Reply
-	case like == same && was == lost:
-		r.window.settle(e.Seq, answered)
-		e.Kind = Late
-	case like == same && was == answered:
-		e.Kind = Duplicate
-	case like == corrupted && was == inFlight:
-		r.window.settle(e.Seq, answered)
-		e.Kind, e.RTT, e.Wrong = Corrupt, 0, r.probe.mismatch(data, e.Seq)
-	default:
-		r.foreign(e)
-		return
-	}
-	r.acked = max(r.acked, e.Seq)
-	r.tell(e)
-}
-
-// foreign tells of a reply that is no right answer to an open probe.
-func (r *run) foreign(e *Event) {
-	e.Kind, e.Seq, e.RTT = Foreign, 0, 0
-	r.tell(e)
-}
-
-// handleFault matches an ICMP error with the probe that it quotes. One that quotes none is about the oldest in flight.
-func (r *run) handleFault(p *packet) {
-	r.reports++
-	if p.opaque {
-		if seq, ok := r.window.first(); ok {
-			r.fail(seq, p.from, p.fault, p.at)
-		}
-		return
-	}
-	typ := byte(typeEchoRequestV4)
-	if r.v6 {
-		typ = typeEchoRequestV6
-	}
-	m, err := parseEcho(p.msg, typ)
-	if err != nil || m.ident != r.ident {
-		return
-	}
-	seq, ok := r.window.find(m.seq)
-	if ok && r.window.of(seq) == inFlight && r.probe.quotes(m.data, seq) {
-		r.fail(seq, p.from, p.fault, p.at)
-	}
-}
-
-// fail settles a probe that could not be delivered.
-func (r *run) fail(seq uint64, from netip.Addr, f Fault, at time.Time) {
-	r.window.settle(seq, failed)
-	r.tell(&Event{Kind: SendError, Seq: seq, Time: at, From: from, Fault: f})
-}
-
 // tell completes an event and hands it over.
 func (r *run) tell(e *Event) {
 	if !e.From.IsValid() {
@@ -556,9 +300,4 @@ func (r *run) tell(e *Event) {
 	}
 	e.InFlight = r.window.inFlight
 	r.emit(*e)
-}
-
-// sameHost compares addresses; a system may leave the zone out.
-func sameHost(a, b netip.Addr) bool {
-	return a == b || a.Unmap().WithZone("") == b.Unmap().WithZone("")
 }

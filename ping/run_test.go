@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"lping/ping/transport"
 )
 
 const ms = time.Millisecond
@@ -38,7 +40,7 @@ func expectAll(t *testing.T, tests []runCase) {
 
 func TestRun(t *testing.T) {
 	expectAll(t, []runCase{
-		{"plain", Config{Count: 3, Size: 56}, replies(ms), `
+		{"plain", Config{Transport: Transport{Size: 56}, Count: 3}, replies(ms), `
 			0s sent 1
 			1ms reply 1 rtt=1ms
 			50ms sent 2
@@ -46,7 +48,7 @@ func TestRun(t *testing.T) {
 			100ms sent 3
 			101ms reply 3 rtt=1ms
 			101ms end`},
-		{"at once", Config{Count: 2, Size: 56}, replies(0), `
+		{"at once", Config{Transport: Transport{Size: 56}, Count: 2}, replies(0), `
 			0s sent 1
 			0s reply 1 rtt=0s
 			50ms sent 2
@@ -58,11 +60,11 @@ func TestRun(t *testing.T) {
 			50ms sent 2
 			51ms reply 2 rtt=1ms
 			51ms end`},
-		{"default timeout", Config{Count: 1, Size: 56}, silence, `
+		{"default timeout", Config{Transport: Transport{Size: 56}, Count: 1}, silence, `
 			0s sent 1
 			400ms timeout 1
 			400ms end`},
-		{"loss", Config{Count: 3, Size: 56, Interval: 10 * ms, Timeout: 25 * ms}, silence, `
+		{"loss", Config{Transport: Transport{Size: 56, Timeout: 25 * ms}, Count: 3, Interval: 10 * ms}, silence, `
 			0s sent 1
 			10ms no-answer 1
 			10ms sent 2
@@ -72,13 +74,14 @@ func TestRun(t *testing.T) {
 			35ms timeout 2
 			45ms timeout 3
 			45ms end`},
-		{"timeout before the next", Config{Count: 2, Size: 56, Interval: 20 * ms, Timeout: 20 * ms}, silence, `
+		{"timeout before the next", Config{Transport: Transport{Size: 56, Timeout: 20 * ms}, Count: 2, Interval: 20 * ms}, silence, `
 			0s sent 1
 			20ms timeout 1
 			20ms sent 2
 			40ms timeout 2
 			40ms end`},
-		{"late", Config{Count: 3, Size: 56, Interval: 20 * ms, Timeout: 25 * ms}, inTurn(replies(30*ms), replies(ms)), `
+		{"late", Config{Transport: Transport{Size: 56, Timeout: 25 * ms}, Count: 3, Interval: 20 * ms}, inTurn(replies(30*ms),
+			replies(ms)), `
 			0s sent 1
 			20ms no-answer 1
 			20ms sent 2
@@ -88,7 +91,8 @@ func TestRun(t *testing.T) {
 			40ms sent 3
 			41ms reply 3 rtt=1ms
 			41ms end`},
-		{"late twice", Config{Count: 2, Size: 56, Timeout: 10 * ms}, inTurn(all(replies(20*ms), replies(30*ms)), replies(0)), `
+		{"late twice", Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 2}, inTurn(all(replies(20*ms),
+			replies(30*ms)), replies(0)), `
 			0s sent 1
 			10ms timeout 1
 			20ms late 1 rtt=20ms
@@ -96,20 +100,20 @@ func TestRun(t *testing.T) {
 			50ms sent 2
 			50ms reply 2 rtt=0s
 			50ms end`},
-		{"duplicate", Config{Count: 2, Size: 56}, all(replies(ms), replies(2*ms)), `
+		{"duplicate", Config{Transport: Transport{Size: 56}, Count: 2}, all(replies(ms), replies(2*ms)), `
 			0s sent 1
 			1ms reply 1 rtt=1ms
 			2ms duplicate 1 rtt=2ms
 			50ms sent 2
 			51ms reply 2 rtt=1ms
 			51ms end`},
-		{"duplicate of the last", Config{Count: 1, Size: 56}, all(replies(0), replies(0), replies(0)), `
+		{"duplicate of the last", Config{Transport: Transport{Size: 56}, Count: 1}, all(replies(0), replies(0), replies(0)), `
 			0s sent 1
 			0s reply 1 rtt=0s
 			0s duplicate 1 rtt=0s
 			0s duplicate 1 rtt=0s
 			0s end`},
-		{"reorder", Config{Count: 3, Size: 56, Preload: 3}, inTurn(replies(3*ms), replies(2*ms), replies(ms)), `
+		{"reorder", Config{Transport: Transport{Size: 56}, Count: 3, Preload: 3}, inTurn(replies(3*ms), replies(2*ms), replies(ms)), `
 			0s sent 1
 			0s no-answer 1
 			0s sent 2
@@ -129,11 +133,11 @@ func TestOneMoreRead(t *testing.T) {
 		return nil
 	}
 	expectAll(t, []runCase{
-		{"at the timeout", Config{Count: 1, Size: 56, Timeout: 10 * ms}, unnoticed, `
+		{"at the timeout", Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 1}, unnoticed, `
 			0s sent 1
 			10ms reply 1 rtt=10ms
 			10ms end`},
-		{"at the deadline", Config{Size: 56, Timeout: time.Second, Deadline: 10 * ms}, unnoticed, `
+		{"at the deadline", Config{Transport: Transport{Size: 56, Timeout: time.Second}, Deadline: 10 * ms}, unnoticed, `
 			0s sent 1
 			10ms reply 1 rtt=10ms
 			10ms end`},
@@ -141,7 +145,7 @@ func TestOneMoreRead(t *testing.T) {
 }
 
 func TestForgeries(t *testing.T) {
-	one := Config{Count: 1, Size: 56, Timeout: 10 * ms}
+	one := Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 1}
 	corrupt := func(at string) string { return "0s sent 1\n1ms corrupt 1 " + at + "\n1ms end" }
 	foreign := "0s sent 1\n1ms foreign 0\n10ms timeout 1\n10ms end"
 	ignored := "0s sent 1\n10ms timeout 1\n10ms end"
@@ -158,8 +162,8 @@ func TestForgeries(t *testing.T) {
 		{"wrong id", one, brings(ms, otherIdent), foreign},
 		{"sequence not sent yet", one, brings(ms, otherSeq(1)), foreign},
 		{"sequence never sent", one, brings(ms, otherSeq(-1)), foreign},
-		{"our own request", one, brings(ms, otherType(typeEchoRequestV4)), ignored},
-		{"our own request v6", one, brings(ms, otherType(typeEchoRequestV6)), ignored},
+		{"our own request", one, brings(ms, otherType(transport.TypeEchoRequestV4)), ignored},
+		{"our own request v6", one, brings(ms, otherType(transport.TypeEchoRequestV6)), ignored},
 		{"wrong type", one, brings(ms, otherType(3)), ignored},
 		{"wrong code", one, brings(ms, func(b []byte) []byte { b[1] = 1; return b }), ignored},
 		{"shorter than a header", one, brings(ms, func(b []byte) []byte { return b[:7] }), ignored},
@@ -174,14 +178,16 @@ func TestForgeries(t *testing.T) {
 			0s reply 1 rtt=0s
 			0s foreign 0
 			0s end`},
-		{"corrupted after the timeout", Config{Count: 2, Size: 56, Timeout: 10 * ms}, inTurn(brings(20*ms, flipped(9)), replies(0)), `
+		{"corrupted after the timeout", Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 2},
+			inTurn(brings(20*ms, flipped(9)), replies(0)), `
 			0s sent 1
 			10ms timeout 1
 			20ms foreign 0
 			50ms sent 2
 			50ms reply 2 rtt=0s
 			50ms end`},
-		{"the one before", Config{Count: 2, Size: 56, Timeout: 20 * ms}, inTurn(replies(0), all(brings(0, otherSeq(-1)), replies(ms))), `
+		{"the one before", Config{Transport: Transport{Size: 56, Timeout: 20 * ms}, Count: 2}, inTurn(replies(0), all(brings(0,
+			otherSeq(-1)), replies(ms))), `
 			0s sent 1
 			0s reply 1 rtt=0s
 			50ms sent 2
@@ -195,13 +201,13 @@ func TestForgeries(t *testing.T) {
 func TestFromAnotherHost(t *testing.T) {
 	stranger := func(f *fakeConn, a attempt) error {
 		answer := f.answer(a, asIs)
-		answer.packet.from = netip.MustParseAddr("127.0.0.2")
+		answer.packet.From = netip.MustParseAddr("127.0.0.2")
 		f.deliver(ms, answer)
-		answer.packet.from = netip.Addr{}
+		answer.packet.From = netip.Addr{}
 		f.deliver(2*ms, answer)
 		return nil
 	}
-	expect(t, Config{Count: 1, Size: 56, Timeout: 10 * ms}, stranger, `
+	expect(t, Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 1}, stranger, `
 		0s sent 1
 		1ms foreign 0
 		2ms foreign 0
@@ -218,11 +224,11 @@ func TestMappedAddress(t *testing.T) {
 	} {
 		s := func(f *fakeConn, a attempt) error {
 			answer := f.answer(a, asIs)
-			answer.packet.from = netip.MustParseAddr(tt.answers)
+			answer.packet.From = netip.MustParseAddr(tt.answers)
 			f.deliver(0, answer)
 			return nil
 		}
-		expect(t, Config{Address: netip.MustParseAddr(tt.target), Count: 1, Size: 8}, s, `
+		expect(t, Config{Transport: Transport{Address: netip.MustParseAddr(tt.target), Size: 8}, Count: 1}, s, `
 			0s sent 1
 			0s reply 1 rtt=0s
 			0s end`)
@@ -231,7 +237,7 @@ func TestMappedAddress(t *testing.T) {
 
 func TestDeadline(t *testing.T) {
 	expectAll(t, []runCase{
-		{"ends an endless run", Config{Size: 56, Interval: 30 * ms, Deadline: 70 * ms}, replies(ms), `
+		{"ends an endless run", Config{Transport: Transport{Size: 56}, Interval: 30 * ms, Deadline: 70 * ms}, replies(ms), `
 			0s sent 1
 			1ms reply 1 rtt=1ms
 			30ms sent 2
@@ -239,14 +245,14 @@ func TestDeadline(t *testing.T) {
 			60ms sent 3
 			61ms reply 3 rtt=1ms
 			70ms end`},
-		{"count replies end it", Config{Size: 56, Count: 2, Deadline: time.Second}, replies(ms), `
+		{"count replies end it", Config{Transport: Transport{Size: 56}, Count: 2, Deadline: time.Second}, replies(ms), `
 			0s sent 1
 			1ms reply 1 rtt=1ms
 			50ms sent 2
 			51ms reply 2 rtt=1ms
 			51ms end`},
 		{"loss does not stop at the count",
-			Config{Size: 56, Count: 2, Interval: 20 * ms, Timeout: 10 * ms, Deadline: time.Second},
+			Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 2, Interval: 20 * ms, Deadline: time.Second},
 			inTurn(silence, replies(ms), silence, replies(ms)), `
 			0s sent 1
 			10ms timeout 1
@@ -257,28 +263,31 @@ func TestDeadline(t *testing.T) {
 			60ms sent 4
 			61ms reply 4 rtt=1ms
 			61ms end`},
-		{"silence ends at the deadline", Config{Size: 56, Count: 1, Interval: 20 * ms, Timeout: 10 * ms, Deadline: 35 * ms}, silence, `
+		{"silence ends at the deadline", Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 1, Interval: 20 * ms,
+			Deadline: 35 * ms}, silence, `
 			0s sent 1
 			10ms timeout 1
 			20ms sent 2
 			30ms timeout 2
 			35ms end`},
-		{"what is younger than the timeout is lost", Config{Size: 56, Interval: 20 * ms, Timeout: 30 * ms, Deadline: 35 * ms}, silence, `
+		{"what is younger than the timeout is lost", Config{Transport: Transport{Size: 56, Timeout: 30 * ms},
+			Interval: 20 * ms, Deadline: 35 * ms}, silence, `
 			0s sent 1
 			20ms no-answer 1
 			20ms sent 2
 			30ms timeout 1
 			35ms timeout 2
 			35ms end`},
-		{"at the timeout", Config{Size: 56, Timeout: 30 * ms, Deadline: 30 * ms}, silence, `
+		{"at the timeout", Config{Transport: Transport{Size: 56, Timeout: 30 * ms}, Deadline: 30 * ms}, silence, `
 			0s sent 1
 			30ms timeout 1
 			30ms end`},
-		{"at the interval", Config{Size: 56, Deadline: 50 * ms}, replies(ms), `
+		{"at the interval", Config{Transport: Transport{Size: 56}, Deadline: 50 * ms}, replies(ms), `
 			0s sent 1
 			1ms reply 1 rtt=1ms
 			50ms end`},
-		{"what is open at the last reply stays open", Config{Size: 56, Count: 2, Preload: 3, Deadline: time.Second},
+		{"what is open at the last reply stays open", Config{Transport: Transport{Size: 56}, Count: 2, Preload: 3,
+			Deadline: time.Second},
 			inTurn(replies(ms), replies(2*ms), replies(3*ms)), `
 			0s sent 1
 			0s no-answer 1
@@ -288,7 +297,8 @@ func TestDeadline(t *testing.T) {
 			1ms reply 1 rtt=1ms
 			2ms reply 2 rtt=2ms
 			2ms end`},
-		{"send errors go on", Config{Size: 56, Count: 1, Deadline: 120 * ms}, inTurn(refuses(syscall.EPERM), refuses(syscall.EPERM), replies(0)), `
+		{"send errors go on", Config{Transport: Transport{Size: 56}, Count: 1, Deadline: 120 * ms},
+			inTurn(refuses(syscall.EPERM), refuses(syscall.EPERM), replies(0)), `
 			0s sent 1
 			0s error 1 EPERM
 			50ms sent 2
@@ -300,7 +310,7 @@ func TestDeadline(t *testing.T) {
 }
 
 func TestPace(t *testing.T) {
-	quick := Config{Count: 4, Size: 56, Timeout: 40 * ms}
+	quick := Config{Transport: Transport{Size: 56, Timeout: 40 * ms}, Count: 4}
 	flood, adaptive := quick, quick
 	flood.Flood, adaptive.Adaptive = true, true
 	preload := flood
@@ -426,7 +436,7 @@ func TestPace(t *testing.T) {
 			40ms sent 4
 			41ms reply 4 rtt=1ms
 			41ms end`},
-		{"preload beyond the count", Config{Count: 2, Size: 56, Preload: 9}, replies(0), `
+		{"preload beyond the count", Config{Transport: Transport{Size: 56}, Count: 2, Preload: 9}, replies(0), `
 			0s sent 1
 			0s no-answer 1
 			0s sent 2
@@ -442,7 +452,7 @@ func TestSlowScheduler(t *testing.T) {
 		time.Sleep(125 * ms)
 		return replies(0)(f, a)
 	}
-	expect(t, Config{Count: 4, Size: 56}, inTurn(stalls, replies(0)), `
+	expect(t, Config{Transport: Transport{Size: 56}, Count: 4}, inTurn(stalls, replies(0)), `
 		0s sent 1
 		125ms reply 1 rtt=125ms
 		125ms sent 2
@@ -481,14 +491,15 @@ func testPermanent(t *testing.T, e syscall.Errno) {
 		c.Size = 56
 		expect(t, c, refuses(err), end)
 	}
-	expect(t, Config{Count: 3, Size: 56, Preload: 2, Timeout: 10 * ms}, inTurn(silence, refuses(err)), fmt.Sprintf(`
+	expect(t, Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 3, Preload: 2}, inTurn(silence, refuses(err)),
+		fmt.Sprintf(`
 		0s sent 1
 		0s no-answer 1
 		0s sent 2
 		0s error 2 %s
 		10ms timeout 1
 		10ms end`, errnoName(e)))
-	expect(t, Config{Count: 3, Size: 56}, inTurn(replies(0), refuses(err), replies(0)), fmt.Sprintf(`
+	expect(t, Config{Transport: Transport{Size: 56}, Count: 3}, inTurn(replies(0), refuses(err), replies(0)), fmt.Sprintf(`
 		0s sent 1
 		0s reply 1 rtt=0s
 		50ms sent 2
@@ -500,7 +511,7 @@ func testPermanent(t *testing.T, e syscall.Errno) {
 
 func testPassing(t *testing.T, e syscall.Errno) {
 	err := os.NewSyscallError("sendto", e)
-	expect(t, Config{Count: 3, Size: 56}, inTurn(refuses(err), refuses(err), replies(0)), fmt.Sprintf(`
+	expect(t, Config{Transport: Transport{Size: 56}, Count: 3}, inTurn(refuses(err), refuses(err), replies(0)), fmt.Sprintf(`
 		0s sent 1
 		0s error 1 %s
 		50ms sent 2
@@ -545,7 +556,7 @@ func TestPendingReport(t *testing.T) {
 		f.unnoticed <- f.report(first, asIs)
 		return refused
 	}
-	two := Config{Count: 2, Size: 56, Timeout: time.Second}
+	two := Config{Transport: Transport{Size: 56, Timeout: time.Second}, Count: 2}
 	expectAll(t, []runCase{
 		{"resent", two, inTurn(remember, aboutFirst, replies(ms)), `
 			0s sent 1
@@ -596,18 +607,18 @@ func TestResentTimeout(t *testing.T) {
 		f.unnoticed <- arrival{err: syscall.ECONNREFUSED}
 		return syscall.ECONNREFUSED
 	}
-	expect(t, Config{Count: 1, Size: 56, Timeout: 10 * ms}, inTurn(slow, silence), `
+	expect(t, Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 1}, inTurn(slow, silence), `
 		0s sent 1
 		15ms timeout 1
 		15ms end`)
-	expect(t, Config{Count: 1, Size: 56, Timeout: 10 * ms}, inTurn(slow, replies(ms)), `
+	expect(t, Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 1}, inTurn(slow, replies(ms)), `
 		0s sent 1
 		6ms reply 1 rtt=1ms
 		6ms end`)
 }
 
 func TestReports(t *testing.T) {
-	one := Config{Count: 1, Size: 56, Timeout: 10 * ms}
+	one := Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 1}
 	refused := "0s sent 1\n1ms error 1 ECONNREFUSED\n1ms end"
 	ignored := "0s sent 1\n10ms timeout 1\n10ms end"
 	expectAll(t, []runCase{
@@ -627,7 +638,7 @@ func TestReports(t *testing.T) {
 // TestReportFields: a SendError says who reported and what.
 func TestReportFields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := play(t.Context(), Config{Count: 1, Size: 8}, reports(0, asIs))
+		p := play(t.Context(), Config{Transport: Transport{Size: 8}, Count: 1}, reports(0, asIs))
 		got := p.events[len(p.events)-1]
 		want := Fault{Errno: syscall.ECONNREFUSED, ICMP: true, Type: 3, Code: 3}
 		if got.Kind != SendError || got.From != loopback4 || got.Fault != want || got.Ident != fakeIdent {
@@ -652,12 +663,12 @@ func TestReplyFields(t *testing.T) {
 	} {
 		s := func(f *fakeConn, a attempt) error {
 			answer := f.answer(a, tt.edit)
-			answer.packet.ttl = tt.ttl
+			answer.packet.TTL = tt.ttl
 			f.deliver(0, answer)
 			return nil
 		}
 		synctest.Test(t, func(t *testing.T) {
-			p := play(t.Context(), Config{Count: 1, Size: 16}, s)
+			p := play(t.Context(), Config{Transport: Transport{Size: 16}, Count: 1}, s)
 			got := p.events[len(p.events)-1]
 			want := Event{
 				Kind: Reply, Seq: 1, Time: p.start, From: loopback4, TTL: tt.want, Bytes: headerLen + 16, Ident: fakeIdent,
@@ -671,7 +682,7 @@ func TestReplyFields(t *testing.T) {
 
 func TestReadErrors(t *testing.T) {
 	refused := os.NewSyscallError("recvmsg", syscall.ECONNREFUSED)
-	one := Config{Count: 1, Size: 56, Timeout: 10 * ms}
+	one := Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 1}
 	expectAll(t, []runCase{
 		{"passing", one, all(failsToRead(0, maxReadErrors-1, refused), replies(ms)), "0s sent 1\n1ms reply 1 rtt=1ms\n1ms end"},
 		{"too many", one, failsToRead(0, maxReadErrors, refused), "0s sent 1\n0s end: receive: " + refused.Error()},
@@ -684,7 +695,7 @@ func TestReadErrors(t *testing.T) {
 		{"not the system's", one, failsToRead(ms, 1, net.ErrClosed),
 			"0s sent 1\n1ms end: receive: use of closed network connection"},
 		{"not the system's, on send", one, refuses(net.ErrClosed), "0s sent 1\n0s end: send: use of closed network connection"},
-		{"a packet between starts the count again", Config{Count: 2, Size: 56},
+		{"a packet between starts the count again", Config{Transport: Transport{Size: 56}, Count: 2},
 			all(failsToRead(0, maxReadErrors-1, refused), replies(0)), `
 			0s sent 1
 			0s reply 1 rtt=0s
@@ -711,7 +722,7 @@ func cancelAt(t *testing.T, d time.Duration, c Config, s script) played {
 
 // TestCancel: whatever a run waits for, the end of its context ends it at once and leaves open what is open.
 func TestCancel(t *testing.T) {
-	slow := Config{Size: 56, Interval: time.Hour, Timeout: time.Hour}
+	slow := Config{Transport: Transport{Size: 56, Timeout: time.Hour}, Interval: time.Hour}
 	full := slow
 	full.Preload, full.Flood = MaxPreload, true
 	tests := []struct {
@@ -722,9 +733,10 @@ func TestCancel(t *testing.T) {
 		inFlight int
 	}{
 		{"waiting for the interval", slow, replies(ms), 1, 0},
-		{"waiting for a reply", Config{Count: 1, Size: 56, Timeout: time.Hour}, silence, 1, 1},
+		{"waiting for a reply", Config{Transport: Transport{Size: 56, Timeout: time.Hour}, Count: 1}, silence, 1, 1},
 		{"waiting for both", slow, silence, 1, 1},
-		{"waiting for the deadline", Config{Size: 56, Interval: time.Hour, Deadline: time.Hour}, replies(0), 1, 0},
+		{"waiting for the deadline", Config{Transport: Transport{Size: 56}, Interval: time.Hour, Deadline: time.Hour},
+			replies(0), 1, 0},
 		{"waiting after a send error", slow, refuses(syscall.EPERM), 1, 0},
 		{"waiting for room in the window", full, silence, maxWindow, maxWindow},
 	}
@@ -759,7 +771,7 @@ func TestCancelFromEmit(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		conn := newFake(loopback4, replies(0))
-		pinger := &Pinger{config: Config{Flood: true}.withDefaults(), conn: conn}
+		pinger := pingerOver(Config{Flood: true}.withDefaults(), conn)
 		err := pinger.Run(ctx, func(e Event) {
 			if e.Kind == Reply && e.Seq == 5 {
 				cancel()
@@ -777,11 +789,11 @@ func TestRunAgain(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*ms)
 		defer cancel()
 		conn := newFake(loopback4, inTurn(silence, replies(ms)))
-		pinger := &Pinger{config: Config{Count: 2, Size: 56}.withDefaults(), conn: conn}
+		pinger := pingerOver(Config{Transport: Transport{Size: 56}, Count: 2}.withDefaults(), conn)
 		if err := pinger.Run(ctx, func(Event) {}); err != context.DeadlineExceeded {
 			t.Errorf("first run: %v, want %v", err, context.DeadlineExceeded)
 		}
-		conn.wake()
+		conn.Wake()
 		l := newLedger()
 		if err := pinger.Run(t.Context(), l.take); err != nil || l.received != 2 || l.foreign != 0 {
 			t.Errorf("second run: %v with %+v, want 2 received", err, l)
@@ -794,7 +806,8 @@ func TestRunAgain(t *testing.T) {
 func TestWakeRace(t *testing.T) {
 	for i := range 500 {
 		conn := newFake(loopback4, inTurn(replies(0), replies(0), silence))
-		pinger := &Pinger{config: Config{Size: 8, Interval: time.Microsecond, Timeout: time.Hour}.withDefaults(), conn: conn}
+		pinger := pingerOver(Config{Transport: Transport{Size: 8, Timeout: time.Hour},
+			Interval: time.Microsecond}.withDefaults(), conn)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Duration(i)*time.Microsecond, cancel)
 		if err := pinger.Run(ctx, func(Event) {}); err != context.Canceled {
@@ -805,13 +818,13 @@ func TestWakeRace(t *testing.T) {
 
 // TestWrap: the wire's sequence number starts again at 65536 probes, the engine's does not.
 func TestWrap(t *testing.T) {
-	deep := Config{Count: 140_000, Size: 8, Flood: true, Preload: MaxPreload, Timeout: time.Second}
+	deep := Config{Transport: Transport{Size: 8, Timeout: time.Second}, Count: 140_000, Flood: true, Preload: MaxPreload}
 	tests := []struct {
 		name   string
 		config Config
 		script script
 	}{
-		{"one at a time", Config{Count: 140_000, Size: 8, Flood: true}, replies(0)},
+		{"one at a time", Config{Transport: Transport{Size: 8}, Count: 140_000, Flood: true}, replies(0)},
 		{"without data", Config{Count: 140_000, Flood: true}, replies(0)},
 		{"65535 in flight", deep, replies(100 * ms)},
 	}
@@ -819,7 +832,7 @@ func TestWrap(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := newLedger()
-				pinger := &Pinger{config: tt.config.withDefaults(), conn: newFake(loopback4, tt.script)}
+				pinger := pingerOver(tt.config.withDefaults(), newFake(loopback4, tt.script))
 				if err := pinger.Run(t.Context(), l.take); err != nil {
 					t.Fatal(err)
 				}
@@ -846,7 +859,7 @@ func TestWrapWithLoss(t *testing.T) {
 		return replies(0)(f, a)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		p := play(t.Context(), Config{Count: maxWindow + 10, Size: 8, Flood: true, Timeout: ms}, s)
+		p := play(t.Context(), Config{Transport: Transport{Size: 8, Timeout: ms}, Count: maxWindow + 10, Flood: true}, s)
 		l := ledgerOf(p.events)
 		l.check(t)
 		if p.err != nil || l.lost != 1 || l.foreign != 1 || l.received != maxWindow+9 || l.duplicates+l.late != 0 {
@@ -858,7 +871,7 @@ func TestWrapWithLoss(t *testing.T) {
 
 // TestFullWindow: an open probe holds its number; the next one with the same must wait for its end.
 func TestFullWindow(t *testing.T) {
-	c := Config{Count: maxWindow + 10, Size: 8, Flood: true, Preload: MaxPreload, Timeout: time.Minute}
+	c := Config{Transport: Transport{Size: 8, Timeout: time.Minute}, Count: maxWindow + 10, Flood: true, Preload: MaxPreload}
 	synctest.Test(t, func(t *testing.T) {
 		p := play(t.Context(), c, inTurn(silence, replies(0)))
 		l := ledgerOf(p.events)
@@ -879,7 +892,7 @@ func TestFullWindow(t *testing.T) {
 // TestSweep: each probe has the next size, the last is followed by the first, and one that is too large ends nothing.
 func TestSweep(t *testing.T) {
 	sizes := []int{1400, 0, 3, 56}
-	c := Config{Count: 6, Sizes: sizes, Flood: true}
+	c := Config{Transport: Transport{Sizes: sizes}, Count: 6, Flood: true}
 	var sent []int
 	s := func(f *fakeConn, a attempt) error {
 		n := len(a.msg) - headerLen
@@ -906,7 +919,7 @@ func TestSweep(t *testing.T) {
 			f.deliver(0, f.answer(a, func(msg []byte) []byte { return msg[:min(len(msg), headerLen+56)] }))
 			return nil
 		}
-		p := play(t.Context(), Config{Count: 2, Sizes: []int{56, 57}}, cut)
+		p := play(t.Context(), Config{Transport: Transport{Sizes: []int{56, 57}}, Count: 2}, cut)
 		if l := ledgerOf(p.events); l.received != 1 || l.corrupted != 1 {
 			t.Errorf("%d right, %d corrupted; want 1 and 1", l.received, l.corrupted)
 		}
@@ -918,7 +931,7 @@ func TestWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 120*ms)
 		defer cancel()
-		p := &Pinger{config: Config{Timeout: time.Hour}.withDefaults(), conn: newFake(loopback4, silence)}
+		p := pingerOver(Config{Transport: Transport{Timeout: time.Hour}}.withDefaults(), newFake(loopback4, silence))
 		if got := p.Waiting(0); got != 0 {
 			t.Errorf("before a run %d wait", got)
 		}
@@ -939,41 +952,80 @@ func TestWaiting(t *testing.T) {
 	})
 }
 
-// TestLasting: a run says once, before it waits, that it goes on, unless it is over with its first probe.
-func TestLasting(t *testing.T) {
+// TestStart: Start does what can be done without waiting and says whether Run is to go on; then Run tells the rest.
+func TestStart(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		config Config
 		script script
-		want   int
+		more   bool
+		sent   int // by Start
 	}{
-		{"one", Config{Count: 1}, replies(0), 0},
-		{"one, not at once", Config{Count: 1}, replies(ms), 1},
-		{"silent", Config{Count: 1}, silence, 1},
-		{"hopeless", Config{Count: 2}, refuses(syscall.ENETUNREACH), 0},
-		{"refused", Config{Count: 2}, refuses(syscall.EPERM), 1},
-		{"two", Config{Count: 2}, replies(0), 1},
-		{"flood", Config{Count: 100, Flood: true}, replies(0), 1},
-		{"preload", Config{Count: 9, Preload: 9}, silence, 1},
+		{"one", Config{Count: 1}, replies(0), false, 1},
+		{"one, not at once", Config{Count: 1}, replies(ms), true, 1},
+		{"silent", Config{Count: 1}, silence, true, 1},
+		{"no route", Config{Count: 2}, refuses(syscall.ENETUNREACH), false, 1},
+		{"refused", Config{Count: 2}, refuses(syscall.EPERM), true, 1},
+		{"two", Config{Count: 2}, replies(0), true, 1},
+		{"flood", Config{Count: 100, Flood: true}, replies(0), true, 1},
+		{"preload", Config{Count: 9, Preload: 9}, silence, true, 9},
+		{"preload, all answered", Config{Count: 9, Preload: 9}, replies(0), false, 9},
+		{"part of a preload", Config{Count: 9, Preload: 4}, replies(0), true, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				got, start, l := 0, time.Now(), newLedger()
-				p := &Pinger{config: tt.config.withDefaults(), conn: newFake(loopback4, tt.script)}
-				err := p.Run(t.Context(), func(e Event) {
-					l.take(e)
-					if e.Kind == Lasting {
-						got++
-						if at := time.Since(start); at != 0 || l.sent != 1 {
-							t.Errorf("told after %v and %d probes", at, l.sent)
-						}
-					}
-				})
+				start, l := time.Now(), newLedger()
+				p := pingerOver(tt.config.withDefaults(), newFake(loopback4, tt.script))
+				more, err := p.Start(l.take)
+				if took := time.Since(start); err != nil || more != tt.more || l.sent != tt.sent || took != 0 {
+					t.Errorf("%v, %v: %d sent after %v; want %v and %d", more, err, l.sent, took, tt.more, tt.sent)
+				}
+				if err := p.Run(t.Context(), l.take); err != nil {
+					t.Error(err)
+				}
 				l.check(t)
-				if err != nil || got != tt.want {
-					t.Errorf("told %d times, want %d, %v", got, tt.want, err)
+				want := newLedger()
+				again := pingerOver(tt.config.withDefaults(), newFake(loopback4, tt.script))
+				if err := again.Run(t.Context(), want.take); err != nil {
+					t.Error(err)
+				}
+				if l.sums() != want.sums() {
+					t.Errorf("started: %s; at once: %s", l.sums(), want.sums())
 				}
 			})
 		})
 	}
+}
+
+// TestStartAgain: each Start begins a run, and Run without one does too; nobody needs to listen.
+func TestStartAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newFake(loopback4, replies(ms))
+		p := pingerOver(Config{Count: 3}.withDefaults(), conn)
+		for range 2 {
+			if more, err := p.Start(nil); !more || err != nil {
+				t.Errorf("%v, %v", more, err)
+			}
+			if err := p.Run(t.Context(), nil); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := p.Run(t.Context(), nil); err != nil || conn.sends != 9 {
+			t.Errorf("%v after %d sends, want 9", err, conn.sends)
+		}
+	})
+}
+
+// TestStartFails: an error that ends the run is told by Start, and by Run if it is called all the same.
+func TestStartFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("broken")
+		p := pingerOver(Config{}.withDefaults(), newFake(loopback4, refuses(broken)))
+		if more, err := p.Start(nil); more || !errors.Is(err, broken) {
+			t.Errorf("%v, %v; want %v", more, err, broken)
+		}
+		if err := p.Run(t.Context(), nil); !errors.Is(err, broken) {
+			t.Errorf("Run: %v, want %v", err, broken)
+		}
+	})
 }

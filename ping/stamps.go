@@ -2,14 +2,6 @@ package ping
 
 import "time"
 
-// stamper is a conn that takes the kernel's time stamps: of each send, and (in packet.kernel) of each arrival.
-type stamper interface {
-	conn
-	// transmitted is when the message with this sequence number on the wire left, on the wall clock in ns since
-	// 1970; 0 where the kernel did not tell.
-	transmitted(wire uint16) int64
-}
-
 // maxDrift is what the wall clock may move against the monotonic one between two readings and still not have been
 // set. It leaves room for the 500 ppm that adjtime(2) allows over a second, and for an interrupt between the readings.
 const maxDrift = time.Millisecond

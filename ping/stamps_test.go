@@ -16,14 +16,14 @@ type stampedConn struct {
 	lag  time.Duration // negative: it does not stamp
 }
 
-func (s *stampedConn) send(msg []byte) error {
+func (s *stampedConn) Send(msg []byte) error {
 	if s.lag >= 0 {
 		s.wall[uint16(msg[6])<<8|uint16(msg[7])] = time.Now().Add(s.lag).UnixNano()
 	}
-	return s.fakeConn.send(msg)
+	return s.fakeConn.Send(msg)
 }
 
-func (s *stampedConn) transmitted(wire uint16) int64 { return s.wall[wire] }
+func (s *stampedConn) Transmitted(wire uint16) int64 { return s.wall[wire] }
 
 func newStamped(s script, lag time.Duration) *stampedConn {
 	c := &stampedConn{fakeConn: newFake(loopback4, s), wall: map[uint16]int64{}, lag: lag}
@@ -35,7 +35,7 @@ func newStamped(s script, lag time.Duration) *stampedConn {
 func stamped(at, d time.Duration) script {
 	return func(f *fakeConn, a attempt) error {
 		answer := f.answer(a, asIs)
-		answer.packet.kernel = time.Now().Add(at).UnixNano()
+		answer.packet.Kernel = time.Now().Add(at).UnixNano()
 		f.deliver(d, answer)
 		return nil
 	}
@@ -71,8 +71,8 @@ func TestStamps(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var events []Event
-				config := Config{Count: 1, Size: 56, Timeout: 10 * ms}.withDefaults()
-				pinger := &Pinger{config: config, conn: newStamped(tt.script, tt.lag)}
+				config := Config{Transport: Transport{Size: 56, Timeout: 10 * ms}, Count: 1}.withDefaults()
+				pinger := pingerOver(config, newStamped(tt.script, tt.lag))
 				if err := pinger.Run(t.Context(), collect(&events)); err != nil {
 					t.Fatal(err)
 				}
@@ -107,7 +107,7 @@ func TestUnusedStamps(t *testing.T) {
 		conn := newStamped(stamped(3*ms, 5*ms), ms)
 		conn.sock.Stamps = false
 		var last Event
-		pinger := &Pinger{config: Config{Count: 1}.withDefaults(), conn: conn}
+		pinger := pingerOver(Config{Count: 1}.withDefaults(), conn)
 		if err := pinger.Run(t.Context(), func(e Event) { last = e }); err != nil || last.RTT != 5*ms || last.Stamped {
 			t.Errorf("%v: %+v", err, last)
 		}
@@ -119,7 +119,7 @@ func TestUnusedStamps(t *testing.T) {
 func TestClockStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []Event
-		pinger := &Pinger{config: Config{Count: 4, Size: 56}.withDefaults(), conn: newStamped(stamped(3*ms, 5*ms), ms)}
+		pinger := pingerOver(Config{Transport: Transport{Size: 56}, Count: 4}.withDefaults(), newStamped(stamped(3*ms, 5*ms), ms))
 		r := newRun(pinger, collect(&events))
 		for more, err := true, error(nil); more; {
 			if more, err = r.step(); err != nil {
@@ -190,7 +190,7 @@ func TestStampedContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		pinger := &Pinger{config: Config{Timeout: time.Hour}.withDefaults(), conn: newStamped(silence, ms)}
+		pinger := pingerOver(Config{Transport: Transport{Timeout: time.Hour}}.withDefaults(), newStamped(silence, ms))
 		l := newLedger()
 		if err := pinger.Run(ctx, l.take); err != context.DeadlineExceeded || l.inFlight != l.sent || l.sent == 0 {
 			t.Errorf("%v: %d of %d in flight", err, l.inFlight, l.sent)

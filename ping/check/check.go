@@ -180,7 +180,7 @@ func (k *Check) open(ctx context.Context) error {
 		}
 		s := j.pinger.Socket()
 		j.target.Method, j.target.Stamps = s.Method, s.Stamps
-		if s.Method == ping.MethodConnect {
+		if s.Method == ping.MethodTCP && j.target.Port != 0 {
 			j.target.Size = 0
 		}
 		if k.config.Renderer == nil {
@@ -206,11 +206,19 @@ func (k *Check) run(ctx context.Context, j *job) {
 	if j.pinger == nil {
 		return
 	}
-	j.runErr = j.pinger.Run(ctx, func(e ping.Event) {
+	emit := func(e ping.Event) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.event(ctx, j, &e)
-	})
+	}
+	more := true
+	if ctx.Err() == nil {
+		more, j.runErr = j.pinger.Start(emit)
+	}
+	if more {
+		k.last(ctx, j)
+		j.runErr = j.pinger.Run(ctx, emit)
+	}
 	if j.impatience != nil {
 		j.impatience.Stop()
 	}
@@ -234,8 +242,6 @@ func (k *Check) event(ctx context.Context, j *job, e *ping.Event) {
 		j.tally.event(e)
 	case ping.ClockStep:
 		j.tally.event(e)
-	case ping.Lasting:
-		k.last(ctx, j)
 	case ping.NoAnswer:
 		if e.Time.Sub(j.tally.sent) >= silence {
 			k.startLook(ctx, j)
@@ -254,6 +260,8 @@ func (k *Check) event(ctx context.Context, j *job, e *ping.Event) {
 
 // last prepares for a run that is not over at once.
 func (k *Check) last(ctx context.Context, j *job) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.prepare()
 	j.impatience = time.AfterFunc(silence, func() { k.lookIfSilent(ctx, j) })
 }

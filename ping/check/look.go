@@ -83,7 +83,7 @@ func (f *findings) readSockets(c ping.Config, method string) {
 // transport is the protocol whose ports the probes use, or would have used; empty for ICMP.
 func transport(c ping.Config, method string) string {
 	switch {
-	case method == ping.MethodTCP || method == ping.MethodConnect || c.Proto == ping.ProtoTCP:
+	case method == ping.MethodTCP || c.Proto == ping.ProtoTCP:
 		return platform.TCP
 	case method == ping.MethodUDP || method == "" && c.Proto != ping.ProtoICMP:
 		return platform.UDP // where auto found no other socket, it came to this one

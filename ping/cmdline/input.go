@@ -93,12 +93,12 @@ func (in *Input) settled(o *Option) bool {
 				return true
 			}
 		}
-	case "connect", "port":
-		if in.Has("proto", "icmp", "auto") || in.Has("socket", "dgram", "raw") || o.Long == "connect" && in.Has("proto", "udp") {
+	case "port":
+		if in.Has("proto", "icmp", "auto") || in.Has("socket", "dgram", "raw") {
 			return true
 		}
 	case "size", "sweep", "pattern":
-		if in.Has("connect", "true") || in.Has("proto", "tcp") && (in.Has("port") || o.Long == "sweep") {
+		if in.Has("proto", "tcp") && in.Has("port") {
 			return true
 		}
 	}

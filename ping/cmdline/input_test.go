@@ -70,16 +70,15 @@ func TestReadPrecedence(t *testing.T) {
 		{"exit leaves the format", "--exit ping", "LPING_HEALTH=1 LPING_EXIT=x", "--health=true --exit=ping"},
 		{"proto", "--proto icmp", "LPING_SOCKET=x", "--proto=icmp"},
 		{"socket", "--socket auto", "LPING_PROTO=x", "--socket=auto"},
-		{"ICMP has no port", "--proto icmp", "LPING_TARGET_PORT=x LPING_CONNECT=x", "--proto=icmp"},
-		{"neither has auto", "--proto=auto", "LPING_TARGET_PORT=x LPING_CONNECT=x", "--proto=auto"},
-		{"a kind of ICMP socket has no port", "--socket raw", "LPING_TARGET_PORT=x LPING_CONNECT=x", "--socket=raw"},
-		{"UDP has no connection", "--proto udp", "LPING_TARGET_PORT=9 LPING_CONNECT=x", "--port=9 --proto=udp"},
-		{"TCP has both", "--proto tcp", "LPING_TARGET_PORT=9 LPING_CONNECT=1", "--connect=true --port=9 --proto=tcp"},
+		{"ICMP has no port", "--proto icmp", "LPING_TARGET_PORT=x", "--proto=icmp"},
+		{"neither has auto", "--proto=auto", "LPING_TARGET_PORT=x", "--proto=auto"},
+		{"a kind of ICMP socket has no port", "--socket raw", "LPING_TARGET_PORT=x", "--socket=raw"},
+		{"UDP has a port", "--proto udp", "LPING_TARGET_PORT=9", "--port=9 --proto=udp"},
+		{"TCP has a port", "--proto tcp", "LPING_TARGET_PORT=9", "--port=9 --proto=tcp"},
 		{"size", "-s 3", "LPING_SWEEP=x LPING_PATTERN=ff", "--pattern=ff --size=3"},
 		{"sweep", "--sweep 3", "LPING_SIZE=x", "--sweep=3"},
-		{"a connection has no data", "--proto tcp --connect", "LPING_SIZE=x LPING_PATTERN=x LPING_SWEEP=x", "--proto=tcp --connect=true"},
 		{"a service gets no data", "--proto tcp --port 9", "LPING_SIZE=x LPING_PATTERN=x LPING_SWEEP=x", "--proto=tcp --port=9"},
-		{"a stream has a size", "--proto tcp", "LPING_SIZE=3 LPING_PATTERN=ff LPING_SWEEP=x", "--size=3 --pattern=ff --proto=tcp"},
+		{"TCP has data", "--proto tcp", "LPING_SIZE=3 LPING_PATTERN=ff LPING_SWEEP=x", "--size=3 --pattern=ff --sweep=x --proto=tcp"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

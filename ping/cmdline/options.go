@@ -57,7 +57,6 @@ var options = []*Option{
 		Long: "proto", Takes: "P", Example: "udp", Usage: "icmp, udp or tcp; auto: icmp, or udp where it must",
 		rivals: []string{"socket"},
 	},
-	{Long: "connect", Usage: "with tcp: a new connection for every probe"},
 	// Kubernetes sets LPING_PORT to an address if it has a Service of the name lping.
 	{
 		Long: "port", Takes: "N", Example: "8080", Usage: "with udp or tcp: a local service (LPING_TARGET_PORT)",

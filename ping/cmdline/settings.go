@@ -163,25 +163,20 @@ func (s *Settings) readMethod(r *reader) {
 	c := &s.Config
 	read(r, "socket", &c.Socket, sockets.parse)
 	read(r, "proto", &c.Proto, protos.parse)
-	c.Connect = r.flags.Bool("connect")
 	read(r, "port", &c.Port, integer[uint16](1, 65535))
 	own := c.Proto == ping.ProtoUDP || c.Proto == ping.ProtoTCP
 	switch {
 	case r.err != nil:
 	case own && c.Socket != ping.SocketAuto:
 		r.conflict("socket", "is about ICMP", "leave out --proto, or --socket")
-	case c.Connect && c.Proto != ping.ProtoTCP:
-		r.conflict("connect", "needs TCP", "lping --proto tcp --connect")
 	case c.Port != 0 && !own:
 		r.conflict("port", "needs TCP or UDP", fmt.Sprintf("lping --proto tcp --port %d", c.Port))
-	case c.Proto == ping.ProtoTCP && (c.Connect || c.Port != 0):
+	case c.Proto == ping.ProtoTCP && c.Port != 0:
 		for _, long := range []string{"size", "pattern", "sweep"} {
 			if r.flags.IsSet(long) {
-				r.conflict(long, "does not go with a connection a probe, which carries no data", "leave it out")
+				r.conflict(long, "does not go with a TCP service, which gets no data", "leave it out")
 			}
 		}
-	case c.Proto == ping.ProtoTCP && r.flags.IsSet("sweep"):
-		r.conflict("sweep", "does not go with TCP, whose stream knows no packets", "lping --proto udp --sweep with the same sizes")
 	}
 	if s.Output.PingOnly && c.Proto == ping.ProtoAuto {
 		c.Proto = ping.ProtoICMP // as ping

@@ -43,7 +43,7 @@ func answers(a netip.Addr) bool {
 
 func shortCheck(targets []report.Target) check.Config {
 	return check.Config{
-		Ping:    ping.Config{Count: 2, Interval: time.Millisecond, Timeout: 2 * time.Second, Size: 56},
+		Ping:    ping.Config{Transport: ping.Transport{Timeout: 2 * time.Second, Size: 56}, Count: 2, Interval: time.Millisecond},
 		Targets: targets, Exit: stats.SchemeNagios,
 	}
 }

@@ -120,6 +120,9 @@ func (j *jsonLines) Event(t Target, e ping.Event) error {
 	switch e.Kind {
 	case ping.Reply, ping.Duplicate, ping.Late:
 		b := exactMillis(append(j.event(t, e), `,"rtt_ms":`...), e.RTT)
+		if e.Connect > 0 {
+			b = exactMillis(append(b, `,"connect_ms":`...), e.Connect)
+		}
 		return j.put(append(appendArrival(b, t, e), '}'))
 	case ping.Timeout:
 		return j.put(append(j.event(t, e), '}'))
@@ -149,12 +152,12 @@ func appendAddress(b []byte, a netip.Addr) []byte {
 	return append(a.AppendTo(append(b, '"')), '"')
 }
 
-// appendArrival appends the hop limit, if the system told it, and the number of bytes. A connection brings neither.
+// appendArrival appends the hop limit, if the system told it, and the number of bytes. A connection to a service brings neither.
 func appendArrival(b []byte, t Target, e ping.Event) []byte {
 	if e.TTL > 0 {
 		b = strconv.AppendInt(append(b, `,"ttl":`...), int64(e.TTL), 10)
 	}
-	if t.Method == ping.MethodConnect {
+	if connectsOnly(t) {
 		return b
 	}
 	return strconv.AppendInt(append(b, `,"bytes":`...), int64(e.Bytes), 10)

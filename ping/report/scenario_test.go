@@ -290,8 +290,8 @@ func scenarios() []scenario {
 		bothFamilies(),
 		bothHealthy(),
 		overUDP(),
-		healthyScenario("tcp", over(target6(), ping.MethodTCP, 0), Options{}),
-		healthyScenario("connect", over(target4(), ping.MethodConnect, 0), Options{}),
+		overTCP(),
+		healthyScenario("tcp-service", over(target4(), ping.MethodTCP, 8080), Options{}),
 		service(),
 		sweep(),
 	}
@@ -313,9 +313,20 @@ func overUDP() scenario {
 	return s
 }
 
+// overTCP has a connection in front of each echo.
+func overTCP() scenario {
+	s := healthyScenario("tcp", over(target6(), ping.MethodTCP, 0), Options{})
+	for i := range s.events {
+		if e := &s.events[i].event; e.Kind == ping.Reply {
+			e.Connect = e.RTT / 2
+		}
+	}
+	return s
+}
+
 // service listens on one of the two addresses that localhost stands for.
 func service() scenario {
-	closed, open := over(target6(), ping.MethodConnect, 8080), over(target4(), ping.MethodConnect, 8080)
+	closed, open := over(target6(), ping.MethodTCP, 8080), over(target4(), ping.MethodTCP, 8080)
 	closed.Name, open.Name = "localhost", "localhost"
 	s := scenario{name: "service", starts: []Target{open, closed}, events: five(open)}
 	for seq := range uint64(5) {

@@ -94,7 +94,7 @@ func (t *text) flood(k ping.Kind) error {
 // reply writes the line of a right answer. The bell stands where ping has it, before the newline.
 func (t *text) reply(target Target, e ping.Event) error {
 	b := t.begin(e)
-	if target.Method == ping.MethodConnect {
+	if connectsOnly(target) {
 		b = append(appendService(append(b, "connected to "...), target), ": "...)
 		b = appendSeq(b, target, e.Seq)
 	} else {
@@ -188,7 +188,7 @@ func (t *text) sendError(target Target, e ping.Event) error {
 		return nil
 	}
 	b = append(appendSeq(b, target, e.Seq), ' ')
-	if target.Method == ping.MethodConnect {
+	if connectsOnly(target) {
 		b = append(appendService(append(b, "connect to "...), target), ": "...)
 	} else {
 		b = append(b, "send: "...)

@@ -25,7 +25,7 @@ func appendBanner(b []byte, t Target) []byte {
 	}
 	b = appendOrigin(b, t)
 	over := strings.ToUpper(protocol(t))
-	if t.Method == ping.MethodConnect {
+	if connectsOnly(t) {
 		return append(b, "connections over TCP."...)
 	}
 	b = appendSize(b, t)
@@ -77,11 +77,14 @@ func protocol(t Target) string {
 	switch t.Method {
 	case ping.MethodUDP:
 		return "udp"
-	case ping.MethodTCP, ping.MethodConnect:
+	case ping.MethodTCP:
 		return "tcp"
 	}
 	return "icmp"
 }
+
+// connectsOnly says that the probes are connections without data: those to a TCP service.
+func connectsOnly(t Target) bool { return t.Method == ping.MethodTCP && t.Port != 0 }
 
 // appendService appends the address of the target and, if it is a service, its port.
 func appendService(b []byte, t Target) []byte {

@@ -24,7 +24,7 @@ type Evidence struct {
 	Sweep string `json:"sweep,omitempty"`
 	// Asked says that the user asked for this family, and not for a look at both.
 	Asked bool `json:"asked"`
-	// Method is how the probes travel: icmp-dgram, icmp-raw, udp, tcp or tcp-connect; empty if no socket could be opened.
+	// Method is how the probes travel: icmp-dgram, icmp-raw, udp or tcp; empty if no socket could be opened.
 	Method string `json:"method"`
 	// Port is that of the service that is probed; 0 if the kernel or lping itself answers.
 	Port uint16 `json:"port,omitempty"`
@@ -126,7 +126,7 @@ func (e Evidence) Unanswered() bool { return e.Sent > 0 && e.Received == 0 }
 func (e Evidence) icmp() bool { return strings.HasPrefix(e.Method, "icmp") }
 
 // stream says whether the probes travel over TCP.
-func (e Evidence) stream() bool { return strings.HasPrefix(e.Method, "tcp") }
+func (e Evidence) stream() bool { return e.Method == "tcp" }
 
 // refused says whether send failed with one of these errors, in the run or in the extra probe.
 func (e Evidence) refused(errnos ...string) bool {

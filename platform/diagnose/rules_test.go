@@ -56,7 +56,7 @@ func TestStage(t *testing.T) {
 		{"UDP on the link", "udp", counted(platform.Counters{OutRequests: 9, LinkSent: 1, InReceives: 8, InDelivers: 8}), onLink},
 		{"UDP at egress", "udp", counted(platform.Counters{OutRequests: 1, OutTransmits: 1}), atEgress},
 		{"TCP before the link", "tcp", counted(platform.Counters{OutRequests: 1}), beforeLink},
-		{"TCP, its answer before the link", "tcp-connect", counted(platform.Counters{OutRequests: 2, LinkSent: 1, InReceives: 1, InDelivers: 1}), beforeLink},
+		{"TCP, its answer before the link", "tcp", counted(platform.Counters{OutRequests: 2, LinkSent: 1, InReceives: 1, InDelivers: 1}), beforeLink},
 		{"TCP at egress", "tcp", counted(platform.Counters{OutRequests: 1, OutTransmits: 1}), atEgress},
 		{"TCP on the link", "tcp", counted(platform.Counters{OutRequests: 1, LinkSent: 1}), onLink},
 		{"TCP at input", "tcp", counted(platform.Counters{OutRequests: 1, LinkSent: 1, InReceives: 1}), atInput},

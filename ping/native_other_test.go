@@ -1,0 +1,6 @@
+//go:build !linux || portable
+
+package ping
+
+// native says that the conns of UDP, TCP and ICMP are Linux's own.
+const native = false

@@ -1,0 +1,196 @@
+//go:build !portable
+
+package transport
+
+import (
+	"encoding/binary"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// waiter waits for sockets, below the netpoller and so to some 50 us, until it is woken.
+type waiter struct {
+	wakeFD int // an eventfd (eventfd(2))
+	// polled is what wait looks at; its first entry is the eventfd's.
+	polled []unix.PollFd
+}
+
+func newWaiter() (waiter, error) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return waiter{}, os.NewSyscallError("eventfd", err)
+	}
+	return waiter{wakeFD: fd, polled: make([]unix.PollFd, 1, 8)}, nil
+}
+
+// watch starts a new list of what wait looks at.
+func (w *waiter) watch() { w.polled = w.polled[:1] }
+
+// add puts a socket on the list; the kernel passes over one of -1. It returns the socket's place there.
+func (w *waiter) add(fd int, events int16) int {
+	w.polled = append(w.polled, unix.PollFd{Fd: int32(fd), Events: events})
+	return len(w.polled) - 1
+}
+
+// wait waits for a socket of the list, for Wake, or until left is over. If nothing is left it only looks at the
+// sockets: a Wake is for the next wait.
+func (w *waiter) wait(left time.Duration) error {
+	w.polled[0] = unix.PollFd{Fd: int32(w.wakeFD), Events: unix.POLLIN}
+	if left <= 0 {
+		w.polled[0].Fd = -1
+	}
+	timeout := unix.NsecToTimespec(int64(max(left, 0)))
+	n, err := unix.Ppoll(w.polled, &timeout, nil)
+	switch {
+	case err == unix.EINTR: // the runtime interrupts threads for its own ends
+		return nil
+	case err != nil:
+		return os.NewSyscallError("ppoll", err)
+	case n == 0:
+		return ErrTimeout
+	case w.polled[0].Revents != 0:
+		var count [8]byte
+		unix.Read(w.wakeFD, count[:])
+		return ErrWoken
+	}
+	return nil
+}
+
+// Wake makes a wait, or else the next one, return ErrWoken.
+func (w *waiter) Wake() {
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
+	unix.Write(w.wakeFD, one[:])
+}
+
+// closeAll closes descriptors; -1 is none.
+func closeAll(fds ...int) {
+	for _, fd := range fds {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// rawAddr is the address of a socket as the kernel takes it.
+type rawAddr struct {
+	sa     unix.RawSockaddrAny
+	length uintptr
+}
+
+func rawAddress(to netip.AddrPort) (*rawAddr, error) {
+	raw := new(rawAddr)
+	if to.Addr().Is4() {
+		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(&raw.sa))
+		sa.Family, sa.Addr = unix.AF_INET, to.Addr().As4()
+		putPort(&sa.Port, to.Port())
+		raw.length = unix.SizeofSockaddrInet4
+		return raw, nil
+	}
+	sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(&raw.sa))
+	sa.Family, sa.Addr = unix.AF_INET6, to.Addr().As16()
+	putPort(&sa.Port, to.Port())
+	if zone := to.Addr().Zone(); zone != "" {
+		ifi, err := net.InterfaceByName(zone)
+		if err != nil {
+			return nil, err
+		}
+		sa.Scope_id = uint32(ifi.Index)
+	}
+	raw.length = unix.SizeofSockaddrInet6
+	return raw, nil
+}
+
+func (a *rawAddr) bind(fd int) error {
+	if e := a.call(unix.SYS_BIND, fd); e != 0 {
+		return os.NewSyscallError("bind", e)
+	}
+	return nil
+}
+
+// connect does not wait on a socket that does not block: EINPROGRESS is no failure there.
+func (a *rawAddr) connect(fd int) syscall.Errno { return a.call(unix.SYS_CONNECT, fd) }
+
+func (a *rawAddr) call(trap uintptr, fd int) syscall.Errno {
+	_, _, e := unix.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&a.sa)), a.length)
+	return e
+}
+
+// putPort stores a port in network order.
+func putPort(into *uint16, port uint16) {
+	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(into))[:], port)
+}
+
+// bindSocket makes a socket of a type (SOCK_DGRAM, SOCK_STREAM), lets prepare set its options, and binds it.
+func bindSocket(typ int, at netip.AddrPort, prepare func(fd int) error) (int, error) {
+	to, err := rawAddress(at)
+	if err != nil {
+		return -1, err
+	}
+	fd, err := unix.Socket(int(to.sa.Addr.Family), typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	if err = prepare(fd); err == nil {
+		err = to.bind(fd)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// noOptions leaves a socket as it is.
+func noOptions(int) error { return nil }
+
+// localAddress is what a socket is bound to, without a zone.
+func localAddress(fd int) (netip.AddrPort, error) {
+	sa, err := unix.Getsockname(fd)
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)), nil
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)), nil
+	}
+	return netip.AddrPort{}, os.NewSyscallError("getsockname", err)
+}
+
+// sendBytes hands bytes to a connected socket, without waiting.
+func sendBytes(fd int, b []byte) (int, syscall.Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
+		uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	return int(n), e
+}
+
+// recvBytes takes bytes from a connected socket, without waiting.
+func recvBytes(fd int, b []byte) (int, syscall.Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
+		uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), e
+}
+
+// socketFault takes the error of a socket, and what the kernel reports about it.
+func socketFault(fd int) Fault {
+	var p received
+	var data [1]byte
+	var control [512]byte
+	_, n, _, _, err := unix.Recvmsg(fd, data[:], control[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
+	if err == nil {
+		parseControl(control[:n], &p)
+	}
+	e, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && p.Fault.Errno == 0 {
+		p.Fault.Errno = syscall.Errno(e)
+	}
+	return p.Fault
+}
+
+// idle says that an errno means: not now.
+func idle(e syscall.Errno) bool { return e == unix.EAGAIN || e == unix.EINTR }

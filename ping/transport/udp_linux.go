@@ -1,0 +1,163 @@
+//go:build !portable
+
+package transport
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// udpConn carries echo messages over UDP. Its far end is a socket on the target's address that sends back what the
+// client's socket sent. It works in the thread of the run, so that no scheduler stands between a request and its reply.
+type udpConn struct {
+	datagrams
+	// echo is the far end; -1 if a service answers.
+	echo int
+	buf  []byte
+	// latest is the length of the latest datagram at the far end; it still stands in buf, as it was sent back.
+	latest int
+}
+
+// openUDP opens the client's socket and, unless there is a service, the far end.
+func openUDP(c Config) (Conn, Socket, error) {
+	uc := &udpConn{echo: -1}
+	s, err := uc.open(c)
+	if err != nil {
+		closeAll(uc.echo)
+		return nil, s, err
+	}
+	return uc, s, nil
+}
+
+func (uc *udpConn) open(c Config) (Socket, error) {
+	port := c.Port
+	if port != 0 {
+		if err := plainError(onThisHost(c)); err != nil {
+			return Socket{}, err
+		}
+		return uc.dial(c, port)
+	}
+	var err error
+	if uc.echo, err = bindSocket(unix.SOCK_DGRAM, netip.AddrPortFrom(c.Address, 0), noOptions); err != nil {
+		return Socket{}, err
+	}
+	local, err := localAddress(uc.echo)
+	if err != nil {
+		return Socket{}, err
+	}
+	s, err := uc.dial(c, local.Port())
+	if err != nil {
+		return s, err
+	}
+	uc.buf = make([]byte, maxDatagram)
+	if err = uc.pair(s); err != nil {
+		uc.datagrams.Close()
+	}
+	return s, err
+}
+
+// dial opens the client's socket, connected to a port of the target.
+func (uc *udpConn) dial(c Config, port uint16) (Socket, error) {
+	options := func(fd int) error { return setProbeOptions(fd, c) }
+	at := netip.AddrPortFrom(c.source(), 0)
+	fd, err := bindSocket(unix.SOCK_DGRAM, at, options)
+	if err != nil {
+		return Socket{}, err
+	}
+	if local, err := localAddress(fd); err == nil && local.Port() == port && at.Addr() == c.Address {
+		// The system chose the very port that is asked for, and a socket would answer itself.
+		self := fd
+		fd, err = bindSocket(unix.SOCK_DGRAM, at, options)
+		unix.Close(self)
+		if err != nil {
+			return Socket{}, err
+		}
+	}
+	s := describeSocket(c, MethodUDP, port)
+	uc.datagrams, err = newDatagrams(fd, c, &s)
+	uc.opaque = c.Port != 0
+	return s, err
+}
+
+// pair connects the far end to the client's socket, so that the kernel lets nothing in from elsewhere, and throws away
+// what came before. If connect is refused no echo will leave, and says so.
+func (uc *udpConn) pair(s Socket) error {
+	client, err := localAddress(uc.fd)
+	if err != nil {
+		return err
+	}
+	to, err := rawAddress(netip.AddrPortFrom(s.Local, client.Port()))
+	if err != nil {
+		return err
+	}
+	_ = to.connect(uc.echo)
+	for range maxAttempts {
+		if _, e := recvBytes(uc.echo, uc.buf); idle(e) {
+			break
+		}
+	}
+	return nil
+}
+
+func (uc *udpConn) Send(msg []byte) error {
+	if err := uc.datagrams.Send(msg); err != nil {
+		return err
+	}
+	uc.sendBack()
+	return nil
+}
+
+func (uc *udpConn) Recv(p *Packet, b []byte, until time.Time) error {
+	for {
+		if err := uc.try(p, b); err != ErrTimeout {
+			return err
+		}
+		if uc.sendBack() {
+			continue
+		}
+		if err := uc.await(until, uc.echo); err != nil {
+			return err
+		}
+	}
+}
+
+// sendBack is the far end: it returns one datagram, if one waits there, and says whether there was one. While a report
+// waits it does nothing, so that no report takes another's place.
+func (uc *udpConn) sendBack() bool {
+	if uc.echo < 0 || uc.report.Fault.Errno != 0 {
+		return false
+	}
+	n, e := recvBytes(uc.echo, uc.buf)
+	switch {
+	case idle(e):
+		return false
+	case e != 0: // this is about the latest echo: a firewall refused it on its way back
+		uc.blame(e)
+		return true
+	case n == 0:
+		return true
+	}
+	uc.latest = n
+	makeReply(uc.buf[:n])
+	if _, e := sendBytes(uc.echo, uc.buf[:n]); e != 0 {
+		uc.blame(e)
+	}
+	return true
+}
+
+// blame reports an error of the latest echo as one of its request.
+func (uc *udpConn) blame(e syscall.Errno) {
+	request := uc.reportBuf[:copy(uc.reportBuf[:], uc.buf[:uc.latest])]
+	if len(request) > 0 {
+		makeRequest(request)
+		uc.report = Packet{Msg: request, From: uc.target, Fault: Fault{Errno: e}}
+	}
+}
+
+func (uc *udpConn) Close() error {
+	closeAll(uc.echo)
+	return uc.datagrams.Close()
+}
