@@ -29,6 +29,7 @@ type fakeConn struct {
 	sock    Socket
 	script  script
 	sends   int
+	room    int // how many answers its queue holds
 	arrived chan arrival
 	// unnoticed is what only a read that does not wait finds, as when a reply comes while the reader wakes up.
 	unnoticed chan arrival
@@ -55,6 +56,7 @@ func newFake(address netip.Addr, s script) *fakeConn {
 	return &fakeConn{
 		sock:      Socket{Method: MethodDgram, Local: address, Ident: fakeIdent},
 		script:    s,
+		room:      maxWindow,
 		arrived:   make(chan arrival, maxWindow),
 		unnoticed: make(chan arrival, 64),
 		woken:     make(chan struct{}, 1),
@@ -106,6 +108,8 @@ func (f *fakeConn) Wake() {
 func (f *fakeConn) Close() error { return nil }
 
 func (f *fakeConn) socket() Socket { return f.sock }
+
+func (f *fakeConn) Room(int) int { return f.room }
 
 // pingerOver is a Pinger over a conn of the tests.
 func pingerOver(c Config, conn interface {

@@ -10,6 +10,8 @@ type pacer struct {
 	interval        time.Duration
 	flood, adaptive bool
 	preload         uint64
+	// room is how many unanswered probes the socket's queue has room for.
+	room uint64
 
 	sent uint64        // how many of the preload have left
 	last time.Duration // when the last probe left
@@ -17,23 +19,26 @@ type pacer struct {
 	srtt time.Duration // smoothed RTT (RFC 6298, section 2: weight 1/8)
 }
 
-func newPacer(c Config) pacer {
-	return pacer{interval: c.Interval, flood: c.Flood, adaptive: c.Adaptive, preload: uint64(c.Preload)}
+func newPacer(c Config, room uint64) pacer {
+	return pacer{interval: c.Interval, flood: c.Flood, adaptive: c.Adaptive, preload: uint64(c.Preload), room: room}
 }
 
 // preloading says that probes of the preload are still to leave.
 func (p *pacer) preloading() bool { return p.sent < p.preload }
 
+// mayBurst says that one more probe may leave without a pause, with so many unanswered. On a busy machine the answers
+// may come all at once, later: the queue must hold them.
+func (p *pacer) mayBurst(unanswered uint64) bool { return unanswered < min(p.preload, p.room) }
+
 // due is when the next probe may leave, with so many unanswered.
 func (p *pacer) due(unanswered uint64) time.Duration {
+	burst := p.mayBurst(unanswered)
 	switch {
-	case p.preloading():
+	case burst && (p.preloading() || p.flood):
 		return 0
-	case p.flood && unanswered < p.preload:
-		return 0
-	case p.flood:
+	case p.preloading() || p.flood:
 		return p.last + floodFloor
-	case p.adaptive && unanswered < p.preload:
+	case p.adaptive && burst:
 		return p.last + min(p.srtt, p.interval)
 	case p.adaptive:
 		return p.last + p.interval

@@ -44,7 +44,7 @@ func TestPacer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPacer(tt.config.withDefaults())
+			p := newPacer(tt.config.withDefaults(), 1000)
 			for i, m := range tt.moves {
 				switch m.want {
 				case -1:

@@ -63,7 +63,7 @@ func newRun(p *Pinger, emit func(Event)) *run {
 		config: c, conn: p.conn,
 		probe:   newProbe(c, s.Ident, rand.Uint64(), s.Checksum),
 		window:  newWindow(room),
-		pacer:   newPacer(c),
+		pacer:   newPacer(c, roomOf(p.conn, c)),
 		ident:   s.Ident,
 		request: transport.TypeEchoRequestV4, reply: transport.TypeEchoReplyV4,
 		buf:   make([]byte, arrivalRoom(c)),
@@ -84,6 +84,16 @@ func (r *run) setEmit(emit func(Event)) {
 	if r.emit = emit; emit == nil {
 		r.emit = func(Event) {}
 	}
+}
+
+// roomOf is how many answers the socket's queue is sure to hold. A system that does not tell has at least 64 KiB.
+func roomOf(conn transport.Conn, c Config) uint64 {
+	if q, ok := conn.(transport.Queue); ok {
+		if room := q.Room(c.Size); room > 0 {
+			return uint64(room)
+		}
+	}
+	return uint64(max(1, 64<<10/(2*c.Size+1024)))
 }
 
 // arrivalRoom is what the largest message that a run wants to see whole may take. A service answers as it likes.
@@ -137,8 +147,7 @@ func (r *run) finish(now time.Duration) error {
 // preloading says that the next probe leaves before anything is read, as in ping, and as long as the socket's queue
 // is sure to hold the answers.
 func (r *run) preloading() bool {
-	const room = 128 << 10 // of the 208 KiB that a socket has; a small reply takes 768 bytes of it
-	return r.pacer.preloading() && r.maySend() && (r.window.inFlight+1)*(r.config.Size+1024) <= room
+	return r.pacer.preloading() && r.maySend() && r.pacer.mayBurst(r.unanswered())
 }
 
 // over says that nothing is left to do, or no time to do it.

@@ -952,6 +952,45 @@ func TestWaiting(t *testing.T) {
 	})
 }
 
+// TestQueueRoom: answers that are held up never find the queue full, however many probes may leave at once.
+func TestQueueRoom(t *testing.T) {
+	for name, c := range map[string]Config{
+		"preload":         {Count: 40, Preload: 40},
+		"flood":           {Count: 40, Preload: 40, Flood: true},
+		"adaptive":        {Count: 40, Preload: 40, Adaptive: true, Interval: ms},
+		"larger than all": {Count: 40, Preload: MaxPreload, Flood: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const room = 4
+				most, l := 0, newLedger()
+				var held []arrival
+				conn := newFake(loopback4, func(f *fakeConn, a attempt) error {
+					if held = append(held, f.answer(a, asIs)); len(held) > 1 {
+						return nil
+					}
+					time.AfterFunc(5*ms, func() { // what left meanwhile comes back at once
+						for _, a := range held {
+							f.arrived <- a
+						}
+						held = nil
+					})
+					return nil
+				})
+				conn.room = room
+				err := pingerOver(c.withDefaults(), conn).Run(t.Context(), func(e Event) {
+					l.take(e)
+					most = max(most, e.InFlight)
+				})
+				l.check(t)
+				if err != nil || l.received != 40 || most != room {
+					t.Errorf("%v: %s; %d in flight at once, with room for %d", err, l.sums(), most, room)
+				}
+			})
+		})
+	}
+}
+
 // TestStart: Start does what can be done without waiting and says whether Run is to go on; then Run tells the rest.
 func TestStart(t *testing.T) {
 	for _, tt := range []struct {

@@ -293,6 +293,32 @@ func TestSocketsAtOnce(t *testing.T) {
 	}
 }
 
+// TestSocketRoom: as many answers as the conn promises find room in the queue, whatever their size, though nobody reads
+// meanwhile: on a busy machine they come all at once, after the last send.
+func TestSocketRoom(t *testing.T) {
+	onEachSocket(t, func(t *testing.T, k socketKind) {
+		if !native {
+			return // nobody knows the queues of other systems
+		}
+		for _, size := range []int{0, 56, 64, 150, 200, 500, 600, 1000, 1472, 1600, 3600, 4000, 9000, 16000, 30000, 65507} {
+			p := k.open(t, Config{Transport: Transport{Size: size, Timeout: patience}})
+			room, r := roomOf(p.conn, p.config), newRun(p, nil)
+			for seq := range room {
+				if err := p.conn.Send(r.probe.request(seq + 1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := uint64(0)
+			for p.conn.Recv(new(transport.Packet), r.buf, time.Now().Add(10*ms)) == nil {
+				got++
+			}
+			if n, _ := p.QueueDrops(); got != room || n != 0 || room < 1 {
+				t.Errorf("size %d: %d of %d answers, %d drops", size, got, room, n)
+			}
+		}
+	})
+}
+
 // TestSocketStamps: where the kernel stamps, replies carry its time, and its parts add up; who asks for none gets none.
 func TestSocketStamps(t *testing.T) {
 	onEachSocket(t, func(t *testing.T, k socketKind) {

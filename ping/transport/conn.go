@@ -40,6 +40,12 @@ type DropCounter interface {
 	Drops() (n uint64, ok bool)
 }
 
+// Queue is a Conn that knows how much its receive queue holds.
+type Queue interface {
+	// Room is how many answers with so many data bytes are sure to fit; 0 if the system does not tell.
+	Room(size int) int
+}
+
 // Packet is what Recv read.
 type Packet struct {
 	// Msg is the echo message, or the start of our own request if Fault is set.

@@ -262,11 +262,23 @@ func (d *datagrams) sender() netip.Addr {
 
 // Drops reads the last entry of SO_MEMINFO (linux/sock_diag.h, SK_MEMINFO_DROPS).
 func (d *datagrams) Drops() (uint64, bool) {
-	var memory [unix.SK_MEMINFO_VARS]uint32
+	memory, ok := d.memory()
+	return uint64(memory[unix.SK_MEMINFO_DROPS]), ok
+}
+
+// Room divides the receive buffer by what an answer takes of it at most: its data in a block that may be twice as large,
+// the skb around it, and the transmit stamp, which counts against the receive buffer too until it is read. Measured with
+// stamps on Linux 6.18: 1664 bytes for 56 data bytes, 3136 for 1000, 9280 for 4000, 67171 for 65507.
+func (d *datagrams) Room(size int) int {
+	memory, _ := d.memory()
+	return int(memory[unix.SK_MEMINFO_RCVBUF]) / (2*size + 2048)
+}
+
+func (d *datagrams) memory() (memory [unix.SK_MEMINFO_VARS]uint32, ok bool) {
 	size := uint32(unsafe.Sizeof(memory))
 	_, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(d.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
 		uintptr(unsafe.Pointer(&memory)), uintptr(unsafe.Pointer(&size)), 0)
-	return uint64(memory[unix.SK_MEMINFO_DROPS]), e == 0 && size == uint32(unsafe.Sizeof(memory))
+	return memory, e == 0 && size == uint32(unsafe.Sizeof(memory))
 }
 
 func (d *datagrams) Close() error {

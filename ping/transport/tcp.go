@@ -261,6 +261,9 @@ func (tc *tcpConn) connect(ctx context.Context) (*net.TCPConn, Fault) {
 	return socket, Fault{}
 }
 
+// Room is how many connections may be under way: their answers need no queue that others could fill.
+func (*tcpConn) Room(int) int { return maxConnects }
+
 func (tc *tcpConn) Close() error {
 	tc.cancel()
 	close(tc.closed)
