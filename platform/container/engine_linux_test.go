@@ -28,21 +28,24 @@ type engine struct {
 	image            string
 }
 
-// engines are those to be tried: all, unless the host's LPING_CI_ENGINES names some.
+// engines are those that there are tests for.
 var engines = map[string]func(t *testing.T) (*engine, error){"docker": openDocker, "podman": openPodman}
 
 var opened = map[string]*engine{}
 
-// onEngines runs a test on each engine, and skips it where one does not answer.
+// asked are the engines that LPING_TEST_ENGINES names. No other is touched: a test builds images and runs containers.
+func asked(t *testing.T) []string {
+	t.Helper()
+	names, ok := os.LookupEnv("LPING_TEST_ENGINES")
+	if !ok {
+		t.Skip("needs LPING_TEST_ENGINES=\"docker podman\", or one of them: builds an image there and runs containers")
+	}
+	return strings.Fields(names)
+}
+
+// onEngines runs a test on each engine that is asked for, and skips it if one does not answer.
 func onEngines(t *testing.T, test func(t *testing.T, e *engine)) {
-	names := "docker podman"
-	if list, ok := os.LookupEnv("LPING_CI_ENGINES"); ok {
-		names = list
-	}
-	if names == "" {
-		t.Log("LPING_CI_ENGINES asks for no engine")
-	}
-	for _, name := range strings.Fields(names) {
+	for _, name := range asked(t) {
 		t.Run(name, func(t *testing.T) {
 			if os.Geteuid() != 0 {
 				t.Skip("needs root, to break the network namespaces of its containers")
@@ -50,9 +53,13 @@ func onEngines(t *testing.T, test func(t *testing.T, e *engine)) {
 			e := opened[name]
 			if e == nil {
 				var err error
+				if engines[name] == nil {
+					t.Fatalf("LPING_TEST_ENGINES: no test knows the engine %q", name)
+				}
 				if e, err = engines[name](t); err != nil {
 					t.Skipf("needs an engine that answers, %s: %v", name, err)
 				}
+				e.removeOld(t)
 				e.build(t)
 				opened[name] = e
 			}
@@ -104,6 +111,21 @@ func openPodman(t *testing.T) (*engine, error) {
 		result = fmt.Errorf("%w; with %s: %s", errNoEngine, low, strings.TrimSpace(out))
 	}
 	return nil, result
+}
+
+// removeOld removes what runs that were killed have left here: it is named by a process that is gone.
+func (e *engine) removeOld(t *testing.T) {
+	t.Helper()
+	for _, c := range []struct{ list, remove []string }{
+		{[]string{"ps", "--all", "--format", "{{.Names}}"}, []string{"rm", "--force", "--volumes"}},
+		{[]string{"images", "--format", "{{.Repository}}"}, []string{"rmi", "--force"}},
+	} {
+		for name := range strings.FieldsSeq(e.do(t, c.list...)) {
+			if old(name) {
+				e.do(t, append(c.remove, name)...)
+			}
+		}
+	}
 }
 
 // build makes the image as the Dockerfile says for a host that reaches no registry.

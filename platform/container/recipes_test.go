@@ -23,6 +23,19 @@ import (
 // unique begins the names of all that these tests make.
 var unique = fmt.Sprintf("lping-test-%d", os.Getpid())
 
+// ours is the number of the process in a name that begins like unique. An engine may put its own name before it.
+var ours = regexp.MustCompile(`^(?:localhost/)?lping-test-(\d+)(?:$|[-_])`)
+
+// old reports whether a name is that of a run that was killed: its process is gone. Only Linux can say so.
+func old(name string) bool {
+	m := ours.FindStringSubmatch(name)
+	if m == nil || runtime.GOOS != "linux" {
+		return false
+	}
+	_, err := os.Stat("/proc/" + m[1])
+	return err != nil
+}
+
 // built is a directory with lping as it is released, in the way that the prebuilt stage wants it: static and for all.
 var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", unique+"-")
@@ -61,6 +74,12 @@ func buildLping(t *testing.T) (dir, path string) {
 var atEnd []func()
 
 func TestMain(m *testing.M) {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), "lping-test-*"))
+	for _, dir := range dirs {
+		if old(filepath.Base(dir)) {
+			os.RemoveAll(dir)
+		}
+	}
 	status := m.Run()
 	for _, f := range slices.Backward(atEnd) {
 		f()
