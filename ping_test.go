@@ -27,12 +27,8 @@ const limit = 2 * time.Minute
 // TestMain keeps all that the tests write in one directory, which goes at the end. The directory of a run that was killed goes
 // at the start of the next one.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given { // scripts mostly wait
-		flag.Set("test.parallel", strconv.Itoa(max(8, 4*runtime.NumCPU())))
-	}
+	// Scripts mostly wait. A -parallel of the command line is parsed later, and wins.
+	flag.Set("test.parallel", strconv.Itoa(max(8, 4*runtime.NumCPU())))
 	prefix := filepath.Join(os.TempDir(), "lping-scripts-")
 	old, _ := filepath.Glob(prefix + "*")
 	for _, dir := range old {
@@ -60,12 +56,10 @@ func TestFault(t *testing.T) { runScripts(t, "ping/testdata/fault") }
 
 // TestReadme runs the commands that README.md shows. They must answer as they do there, but for the numbers.
 func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "readme.txtar"), []byte(exampleScript(string(readme))), 0o644); err != nil {
+	readme, readErr := os.ReadFile("README.md")
+	writeErr := os.WriteFile(filepath.Join(dir, "readme.txtar"), []byte(exampleScript(string(readme))), 0o644)
+	if err := errors.Join(readErr, writeErr); err != nil {
 		t.Fatal(err)
 	}
 	runScripts(t, dir)
@@ -91,8 +85,13 @@ func runScripts(t *testing.T, dir string) {
 			e.Setenv("LIMIT", strconv.Itoa(int(limit.Seconds())))
 			return os.Chmod(e.WorkDir, 0o755)
 		},
-		Condition: func(name string) (bool, error) { return lacks(name) == "", nil },
-		Cmds:      scriptCommands(),
+		Condition: func(name string) (bool, error) {
+			if name != "all" && name != "root" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return lacks(name) == "", nil
+		},
+		Cmds: scriptCommands(),
 	})
 }
 
@@ -129,7 +128,12 @@ func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 		"needs": skipWithout, "netns": makeNamespace, "exits": checkExit, "refuses": checkRefusal,
 	}
 	for _, name := range strings.Fields("firewall " + tools) { // as if by exec
-		commands[name] = func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(ts.Exec(name, args...)) }
+		commands[name] = func(ts *testscript.TestScript, neg bool, args []string) {
+			if neg {
+				ts.Fatalf("unsupported: ! %s", name)
+			}
+			ts.Check(ts.Exec(name, args...))
+		}
 	}
 	return commands
 }
@@ -167,8 +171,7 @@ func lacks(what string) string {
 		return ""
 	}
 	list, _ := os.ReadFile("ping/testdata/packages")
-	found := regexp.MustCompile(`(?m)^(\S+) .*` + regexp.QuoteMeta(what) + `\b`).FindSubmatch(list)
-	if found != nil {
+	if found := regexp.MustCompile(`(?m)^(\S+) .*` + regexp.QuoteMeta(what) + `\b`).FindSubmatch(list); found != nil {
 		what += fmt.Sprintf(" (Debian: apt-get install %s)", found[1])
 	}
 	return what
@@ -266,8 +269,7 @@ func checkRefusal(ts *testscript.TestScript, neg bool, args []string) {
 var shownFaults = map[string]string{
 	"lo_down":      "exec inns ip link set lo down",
 	"echo_ignored": "exec inns sysctl -qw net.ipv4.icmp_echo_ignore_all=1",
-	"fw_output": "exec inns nft 'add table inet t; add chain inet t o { type filter hook output priority 0; }; " +
-		"add rule inet t o oifname lo drop'",
+	"fw_output":    "firewall output 'oifname lo drop'",
 	"port_refused": "env THROUGH='serve tcp 127.0.0.1:8080'",
 }
 
