@@ -15,11 +15,21 @@ var topLevel = []string{
 	"LICENSE", "README.md", "go.mod", "go.sum", "main.go", "ping", "ping_test.go", "platform", "stats",
 }
 
-// constrained are the trees whose files may be meant for some systems only.
-var constrained = []string{"ping", "platform"}
+// constrained are the trees whose files may be meant for some systems only, and testConstrained those of tests.
+var (
+	constrained     = []string{"ping/transport", "platform"}
+	testConstrained = []string{"ping", "platform"}
+)
 
-// maxFunctionLines counts from "func" to the closing brace.
-const maxFunctionLines = 60
+// Limits of what has to be read at once. None is for tests.
+const (
+	maxFunctionLines = 60 // from "func" to the closing brace
+	maxFileLines     = 400
+	maxFiles         = 15 // of a package, for one system
+)
+
+// tables are files that hold a table, which may have as many lines as it has rows.
+var tables = []string{}
 
 func TestTopLevel(t *testing.T) {
 	names := trackedNames(t)
@@ -35,8 +45,12 @@ func TestTopLevel(t *testing.T) {
 
 func TestConstraints(t *testing.T) {
 	for _, src := range sources(t) {
-		if !inTrees(src.path, constrained) && src.constrained(t) {
-			t.Errorf("%s has a build constraint: only %s may", src.path, strings.Join(constrained, " and "))
+		trees := constrained
+		if src.test {
+			trees = testConstrained
+		}
+		if !inTrees(src.path, trees) && src.constrained(t) {
+			t.Errorf("%s has a build constraint: only %s may", src.path, strings.Join(trees, " and "))
 		}
 	}
 }
@@ -56,6 +70,31 @@ func TestFunctionLength(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+func TestFileLength(t *testing.T) {
+	for _, src := range sources(t) {
+		lines := src.fset.File(src.file.FileStart).LineCount()
+		if !src.test && lines > maxFileLines && !slices.Contains(tables, src.path) {
+			t.Errorf("%s has %d lines; want at most %d", src.path, lines, maxFileLines)
+		}
+	}
+}
+
+func TestPackageSize(t *testing.T) {
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		files := map[string]int{}
+		for _, src := range sources(t) {
+			if !src.test && src.isFor(t, goos) {
+				files[src.pkg]++
+			}
+		}
+		for pkg, n := range files {
+			if n > maxFiles {
+				t.Errorf("package %s has %d files for %s; want at most %d", pkg, n, goos, maxFiles)
+			}
+		}
 	}
 }
 
