@@ -1,6 +1,7 @@
 package ping
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -416,6 +417,43 @@ func TestMethodMTU(t *testing.T) {
 					t.Errorf("size %d in one piece: %+v", size, last)
 				}
 			}
+		}
+	})
+}
+
+// TestTCPSmallBuffers: a message that is larger than all buffers on its way is written and read in parts, by one thread.
+func TestTCPSmallBuffers(t *testing.T) {
+	inEachNamespace(t, kindsOf(MethodTCP), func(t *testing.T, k methodKind) {
+		writeSysctl(t, "net/ipv4/tcp_rmem", "4096 4096 4096")
+		writeSysctl(t, "net/ipv4/tcp_wmem", "4096 4096 4096")
+		for _, preload := range []int{1, 20} {
+			c := Config{Transport: Transport{Size: MaxSizeTCP, Timeout: longEnough}, Count: 20, Preload: preload, Interval: ms}
+			wantReplies(t, history(t, k.open(t, c)), 20)
+		}
+	})
+}
+
+// TestTCPLate: what a firewall drops for a while TCP sends again: the answer is late, and those behind it are in time.
+func TestTCPLate(t *testing.T) {
+	inEachNamespace(t, kindsOf(MethodTCP), func(t *testing.T, k methodKind) {
+		p := k.open(t, Config{Transport: Transport{Size: 56, Timeout: 50 * ms}, Interval: 20 * ms})
+		ctx, cancel := context.WithTimeoutCause(t.Context(), longEnough, errors.New("no late answer came"))
+		defer cancel()
+		l := newLedger()
+		err := p.Run(ctx, func(e Event) {
+			l.take(e)
+			switch {
+			case e.Kind == Reply && e.Seq == 3:
+				firewall(t, "input", "meta l4proto tcp drop")
+			case e.Kind == Timeout && l.lost == 2:
+				nft(t, "flush ruleset")
+			case l.late >= 2:
+				cancel()
+			}
+		})
+		l.check(t)
+		if context.Cause(ctx) != context.Canceled || l.sendErrors != 0 || l.received < 4 {
+			t.Errorf("%v: %s", err, l.sums())
 		}
 	})
 }

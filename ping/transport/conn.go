@@ -1,3 +1,37 @@
+// Package transport carries echo messages over ICMP, UDP and TCP: it opens, sends and receives. It knows no run, no event
+// and no window: package ping does, and whoever wants to probe something should use that.
+//
+// # ICMP
+//
+// Open tries an ICMP datagram socket first (Linux: net/ipv4/ping.c, allowed by net.ipv4.ping_group_range; macOS:
+// always allowed) and a raw socket next (CAP_NET_RAW or root). It is bound to the target's own address, so that an
+// echo cannot leave this host. On a datagram socket the Linux kernel chooses the identifier and rewrites the
+// checksum; on a raw socket the identifier is random and a filter lets only its replies through. Windows has an API
+// for echo requests. If the system permits no ICMP socket, ProtoAuto goes over UDP, and Socket.Denied says why.
+//
+// # UDP
+//
+// UDP needs no privilege. A socket of ours on the target's address, at a port that the system chooses, sends back
+// what the client's socket sent. Neither hears anybody but the other. The data of a datagram is an echo message
+// without a checksum of its own: its 8-byte header takes that much from the largest Size (Config.MaxSize). On Linux the
+// echo runs in the thread of the run and the kernel's stamps are those of the client's socket; elsewhere it is a goroutine.
+//
+// With Port the datagram goes to a service instead, which need not know what it says: what comes back is Opaque. If
+// nobody has the port the message ends with ECONNREFUSED, from the ICMP error (port unreachable). On Linux an ICMP error
+// quotes its message; elsewhere it names none, and of several at once the system keeps one.
+//
+// # TCP
+//
+// Each message has a connection of its own to a listener of ours, which sends the message back; anybody else who connects
+// is turned away. ECONNREFUSED (nobody listens, or a firewall rejects), ETIMEDOUT and EADDRNOTAVAIL (no port is left) come
+// from connect, EPIPE after a close, ECONNRESET after a reset, EPROTO if what comes back does not begin as the reply must. A
+// full backlog or a firewall that drops is silence. TCP repeats what is lost: loss shows as an RTT of 200 ms and more.
+//
+// With Port the handshake with a service is all: no data is sent and Size is not used. A connection that the system made
+// with itself, since it chose the port that was asked for, counts as refused.
+//
+// Each connection is reset (SO_LINGER 0): a close in order would keep a port for a minute each, and a long run would use
+// them up. At most 128 connections are under way at once; beyond that a message is refused with EAGAIN.
 package transport
 
 import (

@@ -56,11 +56,11 @@ func openTCP(c Config) (Conn, Socket, error) {
 	tc := &tcpConn{config: c, to: netip.AddrPortFrom(c.Address, c.Port)}
 	tc.prepare(HeaderLen + c.Size + 1)
 	tc.ctx, tc.cancel = context.WithCancel(context.Background())
-	open := func() error { return bindable(c) }
-	if c.Port == 0 {
-		open = tc.listen
+	err := bindable(c) // what no message could do is found out now
+	if err == nil && c.Port == 0 {
+		err = tc.listen()
 	}
-	if err := open(); err != nil {
+	if err != nil {
 		return nil, Socket{}, plainError(err)
 	}
 	return tc, describeSocket(c, MethodTCP, tc.to.Port()), nil

@@ -40,12 +40,12 @@ func (r *reporter) close() {
 	}
 }
 
-// bindable is an error if no connection could be made for its addresses, and takes no port to find that out.
+// bindable is an error if no connection could be made with what c asks for. It takes no port to find that out.
 func bindable(c Config) error {
 	for _, a := range []netip.Addr{c.source(), c.Address} {
 		fd, err := bindSocket(unix.SOCK_STREAM, netip.AddrPortFrom(a, 0), func(fd int) error {
 			letConnectChoose(fd)
-			return nil
+			return setClientOptions(fd, c)
 		})
 		if err != nil {
 			return err

@@ -245,7 +245,11 @@ func roundTrips(t testing.TB, conn Conn, s Socket, address netip.Addr, count, si
 			t.Fatalf("message %d: %v", seq, err)
 		}
 		var p Packet
-		if err := conn.Recv(&p, b, time.Now().Add(longEnough)); err != nil || !bytes.Equal(p.Msg, replyTo(msg)) {
+		err := conn.Recv(&p, b, time.Now().Add(longEnough))
+		if len(p.Msg) > 4 && s.Port == 0 {
+			p.Msg[2], p.Msg[3] = 0, 0 // the system computes the checksum
+		}
+		if err != nil || !bytes.Equal(p.Msg, replyTo(msg)) {
 			t.Fatalf("message %d: got %x, %v; want %x", seq, p.Msg, err, replyTo(msg))
 		}
 	}
