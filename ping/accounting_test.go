@@ -166,7 +166,7 @@ func (s *schedule) arrival(f *fakeConn, a attempt) (arrival, effect) {
 	elsewhere := f.answer(a, asIs)
 	elsewhere.packet.From = netip.MustParseAddr("127.0.0.9")
 	choices := []func() (arrival, effect){
-		func() (arrival, effect) { return f.answer(a, longer(1+s.random.IntN(2*slack))), wrong },
+		func() (arrival, effect) { return f.answer(a, longer(1+s.random.IntN(2*extraRoom))), wrong },
 		func() (arrival, effect) { return f.answer(a, otherIdent), stray },
 		func() (arrival, effect) { return f.answer(a, otherSeq(30000)), stray },
 		func() (arrival, effect) { return elsewhere, stray },
@@ -271,16 +271,16 @@ func (s *schedule) check(t *testing.T, p played) {
 // checkEnd says what is wrong with the time and the reason of the end.
 func (s *schedule) checkEnd(p played, l *ledger) error {
 	c := s.config
-	givenUp := false
+	gaveUp := false
 	received := 0
 	for _, e := range p.events {
 		switch {
-		case e.Kind == Sent && givenUp:
+		case e.Kind == Sent && gaveUp:
 			return fmt.Errorf("probe %d left after an error that cannot heal", e.Seq)
 		case e.Kind == Reply:
 			received++
 		case e.Kind == SendError && e.Fault.Errno == syscall.ENETUNREACH && received == 0:
-			givenUp = true
+			gaveUp = true
 		}
 	}
 	switch {
@@ -290,7 +290,7 @@ func (s *schedule) checkEnd(p played, l *ledger) error {
 	case c.Deadline > 0 && p.took == c.Deadline:
 	case c.Deadline > 0 && c.Count > 0 && l.received >= int(c.Count):
 	case c.Deadline == 0 && c.Count > 0 && l.sent == int(c.Count) && l.inFlight == 0:
-	case givenUp && l.inFlight == 0:
+	case gaveUp && l.inFlight == 0:
 	default:
 		return fmt.Errorf("ended after %v without a reason: %d sent, %d in flight", p.took, l.sent, l.inFlight)
 	}

@@ -58,11 +58,11 @@ func (r *run) handle(p *transport.Packet) {
 	}
 	e.Seq = seq
 	r.measure(&e, p)
-	r.judge(&e, r.probe.compare(m.data, seq), m.data)
+	r.classify(&e, r.probe.compare(m.data, seq), m.data)
 }
 
 // handleOpaque finds the probe that a service answers: the one whose header it sent back, else the oldest in flight or,
-// where none is, the latest of all. Nothing in its words can be compared.
+// if none is, the latest of all. What a service says cannot be compared.
 func (r *run) handleOpaque(p *transport.Packet) {
 	e := Event{Time: p.At, From: p.From, TTL: p.TTL, Bytes: len(p.Msg)}
 	seq, ok := r.echoed(p.Msg)
@@ -72,13 +72,13 @@ func (r *run) handleOpaque(p *transport.Packet) {
 	if !ok {
 		seq, ok = r.window.next-1, r.window.next > 1
 	}
-	if !ok || r.window.of(seq) == answered {
+	if !ok || r.window.stateOf(seq) == answered {
 		r.foreign(&e) // it said more than one word
 		return
 	}
 	e.Seq = seq
 	r.measure(&e, p)
-	r.judge(&e, same, nil)
+	r.classify(&e, same, nil)
 }
 
 // echoed is the probe whose request stands in what came: a service may be an echo.
@@ -90,7 +90,7 @@ func (r *run) echoed(msg []byte) (seq uint64, ok bool) {
 	return r.window.find(m.seq)
 }
 
-// measure sets the RTT of an answer. It ends with the kernel's receive stamp where there is one and the wall clock
+// measure sets the RTT of an answer. It ends with the kernel's receive stamp if there is one and the wall clock
 // was not set meanwhile, and with the return of the read otherwise.
 func (r *run) measure(e *Event, p *transport.Packet) {
 	e.RTT = r.read - r.window.sentAt(e.Seq)
@@ -115,9 +115,9 @@ func (r *run) measure(e *Event, p *transport.Packet) {
 	}
 }
 
-// judge gives a reply to probe e.Seq its class, by how its data compares with what was sent.
-func (r *run) judge(e *Event, like likeness, data []byte) {
-	was := r.window.of(e.Seq)
+// classify gives a reply to probe e.Seq its class, by how its data compares with what was sent.
+func (r *run) classify(e *Event, like likeness, data []byte) {
+	was := r.window.stateOf(e.Seq)
 	if like == same && was == inFlight && e.Stamped && e.RTT > r.config.Timeout {
 		r.lose(e.Seq, e.Time) // it came too late, but we were later still
 		was = lost
@@ -140,7 +140,7 @@ func (r *run) judge(e *Event, like likeness, data []byte) {
 		r.foreign(e)
 		return
 	}
-	r.acked = max(r.acked, e.Seq)
+	r.latestAnswered = max(r.latestAnswered, e.Seq)
 	r.tell(e)
 }
 
@@ -164,7 +164,7 @@ func (r *run) handleFault(p *transport.Packet) {
 		return
 	}
 	seq, ok := r.window.find(m.seq)
-	if ok && r.window.of(seq) == inFlight && r.probe.quotes(m.data, seq) {
+	if ok && r.window.stateOf(seq) == inFlight && r.probe.quotes(m.data, seq) {
 		r.fail(seq, p.From, p.Fault, p.At)
 	}
 }
@@ -175,7 +175,7 @@ func (r *run) fail(seq uint64, from netip.Addr, f Fault, at time.Time) {
 	r.tell(&Event{Kind: SendError, Seq: seq, Time: at, From: from, Fault: f})
 	if r.received == 0 && !f.ICMP && permanent(f.Errno) {
 		// The next size of a sweep may be small enough.
-		r.givenUp = f.Errno != syscall.EMSGSIZE || len(r.config.Sizes) == 0
+		r.gaveUp = f.Errno != syscall.EMSGSIZE || len(r.config.Sizes) == 0
 	}
 }
 

@@ -59,12 +59,12 @@ type Event struct {
 	Stamped bool
 	// Connect is the part of RTT until the TCP handshake was done; 0 if there was none, or nothing after it.
 	Connect time.Duration
-	// Split divides a stamped round trip, where the kernel told when the probe left too (Divided).
+	// Split divides a stamped round trip, if the kernel told when the probe left too (Divided).
 	Split   Split
 	Divided bool
 	// Step is by how much the wall clock was set; ClockStep only.
 	Step time.Duration
-	// TTL is the reply's time to live or hop limit, 0 where the system did not tell.
+	// TTL is the reply's time to live or hop limit, 0 if the system did not tell.
 	TTL int
 	// Bytes is the length of the echo message that arrived, header included, or of what a service answered.
 	Bytes int
@@ -80,7 +80,7 @@ type Event struct {
 
 // Mismatch is the first difference between the data sent and the data received.
 type Mismatch struct {
-	// Offset counts data bytes from 0. Where only the lengths differ it is the shorter length,
+	// Offset counts data bytes from 0. If only the lengths differ it is the shorter length,
 	// and Want and Got are 0.
 	Offset    int
 	Want, Got byte

@@ -46,8 +46,8 @@ func (p *pacer) due(unanswered uint64) time.Duration {
 	return p.next
 }
 
-// left notes that a probe left at now. A run that fell behind by an interval or more does not catch up in a burst.
-func (p *pacer) left(now time.Duration) {
+// noteSent notes that a probe left at now. A run that fell behind by an interval or more does not catch up in a burst.
+func (p *pacer) noteSent(now time.Duration) {
 	if p.sent < p.preload {
 		p.sent++
 		p.next = now

@@ -48,7 +48,7 @@ func TestPacer(t *testing.T) {
 			for i, m := range tt.moves {
 				switch m.want {
 				case -1:
-					p.left(m.left)
+					p.noteSent(m.left)
 				case -2:
 					p.replied(m.rtt)
 				default:

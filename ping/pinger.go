@@ -42,14 +42,14 @@ func (p *Pinger) Waiting(age time.Duration) uint64 {
 	}
 	n := uint64(0)
 	for seq := r.window.oldest; seq < r.window.next; seq++ {
-		if r.window.of(seq) == inFlight && r.ended-r.window.sentAt(seq) >= age {
+		if r.window.stateOf(seq) == inFlight && r.ended-r.window.sentAt(seq) >= age {
 			n++
 		}
 	}
 	return n
 }
 
-// QueueDrops is how many messages found the queue of the socket full since Open; ok is false where the system does
+// QueueDrops is how many messages found the queue of the socket full since Open; ok is false if the system does
 // not tell.
 func (p *Pinger) QueueDrops() (n uint64, ok bool) {
 	if c, can := p.conn.(transport.DropCounter); can {

@@ -23,7 +23,7 @@ var (
 // message is a parsed echo request or reply.
 type message struct {
 	ident, seq uint16
-	// ttl is that of the IPv4 header where one was in front, else 0.
+	// ttl is that of the IPv4 header if one was in front, else 0.
 	ttl uint8
 	// data is what follows the echo header; it shares memory with what was parsed.
 	data []byte
@@ -72,7 +72,7 @@ func checksum(b []byte) uint16 {
 
 // probe makes the echo requests of a run in one buffer and knows what their replies must hold.
 type probe struct {
-	// msg has room for the largest request; sizes are those of the others, empty where all are as large.
+	// msg has room for the largest request; sizes are those of the others, empty if all are as large.
 	msg   []byte
 	sizes []int
 	// key makes the nonces of this run unlike those of any other.
@@ -139,7 +139,7 @@ const (
 	unrelated
 )
 
-// compare holds data against what probe seq sent. Where more than half of the nonce differs nothing shows that
+// compare holds data against what probe seq sent. If more than half of the nonce differs nothing shows that
 // the packet is about this probe: it is another program's, or made up.
 func (p *probe) compare(data []byte, seq uint64) likeness {
 	sent := p.msg[headerLen:p.length(seq)]

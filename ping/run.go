@@ -15,8 +15,8 @@ const (
 	maxReadErrors = 64
 	// maxDrain bounds one round of reading without waiting, so that a storm of packets cannot stop the clock.
 	maxDrain = 1024
-	// slack is what a reply may be longer than what was sent and still be seen as longer.
-	slack = 64
+	// extraRoom is for replies that are longer than what was sent, so that they are seen to be.
+	extraRoom = 64
 )
 
 // run is the state of one run.
@@ -44,13 +44,13 @@ type run struct {
 	clock  *stampClock
 
 	received uint64
-	// acked is the latest probe that an answer came for.
-	acked uint64
+	// latestAnswered is the latest probe that was answered.
+	latestAnswered uint64
 	// reports counts what the kernel told about probes that were sent before.
 	reports    uint64
 	readErrors int
-	// givenUp is set by an error of this host that cannot heal, if nothing was answered before.
-	givenUp bool
+	// gaveUp is set by an error of this host that cannot heal, if nothing was answered before.
+	gaveUp bool
 }
 
 func newRun(p *Pinger, emit func(Event)) *run {
@@ -101,7 +101,7 @@ func arrivalRoom(c Config) int {
 	if c.Port != 0 {
 		return 1 << 16
 	}
-	return ipv4Max + headerLen + c.Size + slack
+	return ipv4Max + headerLen + c.Size + extraRoom
 }
 
 // step does what is due and waits for what comes next. It reports whether the run goes on.
@@ -161,14 +161,14 @@ func (r *run) over(now time.Duration) bool {
 
 // sentAll says that no further probe will leave. With a deadline it is replies that are counted, as in ping.
 func (r *run) sentAll() bool {
-	return r.givenUp || r.config.Deadline == 0 && r.config.Count > 0 && r.window.next > r.config.Count
+	return r.gaveUp || r.config.Deadline == 0 && r.config.Count > 0 && r.window.next > r.config.Count
 }
 
 func (r *run) maySend() bool { return !r.sentAll() && !r.window.full() }
 
 // unanswered is how many probes left after the latest that was answered. Flood and adaptive go by it, as in ping: one
 // loss does not slow them down until its timeout, and a kernel that refuses every probe does not speed them up.
-func (r *run) unanswered() uint64 { return r.window.next - 1 - r.acked }
+func (r *run) unanswered() uint64 { return r.window.next - 1 - r.latestAnswered }
 
 // wakeAt is when something is due even if nothing arrives.
 func (r *run) wakeAt() time.Duration {
@@ -187,13 +187,13 @@ func (r *run) wakeAt() time.Duration {
 
 // send sends the next probe. It is told before it leaves, so that nothing stands between the send and the read.
 func (r *run) send(now time.Duration) error {
-	if last := r.window.next - 1; last > 0 && r.window.of(last) == inFlight {
+	if last := r.window.next - 1; last > 0 && r.window.stateOf(last) == inFlight {
 		r.tell(&Event{Kind: NoAnswer, Seq: last, Time: r.start.Add(now)})
 	}
 	seq := r.window.add()
 	r.tell(&Event{Kind: Sent, Seq: seq, Time: r.start.Add(now)})
 	err := r.transmit(seq)
-	r.pacer.left(r.window.sentAt(seq))
+	r.pacer.noteSent(r.window.sentAt(seq))
 	if err != nil {
 		return r.sendFailed(seq, err)
 	}
@@ -204,22 +204,22 @@ func (r *run) send(now time.Duration) error {
 func (r *run) transmit(seq uint64) error {
 	msg := r.probe.request(seq)
 	if r.stamps == nil {
-		r.window.left(seq, time.Since(r.start), 0)
+		r.window.noteSent(seq, time.Since(r.start), 0)
 	} else {
 		now := time.Now()
-		r.window.left(seq, now.Sub(r.start), now.UnixNano())
+		r.window.noteSent(seq, now.Sub(r.start), now.UnixNano())
 	}
 	return r.conn.Send(msg)
 }
 
 // sendFailed finds out what the error of a send is about. A report about an earlier probe makes the kernel refuse
-// the next send with that report's errno, once: only where such a report was waiting is the probe sent again, once.
+// the next send with that report's errno, once: only if such a report was waiting is the probe sent again, once.
 func (r *run) sendFailed(seq uint64, err error) error {
 	reports := r.reports
 	if err := r.drain(); err != nil {
 		return err
 	}
-	if r.reports != reports && r.window.of(seq) == inFlight {
+	if r.reports != reports && r.window.stateOf(seq) == inFlight {
 		if err = r.transmit(seq); err == nil {
 			return nil
 		}
@@ -227,7 +227,7 @@ func (r *run) sendFailed(seq uint64, err error) error {
 			return err
 		}
 	}
-	if r.window.of(seq) != inFlight {
+	if r.window.stateOf(seq) != inFlight {
 		return nil // the report was about this probe
 	}
 	fault := Fault{Errno: errno(err)}

@@ -24,7 +24,7 @@ func (c *stampClock) drift(t time.Time) time.Duration {
 	return time.Duration(t.UnixNano()-c.wall) - t.Sub(c.start)
 }
 
-// steady says whether the wall clock kept its pace up to t. Where it did not, now tells a step from an interrupt
+// steady says whether the wall clock kept its pace up to t. If it did not, now tells a step from an interrupt
 // between the two readings that make up t; step is by how much it was set.
 func (c *stampClock) steady(t time.Time, now func() time.Time) (ok bool, step time.Duration) {
 	if drift := c.drift(t); (drift - c.offset).Abs() <= maxDrift {

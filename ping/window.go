@@ -20,7 +20,7 @@ const (
 // A slot is used again only when its probe is decided, so a wire sequence number never stands for two open probes.
 type window struct {
 	sent  []time.Duration // since the start of the run
-	wall  []int64         // the same moment on the wall clock, in ns since 1970; 0 where nobody needs it
+	wall  []int64         // the same moment on the wall clock, in ns since 1970; 0 if nobody needs it
 	state []state
 	// next is the number of the next probe; all probes below oldest are decided.
 	next, oldest uint64
@@ -55,8 +55,8 @@ func (w *window) add() uint64 {
 	return seq
 }
 
-// left notes when a probe left: since the start of the run, and on the wall clock.
-func (w *window) left(seq uint64, at time.Duration, wall int64) {
+// noteSent notes when a probe left: since the start of the run, and on the wall clock.
+func (w *window) noteSent(seq uint64, at time.Duration, wall int64) {
 	w.sent[w.slot(seq)], w.wall[w.slot(seq)] = at, wall
 }
 
@@ -70,8 +70,8 @@ func (w *window) find(wire uint16) (uint64, bool) {
 	return last - back, true
 }
 
-// of is the state of a probe that the window holds.
-func (w *window) of(seq uint64) state { return w.state[w.slot(seq)] }
+// stateOf is the state of a probe that the window holds.
+func (w *window) stateOf(seq uint64) state { return w.state[w.slot(seq)] }
 
 // sentAt is when a probe that the window holds left.
 func (w *window) sentAt(seq uint64) time.Duration { return w.sent[w.slot(seq)] }
@@ -81,7 +81,7 @@ func (w *window) wallOf(seq uint64) int64 { return w.wall[w.slot(seq)] }
 
 // settle notes what became of a probe.
 func (w *window) settle(seq uint64, s state) {
-	if w.of(seq) == inFlight {
+	if w.stateOf(seq) == inFlight {
 		w.inFlight--
 	}
 	w.state[w.slot(seq)] = s
@@ -93,7 +93,7 @@ func (w *window) first() (uint64, bool) {
 		w.oldest = w.next
 		return 0, false
 	}
-	for w.of(w.oldest) != inFlight {
+	for w.stateOf(w.oldest) != inFlight {
 		w.oldest++
 	}
 	return w.oldest, true

@@ -81,7 +81,7 @@ func stepWindow(t *testing.T, r *rand.Rand, w *window, open map[uint64]time.Dura
 	}
 	if !taken && r.IntN(2) == 0 {
 		seq := w.add()
-		w.left(seq, now, int64(now)+7)
+		w.noteSent(seq, now, int64(now)+7)
 		open[seq] = now
 		return
 	}
@@ -100,8 +100,8 @@ func checkWindow(t *testing.T, w *window, open map[uint64]time.Duration) {
 	oldest := w.next
 	for seq, at := range open {
 		oldest = min(oldest, seq)
-		if w.of(seq) != inFlight || w.sentAt(seq) != at || w.wallOf(seq) != int64(at)+7 {
-			t.Errorf("probe %d: state %d, left at %v, %d; want %v", seq, w.of(seq), w.sentAt(seq), w.wallOf(seq), at)
+		if w.stateOf(seq) != inFlight || w.sentAt(seq) != at || w.wallOf(seq) != int64(at)+7 {
+			t.Errorf("probe %d: state %d, left at %v, %d; want %v", seq, w.stateOf(seq), w.sentAt(seq), w.wallOf(seq), at)
 		}
 		if found, ok := w.find(uint16(seq)); !ok || found != seq {
 			t.Errorf("probe %d: found %d, %v", seq, found, ok)

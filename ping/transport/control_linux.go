@@ -27,7 +27,7 @@ const (
 // received is what one recvmsg brought: a packet, or the news when an earlier one left.
 type received struct {
 	Packet
-	// stamp is set where this says no more than when send stampID left.
+	// stamp is set if this only says when send stampID left.
 	stamp   bool
 	stampID uint32
 }

@@ -103,7 +103,7 @@ func (ic *icmpConn) read(b []byte) (n, ttl int, from net.Addr, err error) {
 	return n, ttl, from, err
 }
 
-// addrOf is the IP address in a; invalid where there is none.
+// addrOf is the IP address in a; invalid if there is none.
 func addrOf(a net.Addr) netip.Addr {
 	var ip net.IP
 	switch a := a.(type) {

@@ -229,7 +229,7 @@ func (ic *icmpConn) next(until time.Time) (*exchange, error) {
 	}
 }
 
-// read puts what an exchange brought into b: an echo reply, or the request and what is reported about it. Where it
+// read puts what an exchange brought into b: an echo reply, or the request and what is reported about it. If it
 // brought nothing, ok is false.
 func (ic *icmpConn) read(x *exchange, b []byte) (p Packet, ok bool) {
 	switch x.answer.status {

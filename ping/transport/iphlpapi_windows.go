@@ -16,7 +16,7 @@ import (
 
 const (
 	flagDontFragment = 0x2 // IP_FLAG_DF
-	defaultTTL       = 128 // what Windows takes where no options are given
+	defaultTTL       = 128 // what Windows takes if no options are given
 	errorLen         = 8   // an ICMP error message, for which a reply buffer must have room
 	statusBlockLen   = 16  // IO_STATUS_BLOCK, likewise
 	minWait          = 100 // how long a call waits at least, in ms
@@ -50,7 +50,7 @@ type answer struct {
 	// answered says that a message came back; from is who sent it.
 	answered bool
 	from     netip.Addr
-	// ttl is 0 where it is not told.
+	// ttl is 0 if it is not told.
 	ttl int
 	// data is that of an echo reply; it lies in the buffer of the call.
 	data []byte
@@ -94,7 +94,7 @@ func openAPI(c Config) (*iphlpapi, error) {
 	return api, nil
 }
 
-// optionsOf is nil where c leaves everything to the system.
+// optionsOf is nil if c leaves everything to the system.
 func optionsOf(c Config) *ipOptions {
 	if c.TTL == 0 && c.TOS == 0 && c.PathMTU != PathMTUDo {
 		return nil
@@ -109,7 +109,7 @@ func optionsOf(c Config) *ipOptions {
 	return o
 }
 
-// sender is the address to ask in the name of. Where the target could be another host's one day it is the target
+// sender is the address to ask in the name of. If the target could be another host's one day it is the target
 // itself, so that an echo cannot leave this one; for 127.0.0.0/8 and ::1 it is the system's choice, as in ping.exe.
 func sender(c Config) netip.Addr {
 	switch {
@@ -186,7 +186,7 @@ func spoil(b, data []byte) {
 	}
 }
 
-// ask returns how many replies the system wrote to buf; where there is none, the error says why.
+// ask returns how many replies the system wrote to buf; if there is none, the error says why.
 func (api *iphlpapi) ask(data, buf []byte) (n uintptr, e syscall.Errno) {
 	if api.v6 {
 		n, _, e = syscall.SyscallN(api.call.Addr(), api.handle, 0, 0, 0,

@@ -14,7 +14,7 @@ const stampFlags = unix.SOF_TIMESTAMPING_TX_SOFTWARE | unix.SOF_TIMESTAMPING_RX_
 	unix.SOF_TIMESTAMPING_SOFTWARE | unix.SOF_TIMESTAMPING_OPT_ID | unix.SOF_TIMESTAMPING_OPT_TSONLY
 
 // parseStamp is the software stamp of a struct scm_timestamping, in ns since 1970: the first of three timespecs, of
-// which each half has 8 bytes, or 4 on 32-bit systems. It is 0 where there is none.
+// which each half has 8 bytes, or 4 on 32-bit systems. It is 0 if there is none.
 func parseStamp(data []byte) int64 {
 	switch {
 	case len(data) >= 48:
@@ -66,7 +66,7 @@ func (t *transmissions) stamp(id uint32, wall int64) {
 	}
 }
 
-// at is when the message with this sequence number left; 0 where that is not known.
+// at is when the message with this sequence number left; 0 if that is not known.
 func (t *transmissions) at(wire uint16) int64 {
 	s := t.slot(uint32(wire - t.lag))
 	if s.wire != wire {

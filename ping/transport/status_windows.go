@@ -34,7 +34,7 @@ const (
 	ipGeneralFailure       = 11050
 )
 
-// faultOf is what a status other than success and a timeout means. Only where a message came back was it an ICMP
+// faultOf is what a status other than success and a timeout means. Only if a message came back was it an ICMP
 // error; the same numbers also stand for what this host's own stack says.
 func faultOf(a answer, v6 bool) Fault {
 	typ, code, ok := icmpErrorV4(a.status)
