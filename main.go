@@ -163,19 +163,20 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 	renderer := newRenderer(in.Format, stdout, s.Output)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var k *check.Check
-	k = check.New(check.Config{
+	k := check.New(check.Config{
 		Ping: s.Config, Targets: s.Targets, Limits: s.Limits, Asked: s.Asked, Any: s.Any, Exit: in.Scheme,
 		Renderer: renderer, Quiet: s.Output.Quiet, Buckets: in.Format == cmdline.Prometheus,
-		Lasting: func() (done func()) {
-			if slices.Contains(atTheEnd, in.Format) && within(s.Config, time.Second) {
-				saveThreads()
-				return func() {}
-			}
-			return handleSignals(k, stop, stderr)
-		},
 	})
+	short := slices.Contains(atTheEnd, in.Format) && within(s.Config, time.Second)
+	if short {
+		saveThreads()
+	}
+	ignoreSignals := func() {}
+	if more := k.Start(); more && !short {
+		ignoreSignals = handleSignals(k, stop, stderr)
+	}
 	r, err := k.Run(ctx)
+	ignoreSignals()
 	var unchecked *check.UncheckedError
 	switch {
 	case errors.As(err, &unchecked) && in.Format == cmdline.Text: // as ping does

@@ -153,8 +153,8 @@ func (m *model) check(t *testing.T) {
 	if sum := got.Received + got.Late + got.Lost + got.Corrupted + got.SendErrors + got.InFlight; sum != got.Sent {
 		t.Errorf("the classes have %d probes, %d were sent", sum, got.Sent)
 	}
-	if v, cause := (Limits{MaxRTT: 1}).Judge(got); (v == Healthy) != (cause == "") {
-		t.Errorf("%v because of %q", v, cause)
+	if v, breach := (Limits{MaxRTT: 1}).Judge(got); (v == Healthy) != (breach.Kind == NoBreach) {
+		t.Errorf("%v because of %+v", v, breach)
 	}
 }
 

@@ -48,3 +48,36 @@ func (s Summary) Decided() uint64 { return s.Sent - s.InFlight }
 
 // loss is how many probes count as loss.
 func (s Summary) loss() uint64 { return s.Late + s.Lost + s.Corrupted + s.SendErrors }
+
+// LossClass is what became of the probes that count as loss.
+type LossClass uint8
+
+const (
+	MixedLoss     LossClass = iota // in more than one way
+	LostLoss                       // no answer
+	LateLoss                       // an answer after the timeout
+	CorruptedLoss                  // an answer with other data than was sent
+	RefusedLoss                    // a send error
+)
+
+// Loss counts the probes that are one, of those that have an outcome, and says of which class all of them are.
+type Loss struct {
+	Count, Decided uint64
+	Class          LossClass
+}
+
+// Loss is the loss of the run so far.
+func (s Summary) Loss() Loss {
+	l := Loss{Count: s.loss(), Decided: s.Decided()}
+	switch l.Count {
+	case s.Lost:
+		l.Class = LostLoss
+	case s.Late:
+		l.Class = LateLoss
+	case s.Corrupted:
+		l.Class = CorruptedLoss
+	case s.SendErrors:
+		l.Class = RefusedLoss
+	}
+	return l
+}

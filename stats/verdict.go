@@ -1,12 +1,8 @@
 package stats
 
-import (
-	"fmt"
-	"strconv"
-	"time"
-)
+import "time"
 
-// Verdict is the judgement over a run. The order is not a ranking; see Worse.
+// Verdict is the judgement over a run. The order of the constants is not a ranking; Rank is.
 type Verdict uint8
 
 const (
@@ -29,15 +25,16 @@ func (v Verdict) String() string {
 	return "unknown"
 }
 
-// Worse combines two verdicts: the one that stands later in healthy, degraded, unknown, unhealthy.
+// Worse combines two verdicts: the one of the higher rank.
 func Worse(a, b Verdict) Verdict {
-	if a.rank() > b.rank() {
+	if a.Rank() > b.Rank() {
 		return a
 	}
 	return b
 }
 
-func (v Verdict) rank() int {
+// Rank orders verdicts by how much they need attention: healthy, degraded, unknown, unhealthy, from 0.
+func (v Verdict) Rank() int {
 	switch v {
 	case Healthy:
 		return 0
@@ -59,90 +56,83 @@ type Limits struct {
 	// MaxRTT is the longest RTT allowed; 0 allows any. It is held against p99 from 100 replies on, else against the
 	// median.
 	MaxRTT time.Duration
-	// Crit makes a run Unhealthy, Warn makes it Degraded. Where one of them holds the loss, it does so in the place of
+	// Crit makes a run Unhealthy, Warn makes it Degraded. If one of them holds the loss, it does so in the place of
 	// MaxLoss; a run without any reply is Unhealthy then unless Crit says otherwise.
 	Warn, Crit Threshold
 }
 
-// Judge holds a run against the limits. The verdict is Healthy, Unhealthy, or Unknown where nothing was decided;
-// the string says in a few words why it is not Healthy and is empty where it is. Loss is judged first. Where all
-// loss is allowed and no reply came, a MaxRTT makes the run Unhealthy: what could not be measured was not kept.
-func (l Limits) Judge(s Summary) (Verdict, string) {
-	if s.Decided() == 0 {
-		return Unknown, "nothing was decided"
-	}
-	if cause := l.Crit.broken("critical", s); cause != "" {
-		return Unhealthy, cause
-	}
-	if v, cause := l.judgeMost(s); v != Healthy {
-		return v, cause
-	}
-	if cause := l.Warn.broken("warning", s); cause != "" {
-		return Degraded, cause
-	}
-	return Healthy, ""
+// BreachKind says which limit a run did not keep.
+type BreachKind uint8
+
+const (
+	NoBreach       BreachKind = iota
+	NothingDecided            // no probe has an outcome
+	LossBreach                // Loss probes, and Most percent are allowed
+	RTTUnmeasured             // Loss probes are allowed, but no reply came to hold against MaxRTT
+	MedianBreach              // the median is RTT, and MaxRTT is Most ms
+	P99Breach                 // the p99 is RTT, and MaxRTT is Most ms
+	WarnBreach                // Ranges of Warn are broken
+	CritBreach                // Ranges of Crit are broken
+)
+
+// Breach is a limit that a run did not keep, in numbers. The zero value is none.
+type Breach struct {
+	Kind BreachKind
+	Loss Loss
+	// Percent is the loss, RTT the median, the p99 or (for a threshold) the mean, in ms.
+	Percent, RTT float64
+	// Most is the limit that Percent or RTT is above: 0 to 100, or ms.
+	Most float64
+	// Ranges are the broken ones of a threshold, the others are nil. Without a reply RTT means nothing (Unmeasured).
+	Ranges     Threshold
+	Unmeasured bool
 }
 
-// judgeMost holds a run against MaxLoss and MaxRTT.
-func (l Limits) judgeMost(s Summary) (Verdict, string) {
+// Judge holds a run against the limits. The verdict is Healthy without a breach, Unhealthy or Degraded with one, or
+// Unknown if nothing was decided. Loss is judged first. If all loss is allowed and no reply came, a MaxRTT makes the run
+// Unhealthy: what could not be measured was not kept.
+func (l Limits) Judge(s Summary) (Verdict, Breach) {
+	if s.Decided() == 0 {
+		return Unknown, Breach{Kind: NothingDecided}
+	}
+	if b := l.Crit.breach(CritBreach, s); b.Kind != NoBreach {
+		return Unhealthy, b
+	}
+	if b := l.breach(s); b.Kind != NoBreach {
+		return Unhealthy, b
+	}
+	if b := l.Warn.breach(WarnBreach, s); b.Kind != NoBreach {
+		return Degraded, b
+	}
+	return Healthy, Breach{}
+}
+
+// breach holds a run against MaxLoss and MaxRTT.
+func (l Limits) breach(s Summary) Breach {
 	switch {
 	case l.Crit.Loss != nil:
 		l.MaxLoss = 100
 	case l.Warn.Loss != nil && s.Received == 0:
-		return Unhealthy, lossCause(s)
+		return Breach{Kind: LossBreach, Loss: s.Loss()}
 	case l.Warn.Loss != nil:
 		l.MaxLoss = 100
 	}
 	switch {
-	case s.LossPercent > l.MaxLoss && l.MaxLoss > 0:
-		got, limit := figures(s.LossPercent, l.MaxLoss, 'g', 6)
-		return Unhealthy, fmt.Sprintf("%s: %s%% is above %s%%", lossCause(s), got, limit)
 	case s.LossPercent > l.MaxLoss:
-		return Unhealthy, lossCause(s)
+		return Breach{Kind: LossBreach, Loss: s.Loss(), Percent: s.LossPercent, Most: l.MaxLoss}
 	case l.MaxRTT <= 0:
-		return Healthy, ""
+		return Breach{}
 	case s.Received == 0:
-		return Unhealthy, lossCause(s) + ", so no RTT to judge"
+		return Breach{Kind: RTTUnmeasured, Loss: s.Loss()}
 	}
-	return l.judgeRTT(s)
-}
-
-// judgeRTT is Judge for a run with replies and without a loss too many.
-func (l Limits) judgeRTT(s Summary) (Verdict, string) {
-	name, rtt := "median", s.RTT.P50
+	kind, rtt := MedianBreach, s.RTT.P50
 	if s.Received >= minForP99 {
-		name, rtt = "p99", s.RTT.P99
+		kind, rtt = P99Breach, s.RTT.P99
 	}
 	if rtt <= l.MaxRTT {
-		return Healthy, ""
+		return Breach{}
 	}
-	got, limit := figures(millis(rtt), millis(l.MaxRTT), 'f', 3)
-	return Unhealthy, fmt.Sprintf("%s RTT %s ms is above %s ms", name, got, limit)
-}
-
-// lossCause counts the loss, and names its class where there is but one.
-func lossCause(s Summary) string {
-	what := "without a right answer"
-	switch s.loss() {
-	case s.Lost:
-		what = "lost"
-	case s.Late:
-		what = "late"
-	case s.Corrupted:
-		what = "corrupted"
-	case s.SendErrors:
-		what = "refused"
-	}
-	return fmt.Sprintf("%d of %d probes %s", s.loss(), s.Decided(), what)
-}
-
-// figures formats a figure and the limit that it breaks, with more digits where they would look the same.
-func figures(got, limit float64, format byte, precision int) (string, string) {
-	a, b := strconv.FormatFloat(got, format, precision, 64), strconv.FormatFloat(limit, format, precision, 64)
-	if a == b {
-		a, b = strconv.FormatFloat(got, format, -1, 64), strconv.FormatFloat(limit, format, -1, 64)
-	}
-	return a, b
+	return Breach{Kind: kind, RTT: millis(rtt), Most: millis(l.MaxRTT)}
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

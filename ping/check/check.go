@@ -6,11 +6,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,7 +26,7 @@ const silence = 20 * time.Millisecond
 // ErrInterrupted is the cause of a context that ends because the user wants to see the summary.
 var ErrInterrupted = errors.New("interrupted")
 
-// Config is what to check.
+// Config is what to check. Its zero value checks nothing.
 type Config struct {
 	// Ping is what all targets have in common; its Address is not used.
 	Ping ping.Config
@@ -41,33 +39,27 @@ type Config struct {
 	Buckets bool
 	// Quiet keeps events from the renderer.
 	Quiet bool
-	// Asked says that the user wants each target to be there. Where it is not set, a family that is switched off is a
+	// Asked says that the user wants each target to be there. If it is not set, a family that is switched off is a
 	// fact and no fault.
 	Asked bool
 	// Any says that one target which answers is enough: what is wrong with another then degrades.
 	Any bool
 	// Thorough looks at this host however well the run goes.
 	Thorough bool
-	// Lasting, where set, is called once, before anything is shown, if the check is not sure to be over at once; the
-	// result is called when it is over. It is for what a check of one probe can do without, such as catching signals.
-	Lasting func() (done func())
 	// Exit says which exit status a verdict has.
 	Exit stats.Scheme
 }
 
-// Check is one check. Run may be called once.
+// Check is one check: Start and then Run, each once.
 type Check struct {
 	config Config
-	// mu holds the jobs and the renderer: targets run side by side.
+	// mu guards the jobs and the renderer: targets run side by side.
 	mu   sync.Mutex
 	jobs []*job
-	// writeErr is the first failed write; it ends the run.
-	writeErr error
-	stop     context.CancelCauseFunc
-	// done undoes what Config.Lasting did; nil before.
-	done func()
-	// lookout looks for causes, for all jobs.
-	lookout lookout
+	// writeErr is the first failed write; stop ends the runs then.
+	writeErr     error
+	stop         context.CancelCauseFunc
+	investigator investigator
 }
 
 // job is the check of one target.
@@ -77,19 +69,20 @@ type job struct {
 	pinger   *ping.Pinger
 	recorder *stats.Recorder
 	tally    tally
-	// look gives what was found out about this host; nil while nobody looked.
-	look     func() findings
-	evidence diagnose.Evidence
-	// impatience is the timer for the first reply.
-	impatience *time.Timer
+	// investigation is nil while nobody looks for a cause.
+	investigation *investigation
+	evidence      diagnose.Evidence
 	// openErr is why there is no socket, runErr why the run ended before its time.
 	openErr, runErr error
 }
 
+// ErrNoTarget is the reason of a check without a target.
+var ErrNoTarget = errors.New("no target to check")
+
 // UncheckedError says that no target could be checked: this process may not, or the system failed.
 type UncheckedError struct {
 	Err error
-	// Fix is what mends it here; empty where that is not known.
+	// Fix is what mends it here; empty if that is not known.
 	Fix string
 }
 
@@ -123,23 +116,36 @@ func (k *Check) Status(w io.Writer) {
 	}
 }
 
-// Run opens the sockets, runs all jobs and judges. Where no target could be checked the error is an *UncheckedError,
-// beside a report that says so; any other error is one of the renderer.
-func (k *Check) Run(ctx context.Context) (report.Report, error) {
-	ctx, k.stop = context.WithCancelCause(ctx)
-	defer k.stop(nil)
-	defer k.close()
-	defer func() {
-		if k.done != nil {
-			k.done()
+// Start opens the sockets, announces the targets, sends their first probes and reads what is there without waiting. It says
+// whether anything is left to wait for: what a check that is over at once can do without, such as catching signals, can be
+// done then.
+func (k *Check) Start() (more bool) {
+	for _, j := range k.jobs {
+		if k.open(j); k.writeErr != nil {
+			return false
 		}
-	}()
-	if c := k.config.Ping; c.Count != 1 || c.Deadline > 0 {
-		k.prepare()
 	}
-	if err := k.open(ctx); err != nil {
-		return report.Report{}, err
+	for _, j := range k.jobs {
+		if j.pinger != nil {
+			again, err := j.pinger.Start(k.listener(j))
+			j.runErr, more = err, more || again
+		}
 	}
+	return more
+}
+
+// Run goes on after Start until all targets are done or ctx ends, and judges. If no target could be checked the error is an
+// *UncheckedError, beside a report that says so; any other error is one of the renderer.
+func (k *Check) Run(ctx context.Context) (report.Report, error) {
+	defer k.close()
+	if len(k.jobs) == 0 {
+		return report.Report{ExitCode: k.config.Exit.Status(stats.Unknown, false), Unchecked: true}, &UncheckedError{Err: ErrNoTarget}
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	k.mu.Lock()
+	k.stop = stop
+	k.mu.Unlock()
 	var others sync.WaitGroup
 	for _, j := range k.jobs[1:] {
 		others.Go(func() { k.run(ctx, j) })
@@ -149,10 +155,10 @@ func (k *Check) Run(ctx context.Context) (report.Report, error) {
 	if k.writeErr != nil {
 		return report.Report{}, k.writeErr
 	}
-	return k.report(ctx)
+	return k.report()
 }
 
-// Evidence is what Run judged, a target each.
+// Evidence is what Run judged, one entry a target.
 func (k *Check) Evidence() []diagnose.Evidence {
 	var list []diagnose.Evidence
 	for _, j := range k.jobs {
@@ -164,33 +170,27 @@ func (k *Check) Evidence() []diagnose.Evidence {
 // Facts are those about this host that Run read; only a thorough one always reads them.
 func (k *Check) Facts() platform.Facts {
 	for _, j := range k.jobs {
-		if j.look != nil {
-			return j.look().facts
+		if j.investigation != nil {
+			return j.investigation.wait().facts
 		}
 	}
 	return platform.Facts{}
 }
 
-// open opens the sockets and announces the runs that will be.
-func (k *Check) open(ctx context.Context) error {
-	for _, j := range k.jobs {
-		if j.pinger, j.openErr = ping.Open(j.config); j.openErr != nil {
-			k.startLook(ctx, j)
-			continue
-		}
-		s := j.pinger.Socket()
-		j.target.Method, j.target.Stamps = s.Method, s.Stamps
-		if s.Method == ping.MethodTCP && j.target.Port != 0 {
-			j.target.Size = 0
-		}
-		if k.config.Renderer == nil {
-			continue
-		}
-		if err := k.config.Renderer.Start(j.target); err != nil {
-			return err
-		}
+// open opens the socket of a job and announces its run.
+func (k *Check) open(j *job) {
+	if j.pinger, j.openErr = ping.Open(j.config); j.openErr != nil {
+		k.investigate(j)
+		return
 	}
-	return nil
+	s := j.pinger.Socket()
+	j.target.Method, j.target.Stamps = s.Method, s.Stamps
+	if s.Method == ping.MethodTCP && j.target.Port != 0 {
+		j.target.Size = 0
+	}
+	if k.config.Renderer != nil {
+		k.writeErr = k.config.Renderer.Start(j.target)
+	}
 }
 
 func (k *Check) close() {
@@ -201,210 +201,139 @@ func (k *Check) close() {
 	}
 }
 
-// run runs one job, and starts to look for a cause where no reply comes.
+// run runs one job to its end, and looks for a cause if no reply comes at first.
 func (k *Check) run(ctx context.Context, j *job) {
-	if j.pinger == nil {
+	if j.pinger == nil || j.runErr != nil || k.writeErr != nil {
 		return
 	}
-	emit := func(e ping.Event) {
+	if !j.recorder.Answered() {
+		silent := time.AfterFunc(silence, func() {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if !j.recorder.Answered() {
+				k.investigate(j)
+			}
+		})
+		defer silent.Stop()
+	}
+	j.runErr = j.pinger.Run(ctx, k.listener(j))
+}
+
+// listener passes the events of a job on to those who want them.
+func (k *Check) listener(j *job) func(ping.Event) {
+	return func(e ping.Event) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.event(ctx, j, &e)
-	}
-	more := true
-	if ctx.Err() == nil {
-		more, j.runErr = j.pinger.Start(emit)
-	}
-	if more {
-		k.last(ctx, j)
-		j.runErr = j.pinger.Run(ctx, emit)
-	}
-	if j.impatience != nil {
-		j.impatience.Stop()
+		k.event(j, &e)
 	}
 }
 
-// lookIfSilent starts to look for a cause where no reply came so far.
-func (k *Check) lookIfSilent(ctx context.Context, j *job) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !j.recorder.Answered() {
-		k.startLook(ctx, j)
-	}
-}
-
-// event passes an event on to those who want it.
-func (k *Check) event(ctx context.Context, j *job, e *ping.Event) {
+func (k *Check) event(j *job, e *ping.Event) {
 	record(j.recorder, e)
 	switch e.Kind {
 	case ping.SendError, ping.Timeout, ping.Corrupt:
-		k.startLook(ctx, j)
+		k.investigate(j)
 		j.tally.event(e)
-	case ping.ClockStep:
+	case ping.ClockStep, ping.Sent:
 		j.tally.event(e)
 	case ping.NoAnswer:
 		if e.Time.Sub(j.tally.sent) >= silence {
-			k.startLook(ctx, j)
+			k.investigate(j)
 		}
-	case ping.Sent:
-		j.tally.event(e)
 	}
 	if k.writeErr != nil || k.config.Quiet || k.config.Renderer == nil {
 		return
 	}
 	if err := k.config.Renderer.Event(j.target, *e); err != nil {
 		k.writeErr = err
-		k.stop(err)
+		if k.stop != nil {
+			k.stop(err)
+		}
 	}
 }
 
-// last prepares for a run that is not over at once.
-func (k *Check) last(ctx context.Context, j *job) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.prepare()
-	j.impatience = time.AfterFunc(silence, func() { k.lookIfSilent(ctx, j) })
-}
-
-func (k *Check) prepare() {
-	if k.done == nil && k.config.Lasting != nil {
-		k.done = k.config.Lasting()
+// investigate starts to look for the cause of what is wrong with a target, unless that was done before.
+func (k *Check) investigate(j *job) {
+	if j.investigation == nil {
+		j.investigation = k.investigator.start(j.config, j.target.Method)
 	}
-}
-
-// startLook starts to look for causes beside the run, unless that was done before.
-func (k *Check) startLook(ctx context.Context, j *job) {
-	if j.look == nil {
-		k.prepareLook(ctx, j)
-		go j.look()
-	}
-}
-
-// prepareLook says how to look for causes. An interrupt does not stop it: it takes less than a person notices.
-func (k *Check) prepareLook(ctx context.Context, j *job) {
-	ctx, config, method := context.WithoutCancel(ctx), j.config, j.target.Method
-	j.look = sync.OnceValue(func() findings { return k.lookout.look(ctx, config, method) })
 }
 
 // report judges all jobs.
-func (k *Check) report(ctx context.Context) (report.Report, error) {
-	r := report.Report{Verdict: stats.Healthy}
-	checked, answers := false, false
+func (k *Check) report() (report.Report, error) {
+	var r report.Report
+	var list []judgement
 	for _, j := range k.jobs {
-		result, failure, counts := k.judge(ctx, j)
-		r.Results = append(r.Results, result)
-		if counts {
-			r.Verdict = stats.Worse(r.Verdict, result.Verdict)
-		}
-		checked = checked || failure == nil
-		answers = answers || result.Verdict == stats.Healthy || result.Verdict == stats.Degraded
+		result, verdict := k.result(j)
+		r.Results, list = append(r.Results, result), append(list, verdict)
 	}
-	if k.config.Any && answers && r.Verdict != stats.Healthy {
-		r.Verdict = stats.Degraded
-	}
-	r.ExitCode, r.Unchecked = k.config.Exit.Status(r.Verdict, checked), !checked
+	verdict, checked := judgeAll(list, k.config.Any)
+	r.Verdict, r.ByNeed, r.Unchecked = verdict, byNeed(list), !checked
+	r.ExitCode = k.config.Exit.Status(verdict, checked)
 	if checked {
 		return r, nil
 	}
-	return r, &UncheckedError{Err: k.jobs[0].failure(), Fix: firstFix(r.Results[0].Findings)}
+	return r, &UncheckedError{Err: list[0].failure, Fix: firstFix(r.Results[0].Findings)}
 }
 
 // firstFix is how to mend the most basic error.
 func firstFix(list []diagnose.Finding) string {
 	for _, f := range list {
-		if f.Fix != "" && f.Severity == diagnose.Error {
+		if f.Fix != "" && isError(f) {
 			return f.Fix
 		}
 	}
 	return ""
 }
 
-// failure is why the job could not check its target; nil where it did, even if in vain.
-func (j *job) failure() error {
-	var open *ping.OpenError
-	switch {
-	case errors.As(j.openErr, &open) && (open.NoAddress() || open.NoPort()):
-		return nil
-	case j.openErr != nil:
-		return j.openErr
-	case errors.Is(j.runErr, ErrInterrupted):
-		return nil
+// result is how the check of one target ended, and the judgement over it.
+func (k *Check) result(j *job) (report.Result, judgement) {
+	o := j.outcome(k.config.Asked)
+	before, _ := o.measure(k.config.Limits)
+	findings := k.diagnose(j, o, before)
+	verdict := judge(o, k.config.Limits, findings)
+	r := report.Result{
+		Target: j.target, Summary: o.summary, Verdict: verdict.verdict, Cause: verdict.cause, Reason: verdict.reason,
+		Findings: findings, Excused: verdict.excused,
 	}
-	return j.runErr
-}
-
-// judge gives the result of one target, why it could not be checked, and whether it counts: a family that nobody asked
-// for may be switched off.
-func (k *Check) judge(ctx context.Context, j *job) (r report.Result, failure error, counts bool) {
-	c := k.config
-	r = report.Result{Target: j.target, Summary: j.recorder.Summary()}
-	if c.Buckets {
+	if !verdict.excused {
+		r.ExitCode = k.config.Exit.Status(verdict.verdict, verdict.failure == nil)
+	}
+	if k.config.Buckets {
 		r.Buckets = j.recorder.Buckets()
 	}
-	r.Verdict, r.Cause = c.Limits.Judge(r.Summary)
-	if j.target.Port != 0 && j.target.Method == ping.MethodUDP {
-		r.Cause = strings.Replace(r.Cause, " probes lost", " probes open or silent", 1) // a service need not answer
-	}
-	if errnos := j.tally.errnos(); errnos != "" && strings.HasSuffix(r.Cause, " refused") {
-		r.Cause += " (" + errnos + ")"
-	}
-	failure = j.failure()
-	if err := cmp.Or(failure, j.openErr); err != nil {
-		r.Verdict, r.Cause = stats.Unhealthy, err.Error()
-	}
-	if r.Verdict == stats.Healthy && j.unfinished(r.Summary) {
-		r.Verdict = stats.Unhealthy
-		r.Cause = fmt.Sprintf("%d of %d replies by the deadline", r.Summary.Received, j.config.Count)
-	}
-	r.Findings = k.diagnose(ctx, j, r.Verdict)
-	r.Verdict, r.Cause = weigh(r.Verdict, r.Cause, r.Findings)
-	r.Cause = cmp.Or(j.evidence.Sweep, r.Cause) // even where the limits allow it
-	if !c.Asked && r.Summary.Received == 0 && excused(r.Findings) {
-		if r.Verdict, r.Cause = weigh(stats.Healthy, "", r.Findings); r.Verdict == stats.Healthy {
-			r.Verdict, r.Cause = stats.Unknown, r.Findings[0].Cause
-			return r, failure, false
-		}
-	}
-	if diagnose.Absent(r.Findings) {
-		failure = nil // there is nothing to check: that is an answer
-	}
-	r.ExitCode = c.Exit.Status(r.Verdict, failure == nil)
-	return r, failure, true
+	return r, verdict
 }
 
-// unfinished says that a deadline came before the replies that were asked for, which ping calls a failure, too.
-func (j *job) unfinished(s stats.Summary) bool {
-	return j.config.Deadline > 0 && s.Received < j.config.Count && j.runErr == nil
-}
-
-// excused says that there are findings, and none is an error.
-func excused(list []diagnose.Finding) bool {
-	for _, f := range list {
-		if f.Severity == diagnose.Error {
-			return false
-		}
+// outcome is what is to be judged of a job whose run is over.
+func (j *job) outcome(asked bool) outcome {
+	o := outcome{
+		summary: j.recorder.Summary(), openErr: j.openErr, runErr: j.runErr, errnos: j.tally.errnos(), asked: asked,
+		mayBeSilent: j.target.Port != 0 && j.target.Method == ping.MethodUDP,
+		sweep:       j.tally.sweep(j.config), sweeping: len(j.config.Sizes) > 0,
 	}
-	return len(list) > 0
+	if j.config.Deadline > 0 {
+		o.count = j.config.Count
+	}
+	return o
 }
 
-// diagnose says why a run was not well. Of a healthy one nobody looks for more than what its name may hide, unless asked
-// to be thorough, or nothing was answered and the limits allow it.
-func (k *Check) diagnose(ctx context.Context, j *job, v stats.Verdict) []diagnose.Finding {
+// diagnose says why a run was not well, as far as the limits go. If they are kept, nobody looks for more than what a name may
+// hide, unless the check is thorough, or nothing was answered and the limits allow it.
+func (k *Check) diagnose(j *job, o outcome, v stats.Verdict) []diagnose.Finding {
 	c := k.config
-	j.evidence = j.ownEvidence()
+	j.evidence = j.ownEvidence(o.summary)
 	j.evidence.Asked, j.evidence.Named = c.Asked, !j.literal()
 	j.evidence.LossAllowed = v == stats.Healthy || v == stats.Degraded
 	well := v == stats.Healthy && !j.evidence.Unanswered() && !c.Thorough
 	if well && !j.evidence.Suspicious() {
 		return j.diagnoseName()
 	}
-	if well && j.evidence.Delayed() && j.literal() && j.look == nil {
+	if well && j.evidence.Delayed() && j.literal() && j.investigation == nil {
 		return diagnose.Diagnose(platform.ReadLimits("/"), j.evidence)
 	}
-	if j.look == nil {
-		k.prepareLook(ctx, j)
-	}
-	found := j.look()
+	k.investigate(j)
+	found := j.investigation.wait()
 	found.addTo(&j.evidence)
 	list := diagnose.Diagnose(found.facts, j.evidence)
 	if v == stats.Healthy && !c.Thorough {
@@ -431,8 +360,8 @@ func (j *job) diagnoseName() []diagnose.Finding {
 }
 
 // ownEvidence is what the run itself showed.
-func (j *job) ownEvidence() diagnose.Evidence {
-	e := j.tally.evidence(j.target, j.config, j.recorder.Summary())
+func (j *job) ownEvidence(s stats.Summary) diagnose.Evidence {
+	e := j.tally.evidence(j.target, j.config, s)
 	open, _ := errors.AsType[*ping.OpenError](j.openErr)
 	if j.pinger != nil {
 		open = j.pinger.Socket().Denied
@@ -446,21 +375,4 @@ func (j *job) ownEvidence() diagnose.Evidence {
 		e.Stream = errnoName(cmp.Or(open.UDP, open.TCP))
 	}
 	return e
-}
-
-// weigh lets findings make a verdict worse: an error unhealthy, a warning degraded.
-func weigh(v stats.Verdict, cause string, list []diagnose.Finding) (stats.Verdict, string) {
-	for _, f := range list {
-		worse := stats.Healthy
-		switch f.Severity {
-		case diagnose.Error:
-			worse = stats.Unhealthy
-		case diagnose.Warning:
-			worse = stats.Degraded
-		}
-		if stats.Worse(v, worse) != v {
-			v, cause = worse, f.Cause
-		}
-	}
-	return v, cause
 }

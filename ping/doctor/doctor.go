@@ -130,8 +130,8 @@ func reasons(pic Picture, list []mergedFinding) string {
 		return strings.Join(parts, ", ")
 	}
 	for _, r := range pic.Results {
-		if r.Cause != "" {
-			parts = append(parts, report.Address(r)+" "+r.Cause)
+		if why := r.Why(); why != "" {
+			parts = append(parts, report.Address(r)+" "+why)
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -222,7 +222,7 @@ func TestFindings(t *testing.T) {
 
 func TestConclusion(t *testing.T) {
 	info := diagnose.Finding{Code: "clock_stepped", Severity: diagnose.Info}
-	bad := report.Result{Target: target4(), Cause: "1 of 5 probes lost", Summary: stats.Summary{Sent: 5, Received: 4, Lost: 1}}
+	bad := report.Result{Target: target4(), Cause: said("1 of 5 probes lost"), Summary: stats.Summary{Sent: 5, Received: 4, Lost: 1}}
 	with := func(list ...diagnose.Finding) []report.Result {
 		r := bad
 		r.Findings = list

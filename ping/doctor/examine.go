@@ -24,6 +24,7 @@ func Examine(ctx context.Context, c check.Config) (Picture, error) {
 		}
 		c.Ping.Proto, c.Thorough = proto, proto == ping.ProtoAuto
 		k := check.New(c)
+		k.Start()
 		r, err := k.Run(ctx)
 		if _, unchecked := errors.AsType[*check.UncheckedError](err); err != nil && !unchecked {
 			return pic, err

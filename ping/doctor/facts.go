@@ -306,7 +306,7 @@ func probeSection(results []report.Result) section {
 	s.table(cells)
 	for _, r := range results {
 		if r.Verdict != stats.Healthy {
-			s.say("%s by %s is %s%s", report.Address(r), report.Method(r.Target), r.Verdict, prefixed(": ", r.Cause))
+			s.say("%s by %s is %s%s", report.Address(r), report.Method(r.Target), r.Verdict, prefixed(": ", r.Why()))
 		}
 	}
 	return s

@@ -106,9 +106,14 @@ func healthy(t report.Target) report.Result {
 	}}
 }
 
+// said is a cause that is words already.
+type said string
+
+func (s said) String() string { return string(s) }
+
 func silent(t report.Target, findings ...diagnose.Finding) report.Result {
 	return report.Result{
-		Target: t, Verdict: stats.Unhealthy, Cause: "5 of 5 probes lost", Findings: findings, ExitCode: 1,
+		Target: t, Verdict: stats.Unhealthy, Cause: said("5 of 5 probes lost"), Findings: findings, ExitCode: 1,
 		Summary: stats.Summary{
 			Sent: 5, Lost: 5, LossPercent: 100, LongestLoss: 5, Pipe: 5,
 			Duration: 600_100_000, SendSpan: 200_499_999,
@@ -118,7 +123,7 @@ func silent(t report.Target, findings ...diagnose.Finding) report.Result {
 
 func missing6() report.Result {
 	return report.Result{
-		Target: target6(), Verdict: stats.Unhealthy, Cause: "1 of 1 probes refused", ExitCode: 1,
+		Target: target6(), Verdict: stats.Unhealthy, Cause: said("1 of 1 probes refused"), ExitCode: 1,
 		Findings: []diagnose.Finding{{
 			Code: "addr_missing", Severity: diagnose.Error, Cause: "::1 is not on lo",
 			Evidence: "addresses of lo: 127.0.0.1/8", Fix: "ip addr add ::1/128 dev lo",

@@ -24,7 +24,7 @@ func hostileHost(a, b, c string, n uint64) Picture {
 	t := target6()
 	t.Address, t.Method = zoned, b+a
 	r := silent(t, f, g, diagnose.Finding{Code: diagnose.Code(a)})
-	r.Cause, r.Verdict = a+b+c, stats.Verdict(n%5)
+	r.Cause, r.Verdict = said(a+b+c), stats.Verdict(n%5)
 	r.Summary.Sent, r.Summary.Received = n, n/2
 	return Picture{
 		Facts:    known,

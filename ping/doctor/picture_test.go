@@ -182,7 +182,7 @@ func downHost() Picture {
 	again := loDown()
 	again.Evidence = "flags of lo: LOOPBACK; 1 sends got EADDRNOTAVAIL"
 	refused := silent(target6(), again)
-	refused.Cause = "1 of 1 probes refused"
+	refused.Cause = said("1 of 1 probes refused")
 	refused.Summary = stats.Summary{Sent: 1, SendErrors: 1, LossPercent: 100, LongestLoss: 1, Duration: 20_000}
 	pic.Results = []report.Result{silent(target4(), loDown()), refused}
 	pic.Evidence = evidences(pic.Results)
@@ -262,9 +262,9 @@ func closedHost() Picture {
 	}
 	pic.Results = []report.Result{probed(target4(), "udp"), probed(target6(), "")}
 	pic.Results[0].Findings = []diagnose.Finding{info, throttled}
-	pic.Results[0].Verdict, pic.Results[0].Cause = stats.Degraded, "cpu_throttled"
+	pic.Results[0].Verdict, pic.Results[0].Cause = stats.Degraded, said("cpu_throttled")
 	pic.Results[1].Findings = []diagnose.Finding{info}
-	pic.Results[1].Verdict, pic.Results[1].Cause = stats.Unknown, "nothing was decided"
+	pic.Results[1].Verdict, pic.Results[1].Cause = stats.Unknown, said("nothing was decided")
 	pic.Results[1].Summary = stats.Summary{}
 	pic.Verdict = stats.Unknown
 	return pic

@@ -186,12 +186,14 @@ func FuzzLines(f *testing.F) {
 		t6 := target6()
 		t6.Address = t6.Address.WithZone(zone)
 		first, second := healthy(target4()), healthy(t6)
-		first.Verdict, first.Cause, first.Findings = v, cause, []diagnose.Finding{a, b, loDown()}
+		first.Verdict, first.Cause, first.Findings = v, said(cause), []diagnose.Finding{a, b, loDown()}
 		first.Summary.Sent, first.Summary.Received = n, n/2
 		second.Verdict, second.Findings = stats.Verdict(severity%4), []diagnose.Finding{b, a}
+		first, second = because(first, 0, first.Cause), because(second, 1, nil)
 		for _, r := range []Report{
 			one(first), one(second),
-			{Results: []Result{first, second}, Verdict: v}, {Results: []Result{second, first}, Verdict: v},
+			{Results: []Result{first, second}, ByNeed: []int{0, 1}, Verdict: v},
+			{Results: []Result{second, first}, ByNeed: []int{1, 0}, Verdict: v},
 		} {
 			checkLine(t, r)
 			checkNagios(t, r)
@@ -304,7 +306,7 @@ func TestLineKeepsVerdictAndCode(t *testing.T) {
 	}
 	r := healthy(target4())
 	r.Verdict, r.Findings = stats.Degraded, []diagnose.Finding{f}
-	got = headline(stats.Degraded, []Result{r}, maxLine)
+	got = headline(stats.Degraded, []Result{because(r, 0, nil)}, maxLine)
 	if len(got) > maxLine || !strings.HasSuffix(got, "c…; p50=0.045ms") {
 		t.Errorf("%d bytes: %s", len(got), got)
 	}
@@ -318,7 +320,7 @@ func TestFixInFull(t *testing.T) {
 	}
 	mild := f
 	mild.Severity = diagnose.Info
-	r := Report{Verdict: stats.Unhealthy, Results: []Result{silent(target4(), f), silent(target6(), mild)}}
+	r := Report{Verdict: stats.Unhealthy, Results: []Result{silent(target4(), f), silent(target6(), mild)}, ByNeed: []int{0, 1}}
 	for name, newRenderer := range map[string]func(io.Writer, Options) Renderer{"line": NewLine, "nagios": NewNagios} {
 		var out strings.Builder
 		if err := newRenderer(&out, Options{}).Finish(r); err != nil {

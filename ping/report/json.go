@@ -317,7 +317,7 @@ func newJSONSummary(r Result, findings []jsonFinding) jsonSummary {
 		Stamps: timestamps(r.Target), Stamped: s.Stamped, ClockSteps: s.ClockSteps,
 		RTT: newJSONDistribution(s.RTT), Send: newJSONDistribution(s.Send),
 		Kernel: newJSONDistribution(s.Kernel), Wakeup: newJSONDistribution(s.Wakeup), LongestLoss: s.LongestLoss,
-		Verdict: r.Verdict.String(), Cause: orNull(r.Cause), ExitCode: r.ExitCode, Findings: findings,
+		Verdict: r.Verdict.String(), Cause: orNull(r.Why()), ExitCode: r.ExitCode, Findings: findings,
 	}
 	if s.Decided() > 0 {
 		loss, duration := percent(s.LossPercent), millis(s.Duration)

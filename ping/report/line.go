@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"io"
 	"slices"
 	"strings"
@@ -36,7 +35,7 @@ func (l *line) Event(Target, ping.Event) error { return nil }
 
 // Finish writes the whole output.
 func (l *line) Finish(r Report) error {
-	results := byNeed(r.Results)
+	results := r.byNeed()
 	head := cut(headline(r.Verdict, results, maxLine), maxLine)
 	if err := l.put(append(l.buf[:0], head...)); err != nil {
 		return err
@@ -54,36 +53,16 @@ func (l *line) Finish(r Report) error {
 	return nil
 }
 
-// byNeed are results in the order in which they need attention.
-func byNeed(results []Result) []Result {
-	results = slices.Clone(results)
-	slices.SortStableFunc(results, func(a, b Result) int {
-		return cmp.Or(rank(b.Verdict)-rank(a.Verdict), basis(a)-basis(b))
-	})
-	return results
-}
-
-// rank orders verdicts for reading: what needs attention first.
-func rank(v stats.Verdict) int {
-	return slices.Index([]stats.Verdict{stats.Healthy, stats.Degraded, stats.Unknown, stats.Unhealthy}, v)
-}
-
-// basis orders results of one verdict: the most basic cause first, and those without one last.
-func basis(r Result) int {
-	code, _, _ := reason(r)
-	return diagnose.Place(diagnose.Code(code))
-}
-
-// headline is the first line, of at most limit bytes where one result is not well. The worst comes first, and what it says is
+// headline is the first line, of at most limit bytes if a result is not well. The worst comes first, and what it says is
 // cut before anything else is.
 func headline(v stats.Verdict, results []Result, limit int) string {
 	if len(results) == 0 {
 		return v.String()
 	}
 	if v == stats.Healthy { // a family that does not count is told by its finding
-		results = slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Verdict != v })
+		results = slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Excused })
 	}
-	if len(results) == 0 || rank(results[0].Verdict) == rank(stats.Healthy) {
+	if len(results) == 0 || results[0].Verdict == stats.Healthy {
 		return v.String() + " " + healthyParts(results)
 	}
 	var rest strings.Builder
@@ -111,8 +90,8 @@ func healthyParts(results []Result) string {
 
 // unwell describes the worst result in at most limit bytes: its fix is cut first, then its cause.
 func unwell(v stats.Verdict, r Result, limit int) string {
+	code, cause, fix := r.reason()
 	s := v.String() + " " + Address(r) + " " + Ratio(r)
-	code, cause, fix := reason(r)
 	if code != "" {
 		s += " " + code + ":"
 	}
@@ -133,37 +112,19 @@ func aside(r Result) string {
 	if r.Verdict == stats.Healthy {
 		return s
 	}
-	code, cause, _ := reason(r)
+	code, cause, _ := r.reason()
 	if code != "" {
 		return s + " " + code
 	}
 	return strings.TrimSuffix(s+" "+cause, " ")
 }
 
-// reason is why a result is not healthy: the worst finding that can be a reason, else the cause alone.
-func reason(r Result) (code, cause, fix string) {
-	if i := worst(r.Findings); i >= 0 && (r.Findings[i].Severity > diagnose.Info || r.Cause == "") {
-		f := r.Findings[i]
-		switch {
-		case f.Cause == diagnose.NoCause && r.Cause != "":
-			f.Cause = r.Cause // says more than that no rule knows it
-		case len(r.Target.Sizes) > 0 && r.Cause != "" && r.Cause != f.Cause:
-			f.Cause = r.Cause + ": " + f.Cause // at which size comes first
-		}
-		return Clean(string(f.Code)), Clean(f.Cause), Clean(f.Fix)
+// reason is what to say first of a result, each part on one line; empty without a finding or a cause.
+func (r Result) reason() (code, cause, fix string) {
+	if f := r.Reason.Finding; f != nil {
+		code, fix = Clean(string(f.Code)), Clean(f.Fix)
 	}
-	return "", Clean(r.Cause), ""
-}
-
-// worst is the index of the first of the most severe findings, -1 if there is none.
-func worst(findings []diagnose.Finding) int {
-	at := -1
-	for i, f := range findings {
-		if at < 0 || f.Severity > findings[at].Severity {
-			at = i
-		}
-	}
-	return at
+	return code, Clean(causeText(r.Reason.Cause)), fix
 }
 
 // further are the findings that the first line does not tell, each once, although both families may have it; the last is what
@@ -172,11 +133,10 @@ func further(results []Result, head string) []string {
 	var first string
 	var told, out []string
 	for i, r := range results {
-		code, cause, fix := reason(r)
-		if i == 0 && r.Verdict != stats.Healthy && code != "" {
-			first = appendix(r.Findings[worst(r.Findings)])
+		if f := r.Reason.Finding; i == 0 && r.Verdict != stats.Healthy && f != nil {
+			first = appendix(*f)
 			told = append(told, first)
-			if strings.Contains(head, cause) && strings.Contains(head, fix) {
+			if _, cause, fix := r.reason(); strings.Contains(head, cause) && strings.Contains(head, fix) {
 				first = ""
 			}
 		}

@@ -39,7 +39,7 @@ func (n *nagios) Finish(r Report) error {
 	case r.Verdict == stats.Degraded:
 		state = "WARNING"
 	}
-	results := byNeed(r.Results)
+	results := r.byNeed()
 	text := strings.TrimPrefix(headline(r.Verdict, results, maxOutput), r.Verdict.String()+" ")
 	if more := further(results, text); len(more) > 0 && r.Verdict != stats.Healthy {
 		text += "; " + more[0]

@@ -37,22 +37,56 @@ type Result struct {
 	Target  Target
 	Summary stats.Summary
 	Verdict stats.Verdict
-	// Cause says in a few words why the verdict is not healthy; empty where it is.
-	Cause    string
+	// Cause is why the verdict is not healthy; nil if it is.
+	Cause Cause
+	// Reason is what to say first of a result.
+	Reason   Reason
 	Findings []diagnose.Finding
+	// Excused says that the result is no part of the verdict over all: nobody asked for this family, and it is switched off.
+	Excused bool
 	// ExitCode is the status of this family alone.
 	ExitCode int
-	// Buckets are the RTTs in classes, where a renderer needs them.
+	// Buckets are the RTTs in classes, if a renderer needs them.
 	Buckets []stats.Bucket
 }
 
-// Report is the outcome of the whole command: a result a family, and the verdict over all of them.
+// Reason is why a result is not healthy, in the form to say first.
+type Reason struct {
+	// Finding is the one of the result's that explains the verdict best; nil if none does.
+	Finding *diagnose.Finding
+	// Cause is that of the finding, or says more; nil if all is well.
+	Cause Cause
+}
+
+// Report is the outcome of the whole command: a result a target, and the verdict over all of them.
 type Report struct {
-	Results  []Result
+	Results []Result
+	// ByNeed are the places of the results in the order in which they need attention.
+	ByNeed   []int
 	Verdict  stats.Verdict
 	ExitCode int
 	// Unchecked says that no target could be checked at all.
 	Unchecked bool
+}
+
+// byNeed are the results in the order in which they need attention.
+func (r Report) byNeed() []Result {
+	list := make([]Result, len(r.ByNeed))
+	for i, place := range r.ByNeed {
+		list[i] = r.Results[place]
+	}
+	return list
+}
+
+// Why is the cause in words; empty if all is well.
+func (r Result) Why() string { return causeText(r.Cause) }
+
+// causeText is a cause in words; empty without one.
+func causeText(c Cause) string {
+	if c == nil {
+		return ""
+	}
+	return c.String()
 }
 
 // Renderer writes one format. Its methods are called one at a time: Start once a target, Event for each event

@@ -92,17 +92,36 @@ func loDown() diagnose.Finding {
 }
 
 func silent(t Target, findings ...diagnose.Finding) Result {
-	return Result{
-		Target: t, Verdict: stats.Unhealthy, Cause: "5 of 5 probes lost", Findings: findings, ExitCode: 1,
+	r := Result{
+		Target: t, Verdict: stats.Unhealthy, Cause: said("5 of 5 probes lost"), Findings: findings, ExitCode: 1,
 		Summary: stats.Summary{
 			Sent: 5, Lost: 5, LossPercent: 100, LongestLoss: 5, Pipe: 5,
 			Duration: 600_100_000, SendSpan: 200_499_999,
 		},
 	}
+	if len(findings) > 0 {
+		return because(r, 0, nil)
+	}
+	r.Reason.Cause = r.Cause
+	return r
+}
+
+// said is a cause that is words already.
+type said string
+
+func (s said) String() string { return string(s) }
+
+// because makes a finding the reason of a result, with its own cause or another.
+func because(r Result, at int, cause Cause) Result {
+	r.Reason = Reason{Finding: &r.Findings[at], Cause: cause}
+	if cause == nil {
+		r.Reason.Cause = Found{r.Findings[at]}
+	}
+	return r
 }
 
 func one(r Result) Report {
-	return Report{Results: []Result{r}, Verdict: r.Verdict, ExitCode: r.ExitCode}
+	return Report{Results: []Result{r}, ByNeed: []int{0}, Verdict: r.Verdict, ExitCode: r.ExitCode}
 }
 
 func healthyScenario(name string, t Target, o Options) scenario {
@@ -148,8 +167,8 @@ func troubles() []told {
 }
 
 func troubled() Result {
-	return Result{
-		Target: target4(), Verdict: stats.Unhealthy, Cause: "6 of 10 probes without a right answer", ExitCode: 1,
+	return because(Result{
+		Target: target4(), Verdict: stats.Unhealthy, Cause: said("6 of 10 probes without a right answer"), ExitCode: 1,
 		Findings: []diagnose.Finding{
 			{
 				Code: "duplicate_replies", Severity: diagnose.Warning, Cause: "1 reply came twice",
@@ -169,32 +188,32 @@ func troubled() Result {
 				P50: 50_000, P90: 50_040_000, P99: 50_040_000, P999: 50_040_000, Jitter: 9_000_000,
 			},
 		},
-	}
+	}, 1, nil)
 }
 
 func noSocket() Report {
 	t := target4()
 	t.Method = ""
-	r := one(Result{
-		Target: t, Verdict: stats.Unhealthy, Cause: "no ICMP socket", ExitCode: 2,
+	r := one(because(Result{
+		Target: t, Verdict: stats.Unhealthy, Cause: said("no ICMP socket"), ExitCode: 2,
 		Findings: []diagnose.Finding{{
 			Code: "icmp_not_permitted", Severity: diagnose.Error, Cause: "ICMP sockets are not permitted",
 			Evidence: "datagram: EACCES, raw: EPERM; gid 1000 is outside 1 to 0",
 			Fix:      `sysctl -w net.ipv4.ping_group_range="0 2147483647"`,
 		}},
-	})
+	}, 0, nil))
 	r.Unchecked = true
 	return r
 }
 
 func missing6() Result {
-	r := Result{
-		Target: target6(), Verdict: stats.Unhealthy, Cause: "1 of 1 probes refused", ExitCode: 1,
+	r := because(Result{
+		Target: target6(), Verdict: stats.Unhealthy, Cause: said("1 of 1 probes refused"), ExitCode: 1,
 		Findings: []diagnose.Finding{{
 			Code: "addr_missing", Severity: diagnose.Error, Cause: "::1 is not on lo",
 			Evidence: "addresses of lo: 127.0.0.1/8", Fix: "ip addr add ::1/128 dev lo",
 		}},
-	}
+	}, 0, nil)
 	r.Summary = stats.Summary{Sent: 1, SendErrors: 1, LossPercent: 100, LongestLoss: 1, Duration: 20_000}
 	return r
 }
@@ -206,7 +225,7 @@ func bothFamilies() scenario {
 	events = append(events, five(a)[4:]...)
 	return scenario{
 		name: "both", starts: []Target{a, b}, events: events,
-		report: Report{Results: []Result{healthy(a), missing6()}, Verdict: stats.Unhealthy, ExitCode: 1},
+		report: Report{Results: []Result{healthy(a), missing6()}, ByNeed: []int{1, 0}, Verdict: stats.Unhealthy, ExitCode: 1},
 	}
 }
 
@@ -215,7 +234,7 @@ func bothHealthy() scenario {
 	a.Name, b.Name = "localhost", "localhost"
 	return scenario{
 		name: "both-healthy", starts: []Target{a, b}, events: append(five(a), five(b)...),
-		report: Report{Results: []Result{healthy(a), healthy(b)}, Verdict: stats.Healthy},
+		report: Report{Results: []Result{healthy(a), healthy(b)}, ByNeed: []int{0, 1}, Verdict: stats.Healthy},
 	}
 }
 
@@ -224,7 +243,8 @@ func interrupted() scenario {
 	return scenario{
 		name: "interrupted", starts: []Target{t}, events: []told{{t, event(ping.Sent, 1, v6)}},
 		report: one(Result{
-			Target: t, Verdict: stats.Unknown, Cause: "nothing was decided", ExitCode: 1,
+			Target: t, Verdict: stats.Unknown, Cause: said("nothing was decided"), ExitCode: 1,
+			Reason:  Reason{Cause: said("nothing was decided")},
 			Summary: stats.Summary{Sent: 1, InFlight: 1, Pipe: 1},
 		}),
 	}
@@ -232,7 +252,7 @@ func interrupted() scenario {
 
 func degraded() scenario {
 	t, r := target4(), healthy(target4())
-	r.Verdict, r.Cause, r.Summary.Duplicates = stats.Degraded, "2 duplicate replies", 2
+	r.Verdict, r.Cause, r.Summary.Duplicates = stats.Degraded, said("2 duplicate replies"), 2
 	r.Findings = []diagnose.Finding{
 		{Code: "clock_stepped", Severity: diagnose.Info, Cause: "the wall clock was set", Evidence: "by 3 s"},
 		{
@@ -240,7 +260,7 @@ func degraded() scenario {
 			Evidence: "icmp_seq=3, icmp_seq=4", Fix: "look for a second responder with tcpdump -ni lo icmp",
 		},
 	}
-	return scenario{name: "degraded", starts: []Target{t}, events: five(t), report: one(r)}
+	return scenario{name: "degraded", starts: []Target{t}, events: five(t), report: one(because(r, 1, nil))}
 }
 
 func scenarios() []scenario {
@@ -310,6 +330,7 @@ func overUDP() scenario {
 		Code: "icmp_not_permitted", Severity: diagnose.Info, Cause: "ICMP sockets are not permitted here",
 		Evidence: "datagram socket: EACCES, raw socket: EPERM", Fix: `sysctl -w net.ipv4.ping_group_range="0 2147483647"`,
 	}}
+	s.report.Results[0] = because(s.report.Results[0], 0, nil)
 	return s
 }
 
@@ -334,8 +355,9 @@ func service() scenario {
 			told{closed, refused(seq+1, v6, ping.Fault{Errno: syscall.ECONNREFUSED})})
 	}
 	bad := silent(closed)
-	bad.Cause, bad.Summary.Lost, bad.Summary.SendErrors = "5 of 5 probes refused", 0, 5
-	s.report = Report{Results: []Result{healthy(open), bad}, Verdict: stats.Degraded}
+	bad.Cause, bad.Summary.Lost, bad.Summary.SendErrors = said("5 of 5 probes refused"), 0, 5
+	bad.Reason.Cause = bad.Cause
+	s.report = Report{Results: []Result{healthy(open), bad}, ByNeed: []int{1, 0}, Verdict: stats.Degraded}
 	return s
 }
 
@@ -347,7 +369,8 @@ func sweep() scenario {
 		Code: "fw_input_request", Severity: diagnose.Error, Cause: "a firewall likely drops the echo request",
 		Evidence: "one probe moved OutEchos +1", Fix: "nft insert rule inet t c iifname lo accept",
 	})
-	r.Cause = "size 1300 fails first (no answer)"
+	r.Cause = Sweep("size 1300 fails first (no answer)")
+	r = because(r, 0, Explained{r.Cause, Found{r.Findings[0]}})
 	r.Summary.Sent, r.Summary.Received, r.Summary.Lost, r.Summary.LossPercent = 2, 1, 1, 50
 	r.Summary.RTT = stats.Distribution{Count: 1, Min: 30_000, Mean: 30_000, Max: 30_000, P50: 30_000, P90: 30_000, P99: 30_000, P999: 30_000}
 	return scenario{name: "sweep", starts: []Target{t}, events: five(t)[:2], report: one(r)}

@@ -254,7 +254,7 @@ func appendOutcome(b []byte, r Result, named bool) []byte {
 // appendVerdict appends the verdict, its cause, the method and the percentiles, in two lines if one is too short.
 func appendVerdict(b []byte, r Result) []byte {
 	items := make([]string, 0, 3)
-	for _, s := range []string{r.Cause, r.Target.Method} {
+	for _, s := range []string{r.Why(), r.Target.Method} {
 		if s != "" {
 			items = append(items, safeForParsers(s))
 		}

@@ -3,7 +3,6 @@ package check
 import (
 	"net/netip"
 	"reflect"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -77,36 +76,5 @@ func TestLag(t *testing.T) {
 		if got := tally.lag(tt.c); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
-	}
-}
-
-func TestWeigh(t *testing.T) {
-	info := diagnose.Finding{Severity: diagnose.Info, Cause: "info"}
-	warning := diagnose.Finding{Severity: diagnose.Warning, Cause: "warning"}
-	failure := diagnose.Finding{Severity: diagnose.Error, Cause: "error"}
-	for _, tt := range []struct {
-		v    stats.Verdict
-		list []diagnose.Finding
-		want string
-	}{
-		{stats.Healthy, nil, "healthy was"},
-		{stats.Healthy, []diagnose.Finding{info}, "healthy was"},
-		{stats.Healthy, []diagnose.Finding{info, warning}, "degraded warning"},
-		{stats.Healthy, []diagnose.Finding{warning, failure}, "unhealthy error"},
-		{stats.Unhealthy, []diagnose.Finding{failure, warning}, "unhealthy was"},
-		{stats.Unknown, []diagnose.Finding{warning}, "unknown was"},
-		{stats.Unknown, []diagnose.Finding{failure}, "unhealthy error"},
-	} {
-		v, cause := weigh(tt.v, "was", tt.list)
-		if got := strings.Join([]string{v.String(), cause}, " "); got != tt.want {
-			t.Errorf("%v with %v: got %q, want %q", tt.v, tt.list, got, tt.want)
-		}
-	}
-}
-
-func TestExcused(t *testing.T) {
-	info, failure := diagnose.Finding{Severity: diagnose.Info}, diagnose.Finding{Severity: diagnose.Error}
-	if excused(nil) || !excused([]diagnose.Finding{info}) || excused([]diagnose.Finding{info, failure}) {
-		t.Error("only findings, and no error among them, excuse a family")
 	}
 }

@@ -21,62 +21,85 @@ import (
 // returns, so this is the time that a starved process may need to notice.
 const patience = 25 * time.Millisecond
 
-// findings is what look found.
-type findings struct {
+// observations are what an investigation found out about this host.
+type observations struct {
 	facts platform.Facts
-	// probe and udp are nil where none could be sent, or would have left this host.
+	// probe and udp are nil if none could be sent, or would have left this host.
 	probe *diagnose.Probe
 	udp   *diagnose.Datagram
-	// listeners and portsInUse are what the service's port and the system's ports are taken by, where that may matter.
+	// listeners and portsInUse are what the service's port and the system's ports are taken by, if that may matter.
 	listeners  platform.Known[[]platform.Listener]
 	portsInUse platform.Known[int]
-	// bind is why a socket cannot have the target's address; empty where it can.
+	// bind is why a socket cannot have the target's address; empty if it can.
 	bind string
 }
 
-// lookout looks for causes, for one target at a time: a second reader would need threads, and its probe would move the
+// investigation looks for the cause of what went wrong with one target, beside its run.
+type investigation struct {
+	done  chan struct{}
+	found observations
+}
+
+// wait gives what was found.
+func (i *investigation) wait() observations {
+	<-i.done
+	return i.found
+}
+
+// investigator looks for causes, for one target at a time: a second reader would need threads, and its probe would move the
 // counters that the first one reads. The zero value is ready.
-type lookout struct {
+type investigator struct {
 	mu sync.Mutex
 	// facts are those that were read last, and read is when.
 	facts platform.Facts
 	read  time.Time
 }
 
-// fresh is how long facts are as good as new: it takes two looks of a health check in a row, one for each family.
+// fresh is how long facts are as good as new: that is enough for two investigations in a row, one for each family.
 const fresh = 200 * time.Millisecond
 
-// look examines this host: the facts, one more probe with the kernel's counters read before and after it, and a UDP
-// datagram to oneself. Where nothing answers it takes some 100 ms, so that a diagnosis fits into the time of the run that
-// needs it, also for two families. The extra probe is sent as c and method say; without a method there is none.
-func (l *lookout) look(ctx context.Context, c ping.Config, method string) findings {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	about := c.Address == l.facts.IPv4.Target || c.Address == l.facts.IPv6.Target
-	if !about || time.Since(l.read) > fresh {
-		l.facts, l.read = platform.Read("/", c.Address), time.Now()
-	}
-	f := findings{facts: l.facts}
-	leaves := diagnose.Leaves(f.facts, report.Family(c.Address))
-	if method != "" && !leaves {
-		f.probe = probe(ctx, c, method)
-	}
-	f.udp, f.bind = datagram(c.Address, !leaves)
-	f.readSockets(c, method)
-	return f
+// start starts an investigation of the target of c, which is probed by method. Nothing stops it: it takes less time than a
+// person notices.
+func (v *investigator) start(c ping.Config, method string) *investigation {
+	i := &investigation{done: make(chan struct{})}
+	go func() {
+		defer close(i.done)
+		i.found = v.investigate(c, method)
+	}()
+	return i
 }
 
-// readSockets reads what else has to do with ports. All that are in use are of interest only where one was not to be had.
-func (f *findings) readSockets(c ping.Config, method string) {
+// investigate examines this host: the facts, one more probe with the kernel's counters read before and after it, and a UDP
+// datagram to oneself. If nothing answers it takes some 100 ms, so that a diagnosis fits into the time of the run that
+// needs it, also for two families. The extra probe is sent as c and method say; without a method there is none.
+func (v *investigator) investigate(c ping.Config, method string) observations {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	known := c.Address == v.facts.IPv4.Target || c.Address == v.facts.IPv6.Target
+	if !known || time.Since(v.read) > fresh {
+		v.facts, v.read = platform.Read("/", c.Address), time.Now()
+	}
+	o := observations{facts: v.facts}
+	leaves := diagnose.Leaves(o.facts, report.Family(c.Address))
+	if method != "" && !leaves {
+		o.probe = probe(c, method)
+	}
+	o.udp, o.bind = datagram(c.Address, !leaves)
+	o.readSockets(c, method)
+	return o
+}
+
+// readSockets reads what else has to do with ports. All that are in use are of interest only if one could not be had.
+func (o *observations) readSockets(c ping.Config, method string) {
 	protocol := transport(c, method)
 	if protocol == "" {
 		return
 	}
 	if c.Port != 0 {
-		f.listeners = platform.ReadListeners(protocol, c.Port)
+		o.listeners = platform.ReadListeners(protocol, c.Port)
 	}
-	if ports, ok := f.facts.Ports.Get(); ok && (f.probe == nil || f.probe.Errno == "EADDRNOTAVAIL") {
-		f.portsInUse = platform.ReadPortsInUse(protocol, ports)
+	if ports, ok := o.facts.Ports.Get(); ok && (o.probe == nil || o.probe.Errno == "EADDRNOTAVAIL") {
+		o.portsInUse = platform.ReadPortsInUse(protocol, ports)
 	}
 }
 
@@ -92,13 +115,13 @@ func transport(c ping.Config, method string) string {
 }
 
 // addTo completes the evidence of a run.
-func (f findings) addTo(e *diagnose.Evidence) {
-	e.Probe, e.UDP, e.Bind = f.probe, f.udp, f.bind
-	e.Listeners, e.PortsInUse = f.listeners, f.portsInUse
+func (o observations) addTo(e *diagnose.Evidence) {
+	e.Probe, e.UDP, e.Bind = o.probe, o.udp, o.bind
+	e.Listeners, e.PortsInUse = o.listeners, o.portsInUse
 }
 
 // probe sends one echo request between two readings of the counters. TCP sends its first packets when it is opened.
-func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
+func probe(c ping.Config, method string) *diagnose.Probe {
 	c.Sizes = nil // the largest shows most
 	c.Count, c.Deadline, c.Preload, c.Flood, c.Adaptive, c.Timeout = 1, 0, 1, false, false, patience
 	switch method {
@@ -117,7 +140,7 @@ func probe(ctx context.Context, c ping.Config, method string) *diagnose.Probe {
 	}
 	defer p.Close()
 	var result diagnose.Probe
-	err = p.Run(ctx, func(e ping.Event) {
+	err = p.Run(context.Background(), func(e ping.Event) {
 		switch e.Kind {
 		case ping.Reply:
 			result.Answered = true

@@ -3,7 +3,6 @@ package check
 import (
 	"cmp"
 	"fmt"
-	"strings"
 	"time"
 
 	"lping/ping"
@@ -65,13 +64,12 @@ func (t *tally) note(e *ping.Event) {
 	t.failed = e.Seq
 }
 
-// errnos names the errors of send; empty where there were none.
-func (t *tally) errnos() string {
-	var names []string
+// errnos names the errors of send.
+func (t *tally) errnos() (names []string) {
 	for _, r := range t.refused {
 		names = append(names, r.Errno)
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 func wrongData(m ping.Mismatch) string {
