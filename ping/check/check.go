@@ -141,11 +141,11 @@ func (k *Check) Run(ctx context.Context) (report.Report, error) {
 	if len(k.jobs) == 0 {
 		return report.Report{ExitCode: k.config.Exit.Status(stats.Unknown, false), Unchecked: true}, &UncheckedError{Err: ErrNoTarget}
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	k.mu.Lock()
-	k.stop = stop
-	k.mu.Unlock()
+	if k.writeErr != nil {
+		return report.Report{}, k.writeErr
+	}
+	ctx, k.stop = context.WithCancelCause(ctx)
+	defer k.stop(nil)
 	var others sync.WaitGroup
 	for _, j := range k.jobs[1:] {
 		others.Go(func() { k.run(ctx, j) })
@@ -203,7 +203,7 @@ func (k *Check) close() {
 
 // run runs one job to its end, and looks for a cause if no reply comes at first.
 func (k *Check) run(ctx context.Context, j *job) {
-	if j.pinger == nil || j.runErr != nil || k.writeErr != nil {
+	if j.pinger == nil || j.runErr != nil {
 		return
 	}
 	if !j.recorder.Answered() {
