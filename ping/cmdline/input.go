@@ -117,18 +117,17 @@ func (in *Input) Has(long string, values ...string) bool {
 // options are returned even then.
 func (in *Input) readEnviron(lookup func(string) (string, bool)) (given []Given, err error) {
 	for _, o := range options {
-		name := o.environ()
-		if name == "" || in.settled(o) {
+		if o.Variable == "" {
 			continue
 		}
-		value, ok := lookup(name)
-		if !ok || value == "" {
+		value, ok := lookup(o.Variable)
+		if !ok || value == "" || in.settled(o) {
 			continue
 		}
-		g := Given{Option: o, Value: value, Variable: name}
+		g := Given{Option: o, Value: value, Variable: o.Variable}
 		if o.IsSwitch() {
 			if g.Value, ok = boolean(value); !ok && err == nil {
-				err = &Error{name + " is true or false, not " + quote(value), name + "=1 or " + name + "=0"}
+				err = &Error{o.Variable + " is true or false, not " + quote(value), o.Variable + "=1 or " + o.Variable + "=0"}
 			}
 		}
 		given = append(given, g)

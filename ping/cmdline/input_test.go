@@ -225,3 +225,20 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestVariables: the table spells out what follows from the long name, but where another program sets that variable.
+func TestVariables(t *testing.T) {
+	others := map[string]string{
+		"port": "LPING_TARGET_PORT", // Kubernetes sets LPING_PORT if it has a Service of the name lping
+		"help": "", "version": "",   // images set LPING_VERSION to the version of the lping that they hold
+	}
+	for _, o := range options {
+		want, ok := others[o.Long]
+		if !ok {
+			want = "LPING_" + strings.ToUpper(strings.ReplaceAll(o.Long, "-", "_"))
+		}
+		if o.Variable != want {
+			t.Errorf("--%s has the variable %q, want %q", o.Long, o.Variable, want)
+		}
+	}
+}

@@ -6,7 +6,6 @@
 package cmdline
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 )
@@ -17,83 +16,71 @@ type Option struct {
 	Long    string // unique, without dashes
 	Takes   string // what the help calls its value; empty: it is a switch, and needs none
 	Example string // a value for hints
-	Usage   string
+	// Variable is the environment variable that sets it; empty if none does. Written out, it costs no time at the start.
+	Variable string
+	Usage    string
 
-	// variable is the name of the option's variable after "LPING_" if that is not the long name; see noVariable.
-	variable string
 	// rivals are the other options that overrule the variable of this one if they are typed.
 	rivals []string
 }
 
-// noVariable is the variable of an option that the environment cannot set.
-const noVariable = "-"
-
 // options are all options, in the order of the help.
 var options = []*Option{
-	{Short: "4", Long: "ipv4", Usage: "check 127.0.0.1 (the default)", rivals: []string{"ipv6"}},
-	{Short: "6", Long: "ipv6", Usage: "check ::1; -4 -6: both at once, one verdict for both", rivals: []string{"ipv4"}},
-	{Short: "c", Long: "count", Takes: "N", Example: "5", Usage: "probes (5); 0: until interrupted, as with -w or -f alone"},
-	{Short: "i", Long: "interval", Takes: "T", Example: "0.2", Usage: "time between probes (50ms); 0: as the replies come"},
-	{Short: "W", Long: "timeout", Takes: "T", Example: "0.4", Usage: "time for the reply to one probe (400ms); 0: no limit"},
-	{Short: "w", Long: "deadline", Takes: "T", Example: "10", Usage: "time for the run; goes on until -c replies came"},
-	{Short: "s", Long: "size", Takes: "N", Example: "56", Usage: "data bytes (56)", rivals: []string{"sweep"}},
-	{Short: "p", Long: "pattern", Takes: "HEX", Example: "ff00", Usage: "up to 16 bytes that fill the data after the nonce"},
-	{Short: "f", Long: "flood", Usage: "as fast as the replies come, at least every 10 ms"},
-	{Short: "A", Long: "adaptive", Usage: "the next probe when the reply to the last came"},
-	{Short: "l", Long: "preload", Takes: "N", Example: "3", Usage: "send N probes at once, then at the interval"},
-	{Short: "t", Long: "ttl", Takes: "N", Example: "64", Usage: "time to live, or hop limit"},
-	{Short: "Q", Long: "tos", Takes: "N", Example: "0x10", Usage: "type of service, or traffic class"},
-	{Short: "M", Long: "pmtudisc", Takes: "MODE", Example: "do", Usage: "path MTU discovery: do, want, dont or probe"},
-	{Short: "I", Long: "interface", Takes: "X", Example: "lo", Usage: "source address, or loopback interface"},
-	{Short: "q", Long: "quiet", Usage: "only the first line, the verdict and the statistics"},
-	{Short: "n", Long: "numeric", Usage: "numeric output; lping prints no other"},
-	{Short: "D", Long: "timestamp", Usage: "the Unix time before each line about a probe"},
-	{Short: "O", Long: "outstanding", Usage: "a line for each probe without an answer so far"},
-	{Short: "a", Long: "audible", Usage: "ring the bell at each reply"},
-	{Short: "v", Long: "verbose", Usage: "show identifiers and foreign replies"},
-	{Short: "U", Long: "user-latency", Usage: "RTT to the return of the read, not to the kernel's stamp"},
-	{Short: "3", Long: "precision", Usage: "every time with three decimals"},
+	{Short: "4", Long: "ipv4", Variable: "LPING_IPV4", Usage: "check 127.0.0.1 (the default)", rivals: []string{"ipv6"}},
+	{Short: "6", Long: "ipv6", Variable: "LPING_IPV6", Usage: "check ::1; -4 -6: both at once, one verdict for both", rivals: []string{"ipv4"}},
+	{Short: "c", Long: "count", Variable: "LPING_COUNT", Takes: "N", Example: "5", Usage: "probes (5); 0: until interrupted, as with -w or -f alone"},
+	{Short: "i", Long: "interval", Variable: "LPING_INTERVAL", Takes: "T", Example: "0.2", Usage: "time between probes (50ms); 0: as the replies come"},
+	{Short: "W", Long: "timeout", Variable: "LPING_TIMEOUT", Takes: "T", Example: "0.4", Usage: "time for the reply to one probe (400ms); 0: no limit"},
+	{Short: "w", Long: "deadline", Variable: "LPING_DEADLINE", Takes: "T", Example: "10", Usage: "time for the run; goes on until -c replies came"},
+	{Short: "s", Long: "size", Variable: "LPING_SIZE", Takes: "N", Example: "56", Usage: "data bytes (56)", rivals: []string{"sweep"}},
+	{Short: "p", Long: "pattern", Variable: "LPING_PATTERN", Takes: "HEX", Example: "ff00", Usage: "up to 16 bytes that fill the data after the nonce"},
+	{Short: "f", Long: "flood", Variable: "LPING_FLOOD", Usage: "as fast as the replies come, at least every 10 ms"},
+	{Short: "A", Long: "adaptive", Variable: "LPING_ADAPTIVE", Usage: "the next probe when the reply to the last came"},
+	{Short: "l", Long: "preload", Variable: "LPING_PRELOAD", Takes: "N", Example: "3", Usage: "send N probes at once, then at the interval"},
+	{Short: "t", Long: "ttl", Variable: "LPING_TTL", Takes: "N", Example: "64", Usage: "time to live, or hop limit"},
+	{Short: "Q", Long: "tos", Variable: "LPING_TOS", Takes: "N", Example: "0x10", Usage: "type of service, or traffic class"},
+	{Short: "M", Long: "pmtudisc", Variable: "LPING_PMTUDISC", Takes: "MODE", Example: "do", Usage: "path MTU discovery: do, want, dont or probe"},
+	{Short: "I", Long: "interface", Variable: "LPING_INTERFACE", Takes: "X", Example: "lo", Usage: "source address, or loopback interface"},
+	{Short: "q", Long: "quiet", Variable: "LPING_QUIET", Usage: "only the first line, the verdict and the statistics"},
+	{Short: "n", Long: "numeric", Variable: "LPING_NUMERIC", Usage: "numeric output; lping prints no other"},
+	{Short: "D", Long: "timestamp", Variable: "LPING_TIMESTAMP", Usage: "the Unix time before each line about a probe"},
+	{Short: "O", Long: "outstanding", Variable: "LPING_OUTSTANDING", Usage: "a line for each probe without an answer so far"},
+	{Short: "a", Long: "audible", Variable: "LPING_AUDIBLE", Usage: "ring the bell at each reply"},
+	{Short: "v", Long: "verbose", Variable: "LPING_VERBOSE", Usage: "show identifiers and foreign replies"},
+	{Short: "U", Long: "user-latency", Variable: "LPING_USER_LATENCY", Usage: "RTT to the return of the read, not to the kernel's stamp"},
+	{Short: "3", Long: "precision", Variable: "LPING_PRECISION", Usage: "every time with three decimals"},
 	{
-		Long: "proto", Takes: "P", Example: "udp", Usage: "icmp, udp or tcp; auto: icmp, or udp where it must",
+		Long: "proto", Variable: "LPING_PROTO", Takes: "P", Example: "udp", Usage: "icmp, udp or tcp; auto: icmp, or udp where it must",
 		rivals: []string{"socket"},
 	},
 	// Kubernetes sets LPING_PORT to an address if it has a Service of the name lping.
 	{
-		Long: "port", Takes: "N", Example: "8080", Usage: "with udp or tcp: a local service (LPING_TARGET_PORT)",
-		variable: "TARGET_PORT",
+		Long: "port", Variable: "LPING_TARGET_PORT", Takes: "N", Example: "8080", Usage: "with udp or tcp: a local service (LPING_TARGET_PORT)",
 	},
 	{
-		Long: "sweep", Takes: "LIST", Example: "0:1472:64", Usage: "a size a probe: FROM:TO[:STEP], TO included, or a list",
+		Long: "sweep", Variable: "LPING_SWEEP", Takes: "LIST", Example: "0:1472:64", Usage: "a size a probe: FROM:TO[:STEP], TO included, or a list",
 		rivals: []string{"size"},
 	},
-	{Long: "socket", Takes: "KIND", Example: "dgram", Usage: "ICMP socket: auto, dgram or raw", rivals: []string{"proto"}},
-	{Long: "max-loss", Takes: "P", Example: "60%", Usage: "loss that is still healthy (0%)"},
-	{Long: "max-rtt", Takes: "T", Example: "5ms", Usage: "most for the p99 of the RTT; below 100 replies its median"},
-	{Long: "warn", Takes: "L", Example: "5,20%", Usage: "mean RTT in ms, loss: degraded beyond (Nagios ranges)"},
-	{Long: "crit", Takes: "L", Example: "9,60%", Usage: "the same: unhealthy beyond, in the place of --max-loss"},
+	{Long: "socket", Variable: "LPING_SOCKET", Takes: "KIND", Example: "dgram", Usage: "ICMP socket: auto, dgram or raw", rivals: []string{"proto"}},
+	{Long: "max-loss", Variable: "LPING_MAX_LOSS", Takes: "P", Example: "60%", Usage: "loss that is still healthy (0%)"},
+	{Long: "max-rtt", Variable: "LPING_MAX_RTT", Takes: "T", Example: "5ms", Usage: "most for the p99 of the RTT; below 100 replies its median"},
+	{Long: "warn", Variable: "LPING_WARN", Takes: "L", Example: "5,20%", Usage: "mean RTT in ms, loss: degraded beyond (Nagios ranges)"},
+	{Long: "crit", Variable: "LPING_CRIT", Takes: "L", Example: "9,60%", Usage: "the same: unhealthy beyond, in the place of --max-loss"},
 	{
-		Long: "format", Takes: "F", Example: "json", Usage: "output: text, line, json, prometheus or nagios",
+		Long: "format", Variable: "LPING_FORMAT", Takes: "F", Example: "json", Usage: "output: text, line, json, prometheus or nagios",
 		rivals: []string{"json", "health"},
 	},
-	{Short: "j", Long: "json", Usage: "--format json", rivals: []string{"format", "health"}},
-	{Long: "output", Takes: "FILE", Example: "lping.prom", Usage: "write to FILE, whole or not at all; -: stdout"},
-	{Long: "exit", Takes: "SCHEME", Example: "health", Usage: "exit status: ping, health or nagios", rivals: []string{"health"}},
-	{Long: "health", Usage: "--format line --exit health, for containers", rivals: []string{"format", "json"}},
+	{Short: "j", Long: "json", Variable: "LPING_JSON", Usage: "--format json", rivals: []string{"format", "health"}},
+	{Long: "output", Variable: "LPING_OUTPUT", Takes: "FILE", Example: "lping.prom", Usage: "write to FILE, whole or not at all; -: stdout"},
+	{Long: "exit", Variable: "LPING_EXIT", Takes: "SCHEME", Example: "health", Usage: "exit status: ping, health or nagios", rivals: []string{"health"}},
+	{Long: "health", Variable: "LPING_HEALTH", Usage: "--format line --exit health, for containers", rivals: []string{"format", "json"}},
 	// Images set LPING_VERSION to the version of the lping that they hold.
-	{Short: "V", Long: "version", Usage: "print the version", variable: noVariable},
-	{Short: "h", Long: "help", Usage: "print this help", variable: noVariable},
+	{Short: "V", Long: "version", Usage: "print the version"},
+	{Short: "h", Long: "help", Usage: "print this help"},
 }
 
 // IsSwitch says that an option needs no value.
 func (o *Option) IsSwitch() bool { return o.Takes == "" }
-
-// environ is the name of the variable that sets an option; empty if none does.
-func (o *Option) environ() string {
-	if o.variable == noVariable {
-		return ""
-	}
-	return "LPING_" + cmp.Or(o.variable, strings.ToUpper(strings.ReplaceAll(o.Long, "-", "_")))
-}
 
 // names is how the help names an option: "-c, --count N".
 func (o *Option) names() string {
