@@ -87,20 +87,18 @@ func execute(ctx context.Context, in *cmdline.Input, stdout, stderr io.Writer) (
 	return checkAsAsked(ctx, in, flags, stdout, stderr)
 }
 
-// parse lets urfave/cli read the options that were given. It uses the flags and the context of urfave/cli but not its App:
-// that brings text/template into the binary, which makes the linker keep every exported method of everything, a quarter of
-// the whole. No flag is defined for an option that was not given: that takes some 10 us each, more than the first probe.
+// parse lets urfave/cli read the options that were given. It uses the context of urfave/cli but not its App: that brings
+// text/template into the binary, which makes the linker keep every exported method of everything, a quarter of the whole.
+// Nor does it use the flags of urfave/cli, each of which compiles a regular expression: that takes longer than the first probe.
 func parse(given []cmdline.Given) (*cli.Context, error) {
 	set := flag.NewFlagSet("lping", flag.ContinueOnError)
 	for _, g := range given {
-		if set.Lookup(g.Long) == nil {
-			var f cli.Flag = &cli.StringFlag{Name: g.Long, Usage: g.Usage}
-			if g.IsSwitch() {
-				f = &cli.BoolFlag{Name: g.Long, Usage: g.Usage}
-			}
-			if err := f.Apply(set); err != nil {
-				return nil, err
-			}
+		switch {
+		case set.Lookup(g.Long) != nil:
+		case g.IsSwitch():
+			set.Bool(g.Long, false, g.Usage)
+		default:
+			set.String(g.Long, "", g.Usage)
 		}
 		if err := set.Set(g.Long, g.Value); err != nil {
 			return nil, err
