@@ -36,17 +36,15 @@ import (
 	"lping/ping/report"
 	"lping/platform"
 	"lping/platform/file"
+	"lping/platform/startup"
 	"lping/stats"
 )
 
-// processors is how many lping can use, one for each of two families: on a large host the Go runtime would start more threads
-// than a container may have pids left for.
+// processors is how many a check uses that lasts, one for each of two families: on a large host the Go runtime would start
+// more threads than a container may have pids left for.
 const processors = 2
 
 func main() {
-	if runtime.GOMAXPROCS(0) > processors {
-		runtime.GOMAXPROCS(processors)
-	}
 	os.Exit(run(context.Background(), os.Args, os.LookupEnv, os.Stdout, os.Stderr))
 }
 
@@ -171,6 +169,7 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 	}
 	ignoreSignals := func() {}
 	if more := k.Start(); more && !short {
+		startup.UseProcessors(processors)
 		ignoreSignals = handleSignals(k, stop, stderr)
 	}
 	r, err := k.Run(ctx)
@@ -203,7 +202,6 @@ func examine(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout
 	if err != nil {
 		return 0, err
 	}
-	runtime.GOMAXPROCS(1)
 	if status := platform.StatusSignals(); len(status) > 0 {
 		signal.Ignore(status...) // doctor is over before anybody could read a status
 	}
@@ -286,13 +284,10 @@ func within(c ping.Config, d time.Duration) bool {
 	return c.Count > 0 && float64(c.Count-1)*float64(interval)+float64(timeout) <= float64(d)
 }
 
-// saveThreads is for a run that is over within a second and has nothing to say before: a container may have no pids left for
-// the threads that the Go runtime takes for a second processor, and for handling signals or even for undoing this. The answer
-// is there before who sent a signal has lost patience; if its reader does not read, SIGKILL is left.
-func saveThreads() {
-	runtime.GOMAXPROCS(1)
-	signal.Ignore(append(platform.StatusSignals(), ending()...)...)
-}
+// saveThreads is for a run that is over within a second and writes nothing before its end. A container may have no process
+// ids left for the threads by which the Go runtime handles signals, or even stops to. The answer is there before who sent a
+// signal has lost patience; if its reader does not read, SIGKILL is left.
+func saveThreads() { signal.Ignore(append(platform.StatusSignals(), ending()...)...) }
 
 // show writes a text that is the whole output.
 func show(w io.Writer, text string) error {

@@ -24,6 +24,7 @@ var importLaw = map[string][]string{
 	"platform/fact":     nil,
 	"platform/file":     nil,
 	"platform/netlink":  {"platform/fact"},
+	"platform/startup":  nil,
 	"stats":             nil,
 }
 
