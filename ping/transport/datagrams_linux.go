@@ -52,19 +52,18 @@ type datagrams struct {
 // reportLen is enough of a message of ours to know it by.
 const reportLen = 128
 
-// newDatagrams takes over a bound socket, even if it fails. Messages go to this port of the target; ICMP has none.
-func newDatagrams(fd int, c Config, s *Socket) (datagrams, error) {
-	w, err := newWaiter()
-	if err != nil {
+// takeOver takes over a bound socket, and closes it if it fails. Messages go to this port of the target; ICMP has none. It works in
+// place: datagrams are so large that a copy would make the stack grow.
+func (d *datagrams) takeOver(fd int, c Config, s *Socket) (err error) {
+	d.fd, d.target = fd, c.Address
+	if d.waiter, err = newWaiter(); err != nil {
 		unix.Close(fd)
-		return datagrams{}, err
+		return err
 	}
-	d := datagrams{waiter: w, fd: fd, target: c.Address}
-	if err := d.setUp(c, s); err != nil {
+	if err = d.setUp(c, s); err != nil {
 		d.Close()
-		return datagrams{}, err
 	}
-	return d, nil
+	return err
 }
 
 // setUp connects the socket, which saves the kernel a look-up a message, and asks for time stamps. If connect is

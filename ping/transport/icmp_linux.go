@@ -30,11 +30,11 @@ func openICMP(c Config, method string) (Conn, Socket, error) {
 		unix.Close(fd)
 		return nil, s, err
 	}
-	d, err := newDatagrams(fd, c, &s)
-	if err != nil {
+	ic := new(icmpConn)
+	if err := ic.takeOver(fd, c, &s); err != nil {
 		return nil, s, err
 	}
-	return &icmpConn{d}, s, nil
+	return ic, s, nil
 }
 
 // setFilter lets only our own echo replies into a raw socket. The ICMP filter (linux/icmp.h, RFC 3542 section 3.2)

@@ -35,16 +35,16 @@ type tcpConn struct {
 	// mu guards what follows.
 	mu sync.Mutex
 	// underway are the connections without an outcome, the oldest first.
-	underway []*exchange
+	underway []*connection
 	// unknown are the sockets at the listener of which it is not known whose they are, the oldest first.
 	unknown []net.Conn
 }
 
-// exchange is our end of a connection.
-type exchange struct {
+// connection is our end of a connection.
+type connection struct {
 	request []byte
 	start   time.Time
-	// ctx ends when the exchange is given up.
+	// ctx ends when the connection is given up.
 	ctx    context.Context
 	cancel context.CancelFunc
 }
@@ -162,7 +162,7 @@ func serveEcho(socket net.Conn, msg []byte, recognize func(header) (int, bool)) 
 }
 
 func (tc *tcpConn) Send(msg []byte) error {
-	x := &exchange{request: bytes.Clone(msg), start: time.Now()}
+	x := &connection{request: bytes.Clone(msg), start: time.Now()}
 	x.ctx, x.cancel = context.WithCancel(tc.ctx)
 	tc.mu.Lock()
 	defer tc.mu.Unlock()
@@ -191,7 +191,7 @@ func (tc *tcpConn) Send(msg []byte) error {
 
 // run makes a connection and, to our own listener, sends the request over it and reads the reply. What became of it is
 // in p, whose message has room for the reply and one byte more, so that a longer one shows.
-func (tc *tcpConn) run(x *exchange, p *Packet) {
+func (tc *tcpConn) run(x *connection, p *Packet) {
 	start := time.Now()
 	socket, fault := tc.connect(x.ctx)
 	p.RTT = time.Since(start)

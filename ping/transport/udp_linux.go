@@ -77,7 +77,7 @@ func (uc *udpConn) dial(c Config, port uint16) (Socket, error) {
 		}
 	}
 	s := describeSocket(c, MethodUDP, port)
-	uc.datagrams, err = newDatagrams(fd, c, &s)
+	err = uc.takeOver(fd, c, &s)
 	uc.opaque = c.Port != 0
 	return s, err
 }
