@@ -60,6 +60,7 @@ func (d *datagrams) takeOver(fd int, c Config, s *Socket) (err error) {
 		unix.Close(fd)
 		return err
 	}
+	d.watch(fd)
 	if err = d.setUp(c, s); err != nil {
 		d.Close()
 	}
@@ -115,7 +116,7 @@ func (d *datagrams) Recv(p *Packet, b []byte, until time.Time) error {
 		if err := d.try(p, b); err != ErrTimeout {
 			return err
 		}
-		if err := d.await(until, -1); err != nil {
+		if err := d.await(until); err != nil {
 			return err
 		}
 	}
@@ -179,19 +180,16 @@ func (d *datagrams) Transmitted(wire uint16) int64 {
 	return d.left.at(wire)
 }
 
-// await waits for a packet, for a report, for something on the other socket (-1: none), for Wake, or for the time.
-func (d *datagrams) await(until time.Time, other int) error {
+// await waits for a packet, for a report, for Wake, or for the time.
+func (d *datagrams) await(until time.Time) error {
 	left := timeLeft(until)
 	if left <= 0 {
 		return ErrTimeout
 	}
-	d.watch()
-	own := d.add(d.fd, unix.POLLIN)
-	d.add(other, unix.POLLIN)
 	if err := d.wait(left); err != nil {
 		return err
 	}
-	d.reported = d.reported || d.polled[own].Revents&unix.POLLERR != 0
+	d.reported = d.reported || d.polled[1].Revents&unix.POLLERR != 0
 	return nil
 }
 
@@ -282,6 +280,6 @@ func (d *datagrams) memory() (memory [unix.SK_MEMINFO_VARS]uint32, ok bool) {
 
 func (d *datagrams) Close() error {
 	err := unix.Close(d.fd)
-	closeAll(d.wakeFD)
+	d.waiter.close()
 	return os.NewSyscallError("close", err)
 }

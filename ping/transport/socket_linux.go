@@ -14,11 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waiter waits for sockets, below the netpoller and so to some 50 us, until it is woken.
+// waiter waits for sockets, until it is woken.
 type waiter struct {
 	wakeFD int // an eventfd (eventfd(2))
-	// polled is what wait looks at; its first entry is the eventfd's.
+	// polled is what wait looks at: the eventfd, then the sockets.
 	polled []unix.PollFd
+	// sleeper is nil before the first long wait, and if the system has no descriptors for it.
+	sleeper *sleeper
+	tried   bool
 }
 
 func newWaiter() (waiter, error) {
@@ -26,26 +29,23 @@ func newWaiter() (waiter, error) {
 	if err != nil {
 		return waiter{}, os.NewSyscallError("eventfd", err)
 	}
-	return waiter{wakeFD: fd, polled: make([]unix.PollFd, 1, 8)}, nil
+	return waiter{wakeFD: fd, polled: []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}}, nil
 }
 
-// watch starts a new list of what wait looks at.
-func (w *waiter) watch() { w.polled = w.polled[:1] }
-
-// add puts a socket on the list; the kernel passes over one of -1. It returns the socket's place there.
-func (w *waiter) add(fd int, events int16) int {
-	w.polled = append(w.polled, unix.PollFd{Fd: int32(fd), Events: events})
-	return len(w.polled) - 1
+// watch adds a socket to those that wait looks at.
+func (w *waiter) watch(fd int) {
+	w.polled = append(w.polled, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 }
 
-// wait waits for a socket of the list, for Wake, or until left is over. If nothing is left it only looks at the
-// sockets: a Wake is for the next wait.
+// longWait is from when on a wait is left to the netpoller. Below that the detour takes longer than what it saves.
+const longWait = 200 * time.Microsecond
+
+// wait waits for a socket, for Wake, or until left is over: to some 50 us, not to a millisecond as the netpoller does.
 func (w *waiter) wait(left time.Duration) error {
-	w.polled[0] = unix.PollFd{Fd: int32(w.wakeFD), Events: unix.POLLIN}
-	if left <= 0 {
-		w.polled[0].Fd = -1
+	if left >= longWait && w.sleep(left) {
+		left = 0 // what is there is there
 	}
-	timeout := unix.NsecToTimespec(int64(max(left, 0)))
+	timeout := unix.NsecToTimespec(int64(left))
 	n, err := unix.Ppoll(w.polled, &timeout, nil)
 	switch {
 	case err == unix.EINTR: // the runtime interrupts threads for its own ends
@@ -60,6 +60,78 @@ func (w *waiter) wait(left time.Duration) error {
 		return ErrWoken
 	}
 	return nil
+}
+
+// sleep waits in the netpoller, and reports false if the system does not let it.
+func (w *waiter) sleep(left time.Duration) bool {
+	if !w.tried {
+		w.tried = true
+		w.sleeper, _ = newSleeper(w.polled)
+	}
+	return w.sleeper != nil && w.sleeper.sleep(left) == nil
+}
+
+func (w *waiter) close() {
+	closeAll(w.wakeFD)
+	if w.sleeper != nil {
+		w.sleeper.close()
+	}
+}
+
+// sleeper lets a goroutine wait without its thread. While a thread waits in a system call the runtime looks for other work
+// for its processor, with threads that it makes for that: a run at 0.2 s took five times ping's CPU a probe, and a container
+// may have no process ids left for them.
+type sleeper struct {
+	timer int // a timerfd (timerfd_create(2)), since the netpoller's own timers are rounded up to a millisecond
+	// poller is an epoll descriptor that has the timer and the sockets, and ready says that one of them is.
+	poller *os.File
+	raw    syscall.RawConn
+	ready  func(fd uintptr) bool
+	events [4]unix.EpollEvent
+}
+
+func newSleeper(list []unix.PollFd) (s *sleeper, err error) {
+	s = &sleeper{}
+	if s.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
+		return nil, err
+	}
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		unix.Close(s.timer)
+		return nil, err
+	}
+	err = unix.SetNonblock(fd, true) // for os.NewFile it is a file to poll then
+	for _, p := range append([]unix.PollFd{{Fd: int32(s.timer)}}, list...) {
+		if err == nil {
+			err = unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, int(p.Fd), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: p.Fd})
+		}
+	}
+	s.poller = os.NewFile(uintptr(fd), "epoll")
+	if err == nil {
+		s.raw, err = s.poller.SyscallConn()
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	s.ready = func(fd uintptr) bool {
+		n, err := unix.EpollWait(int(fd), s.events[:], 0)
+		return n > 0 || err != nil && err != unix.EINTR
+	}
+	return s, nil
+}
+
+// sleep returns when a socket is ready or d is over.
+func (s *sleeper) sleep(d time.Duration) error {
+	if err := unix.TimerfdSettime(s.timer, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}, nil); err != nil {
+		return err
+	}
+	return s.raw.Read(s.ready)
+}
+
+func (s *sleeper) close() {
+	s.poller.Close()
+	unix.Close(s.timer)
 }
 
 // Wake makes a wait, or else the next one, return ErrWoken.

@@ -52,6 +52,7 @@ func (uc *udpConn) open(c Config) (Socket, error) {
 	if err != nil {
 		return s, err
 	}
+	uc.watch(uc.echo)
 	uc.buf = make([]byte, maxDatagram)
 	if err = uc.pair(s); err != nil {
 		uc.datagrams.Close()
@@ -118,7 +119,7 @@ func (uc *udpConn) Recv(p *Packet, b []byte, until time.Time) error {
 		if uc.sendBack() {
 			continue
 		}
-		if err := uc.await(until, uc.echo); err != nil {
+		if err := uc.await(until); err != nil {
 			return err
 		}
 	}
