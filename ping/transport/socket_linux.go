@@ -45,13 +45,12 @@ func (w *waiter) wait(left time.Duration) error {
 	if left >= longWait && w.sleep(left) {
 		left = 0 // what is there is there
 	}
-	timeout := unix.NsecToTimespec(int64(left))
-	n, err := unix.Ppoll(w.polled, &timeout, nil)
+	n, e := w.poll(left)
 	switch {
-	case err == unix.EINTR: // the runtime interrupts threads for its own ends
+	case e == unix.EINTR: // the runtime interrupts threads for its own ends
 		return nil
-	case err != nil:
-		return os.NewSyscallError("ppoll", err)
+	case e != 0:
+		return os.NewSyscallError("ppoll", e)
 	case n == 0:
 		return ErrTimeout
 	case w.polled[0].Revents != 0:
@@ -60,6 +59,19 @@ func (w *waiter) wait(left time.Duration) error {
 		return ErrWoken
 	}
 	return nil
+}
+
+// poll looks at the list (ppoll(2)). The runtime hears of a long wait only: for a short one it would look for another thread,
+// above all on a busy machine, where the system call takes a while.
+func (w *waiter) poll(left time.Duration) (n int, e syscall.Errno) {
+	timeout := unix.NsecToTimespec(int64(left))
+	call := unix.RawSyscall6
+	if left >= longWait {
+		call = unix.Syscall6
+	}
+	r, _, e := call(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&w.polled[0])), uintptr(len(w.polled)),
+		uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
+	return int(r), e
 }
 
 // sleep waits in the netpoller, and reports false if the system does not let it.
@@ -115,16 +127,18 @@ func newSleeper(list []unix.PollFd) (s *sleeper, err error) {
 		return nil, err
 	}
 	s.ready = func(fd uintptr) bool {
-		n, err := unix.EpollWait(int(fd), s.events[:], 0)
-		return n > 0 || err != nil && err != unix.EINTR
+		n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&s.events[0])), uintptr(len(s.events)), 0, 0, 0)
+		return int(n) > 0 || e != 0 && e != unix.EINTR
 	}
 	return s, nil
 }
 
 // sleep returns when a socket is ready or d is over.
 func (s *sleeper) sleep(d time.Duration) error {
-	if err := unix.TimerfdSettime(s.timer, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}, nil); err != nil {
-		return err
+	at := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}
+	_, _, e := unix.RawSyscall6(unix.SYS_TIMERFD_SETTIME, uintptr(s.timer), 0, uintptr(unsafe.Pointer(&at)), 0, 0, 0)
+	if e != 0 {
+		return e
 	}
 	return s.raw.Read(s.ready)
 }
