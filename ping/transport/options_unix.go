@@ -3,7 +3,6 @@
 package transport
 
 import (
-	"net"
 	"os"
 	"syscall"
 
@@ -28,9 +27,6 @@ func setClientOptions(fd int, c Config) error {
 	}
 	return setPath(fd, c)
 }
-
-// wantUntaken asks to be told when nobody takes a datagram: these systems always tell.
-func wantUntaken(*net.UDPConn) error { return nil }
 
 // plainErrno is e: the system's error numbers are those of package syscall.
 func plainErrno(e syscall.Errno) syscall.Errno { return e }
