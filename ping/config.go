@@ -33,7 +33,7 @@ type Config struct {
 	Deadline time.Duration
 	// Pattern fills the data after the nonce; empty means a counter.
 	Pattern []byte
-	// Flood sends as soon as the reply is there, and at least every 10 ms; Interval is not used.
+	// Flood sends as soon as the reply is there, and at least every 10 ms; Interval is not used. It implies SampleStamps.
 	Flood bool
 	// Adaptive sends as soon as the reply is there, no faster than the smoothed RTT, and at least every Interval.
 	Adaptive bool

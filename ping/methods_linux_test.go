@@ -187,6 +187,36 @@ func TestMethodStamps(t *testing.T) {
 	}
 }
 
+// TestMethodSample: a flood takes the transmit stamp of one probe in eight, and of no other, past the end of the sequence
+// numbers too.
+func TestMethodSample(t *testing.T) {
+	if !native {
+		t.Skip("only Linux's own conn has stamps: test without -tags portable")
+	}
+	for _, proto := range []Proto{ProtoICMP, ProtoUDP} {
+		const count = 70_000
+		inNamespace(t)
+		p, err := Open(Config{Transport: Transport{Proto: proto, Timeout: longEnough}, Count: count, Flood: true, Preload: 3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		divided := 0
+		err = p.Run(t.Context(), func(e Event) {
+			if !e.Divided {
+				return
+			}
+			divided++
+			if e.Seq%8 != 1 || e.Split.Send+e.Split.Kernel != e.RTT {
+				t.Errorf("%v: probe %d took %v, in parts %+v", proto, e.Seq, e.RTT, e.Split)
+			}
+		})
+		if err != nil || divided < count/8*9/10 || divided > count/8 {
+			t.Errorf("%v: %d of %d round trips are divided, %v", proto, divided, count, err)
+		}
+	}
+}
+
 // firewall puts a rule into a chain of this goroutine's namespace.
 func firewall(t *testing.T, hook, rule string) {
 	t.Helper()

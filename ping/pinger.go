@@ -24,6 +24,7 @@ func Open(c Config) (*Pinger, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
+	c.SampleStamps = c.SampleStamps || c.Flood
 	conn, socket, err := transport.Open(c.Transport)
 	if err != nil {
 		return nil, err

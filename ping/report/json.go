@@ -235,6 +235,7 @@ type jsonSummary struct {
 	Duration    *millis          `json:"duration_ms"`
 	Stamps      *string          `json:"timestamps"`
 	Stamped     uint64           `json:"stamped"`
+	Split       uint64           `json:"split"`
 	ClockSteps  uint64           `json:"clock_steps"`
 	RTT         jsonDistribution `json:"rtt"`
 	Send        jsonDistribution `json:"send"`
@@ -314,7 +315,7 @@ func newJSONSummary(r Result, findings []jsonFinding) jsonSummary {
 		Address: r.Target.Address.String(), Family: Family(r.Target.Address), Method: orNull(r.Target.Method),
 		Port: r.Target.Port, Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, InFlight: s.InFlight,
 		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Corrupted: s.Corrupted, Foreign: s.Foreign,
-		Stamps: timestamps(r.Target), Stamped: s.Stamped, ClockSteps: s.ClockSteps,
+		Stamps: timestamps(r.Target), Stamped: s.Stamped, Split: s.Kernel.Count, ClockSteps: s.ClockSteps,
 		RTT: newJSONDistribution(s.RTT), Send: newJSONDistribution(s.Send),
 		Kernel: newJSONDistribution(s.Kernel), Wakeup: newJSONDistribution(s.Wakeup), LongestLoss: s.LongestLoss,
 		Verdict: r.Verdict.String(), Cause: orNull(r.Why()), ExitCode: r.ExitCode, Findings: findings,

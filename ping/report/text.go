@@ -280,7 +280,11 @@ func appendVerdict(b []byte, r Result) []byte {
 // appendSplit appends the latency split: the median and the 99th percentile of each part.
 func appendSplit(b []byte, s stats.Summary) []byte {
 	pair := func(d stats.Distribution) string { return Milliseconds(d.P50) + "/" + Milliseconds(d.P99) }
-	return fmt.Appendf(b, "p50/p99 of send %s, kernel path %s, wake-up %s ms\n", pair(s.Send), pair(s.Kernel), pair(s.Wakeup))
+	b = fmt.Appendf(b, "p50/p99 of send %s, kernel path %s, wake-up %s ms", pair(s.Send), pair(s.Kernel), pair(s.Wakeup))
+	if s.Kernel.Count < s.Stamped {
+		b = fmt.Appendf(b, ", a sample of %d", s.Kernel.Count)
+	}
+	return append(b, '\n')
 }
 
 // percentiles names the unit once, so that the verdict of a healthy run fits on one line.

@@ -83,6 +83,8 @@ type Config struct {
 	Sizes []int
 	// UserTime asks for no time stamps of the kernel.
 	UserTime bool
+	// SampleStamps asks for the transmit stamps of a few messages only, since each costs system calls.
+	SampleStamps bool
 	// NoTTL leaves Packet.TTL out, which saves the kernel a control message a reply.
 	NoTTL bool
 	// TTL is the time to live or hop limit, 1 to 255; 0 means the system's default.

@@ -33,6 +33,10 @@ type datagrams struct {
 	// plain says that there is nothing to read but data and sender: no stamps, no TTL.
 	plain   bool
 	stamped bool
+	// stampEvery says which messages get a transmit stamp: the first, and each so many later. It divides the number of
+	// sequence numbers.
+	stampEvery uint16
+	stamping   bool
 	// reported says that reports may wait in the error queue.
 	reported bool
 	left     transmissions
@@ -81,8 +85,12 @@ func (d *datagrams) setUp(c Config, s *Socket) error {
 	}
 	d.discard()
 	if !c.UserTime {
-		d.stamped = unix.SetsockoptInt(d.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, stampFlags) == nil
+		d.stamped = d.stamp(true) == nil
 		s.Stamps = d.stamped
+	}
+	d.stampEvery = 1
+	if c.SampleStamps {
+		d.stampEvery = stampSample
 	}
 	d.plain = c.NoTTL && !d.stamped
 	return nil
@@ -98,15 +106,38 @@ func (d *datagrams) discard() {
 	}
 }
 
+// stamp makes sends get a transmit stamp or not.
+func (d *datagrams) stamp(sends bool) error {
+	flags := stampArrivals
+	if sends {
+		flags |= stampSends
+	}
+	d.stamping = sends
+	return unix.SetsockoptInt(d.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPING, flags)
+}
+
+// shareOf is which transmit stamp the message with this sequence number belongs to, and whether it is the one that gets it.
+func (d *datagrams) shareOf(wire uint16) (number uint16, gets bool) {
+	return (wire - 1) / d.stampEvery, (wire-1)%d.stampEvery == 0
+}
+
 func (d *datagrams) Send(msg []byte) error {
+	wire := binary.BigEndian.Uint16(msg[6:])
+	number, gets := d.shareOf(wire)
+	if d.stamped && gets != d.stamping {
+		_ = d.stamp(gets) // granted before
+	}
 	_, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(d.fd), uintptr(unsafe.Pointer(unsafe.SliceData(msg))),
 		uintptr(len(msg)), unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(d.dst)), d.dstLen)
-	if d.stamped {
-		d.left.add(binary.BigEndian.Uint16(msg[6:]), e == 0)
+	if d.stamping {
+		d.left.add(number, e == 0)
 	}
 	if e != 0 {
 		d.reported = true // a report may be why
 		return os.NewSyscallError("sendto", e)
+	}
+	if _, next := d.shareOf(wire + 1); d.stamped && next != d.stamping {
+		_ = d.stamp(next) // now, when no probe's time counts it
 	}
 	return nil
 }
@@ -175,9 +206,13 @@ func (d *datagrams) readReport() bool {
 
 // Transmitted reads no further than it must: an empty error queue is found out by one more system call.
 func (d *datagrams) Transmitted(wire uint16) int64 {
-	for d.left.at(wire) == 0 && d.report.Fault.Errno == 0 && d.readReport() {
+	number, stamped := d.shareOf(wire)
+	if !stamped {
+		return 0
 	}
-	return d.left.at(wire)
+	for d.left.at(number) == 0 && d.report.Fault.Errno == 0 && d.readReport() {
+	}
+	return d.left.at(number)
 }
 
 // await waits for a packet, for a report, for Wake, or for the time.

@@ -8,10 +8,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stampFlags ask for software stamps of what leaves and what arrives; those of what leaves come without its data,
-// and with a number that counts sends (Documentation/networking/timestamping.rst).
-const stampFlags = unix.SOF_TIMESTAMPING_TX_SOFTWARE | unix.SOF_TIMESTAMPING_RX_SOFTWARE |
-	unix.SOF_TIMESTAMPING_SOFTWARE | unix.SOF_TIMESTAMPING_OPT_ID | unix.SOF_TIMESTAMPING_OPT_TSONLY
+// Software stamps of what arrives, and of what leaves: those come without its data, and with a number that counts the
+// sends that get one (Documentation/networking/timestamping.rst).
+const (
+	stampArrivals = unix.SOF_TIMESTAMPING_RX_SOFTWARE | unix.SOF_TIMESTAMPING_SOFTWARE |
+		unix.SOF_TIMESTAMPING_OPT_ID | unix.SOF_TIMESTAMPING_OPT_TSONLY
+	stampSends = unix.SOF_TIMESTAMPING_TX_SOFTWARE
+)
+
+// stampSample is how many messages share one transmit stamp if Config.SampleStamps is set: to read it costs two system
+// calls.
+const stampSample = 8
 
 // parseStamp is the software stamp of a struct scm_timestamping, in ns since 1970: the first of three timespecs, of
 // which each half has 8 bytes, or 4 on 32-bit systems. It is 0 if there is none.
