@@ -163,14 +163,21 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 		Ping: s.Config, Targets: s.Targets, Limits: s.Limits, Asked: s.Asked, Any: s.Any, Exit: in.Scheme,
 		Renderer: renderer, Quiet: s.Output.Quiet, Buckets: in.Format == cmdline.Prometheus,
 	})
-	short := slices.Contains(atTheEnd, in.Format) && within(s.Config, time.Second)
-	if short {
-		saveThreads()
-	}
 	ignoreSignals := func() {}
-	if more := k.Start(); more && !short {
+	goOn := func() {
 		startup.UseProcessors(processors)
 		ignoreSignals = handleSignals(k, stop, stderr)
+	}
+	short := slices.Contains(atTheEnd, in.Format) && within(s.Config, time.Second)
+	once := s.Config.Count == 1 && s.Config.Deadline == 0
+	switch {
+	case short:
+		saveThreads()
+	case !once: // before the first output, or a signal that answers it would kill, or get lost
+		goOn()
+	}
+	if more := k.Start(); more && once && !short {
+		goOn()
 	}
 	r, err := k.Run(ctx)
 	ignoreSignals()

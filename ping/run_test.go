@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -964,12 +965,17 @@ func TestQueueRoom(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const room = 4
 				most, l := 0, newLedger()
+				var mu sync.Mutex
 				var held []arrival
 				conn := newFake(loopback4, func(f *fakeConn, a attempt) error {
+					mu.Lock()
+					defer mu.Unlock()
 					if held = append(held, f.answer(a, asIs)); len(held) > 1 {
 						return nil
 					}
 					time.AfterFunc(5*ms, func() { // what left meanwhile comes back at once
+						mu.Lock()
+						defer mu.Unlock()
 						for _, a := range held {
 							f.arrived <- a
 						}

@@ -207,14 +207,20 @@ func (k *Check) run(ctx context.Context, j *job) {
 		return
 	}
 	if !j.recorder.Answered() {
+		over := make(chan struct{})
 		silent := time.AfterFunc(silence, func() {
+			defer close(over)
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			if !j.recorder.Answered() {
 				k.investigate(j)
 			}
 		})
-		defer silent.Stop()
+		defer func() {
+			if !silent.Stop() {
+				<-over
+			}
+		}()
 	}
 	j.runErr = j.pinger.Run(ctx, k.listener(j))
 }

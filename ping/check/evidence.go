@@ -111,7 +111,7 @@ func (t *tally) report(f ping.Fault) {
 	}
 }
 
-// evidence is what the run itself shows, without what look adds.
+// evidence is what the run itself shows, without what an investigation adds.
 func (t *tally) evidence(target report.Target, c ping.Config, s stats.Summary) diagnose.Evidence {
 	return diagnose.Evidence{
 		Family: report.Family(target.Address), Target: target.Address, Method: target.Method,

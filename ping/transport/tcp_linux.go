@@ -13,9 +13,13 @@ import (
 // a socket that does not connect, so it has a descriptor of its own. The zero value has none.
 type reporter struct{ fd int }
 
-// prepare sets up a socket that is about to connect.
+// prepare sets up a socket that is about to connect. Package net calls it again for each socket that it tries in vain, and
+// closes that: it must not keep a port, nor may its second descriptor stay.
 func (r *reporter) prepare(rc syscall.RawConn, v6 bool) {
+	r.close()
+	r.fd = 0
 	_ = rc.Control(func(fd uintptr) {
+		_ = unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 		letConnectChoose(int(fd))
 		setReports(int(fd), v6)
 		if dup, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 3); err == nil {
