@@ -382,7 +382,7 @@ func TestConnectPorts(t *testing.T) {
 	inEachNamespace(t, kindsOf(MethodTCP), func(t *testing.T, k methodKind) {
 		port := tcpService(t, k.address, func(far *net.TCPConn) { t.Cleanup(func() { far.Close() }) })
 		writeSysctl(t, "net/ipv4/ip_local_port_range", "40000 40000")
-		p := k.open(t, Config{Transport: Transport{Port: port, Timeout: longEnough}, Interval: ms})
+		p := k.open(t, Config{Transport: Transport{Port: port, Timeout: longEnough}, Interval: time.Hour})
 		taken, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(k.address, 40000)))
 		if err != nil {
 			t.Fatal(err)
