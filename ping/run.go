@@ -43,6 +43,9 @@ type run struct {
 	stamps transport.Stamper
 	clock  *stampClock
 
+	// limit is how many probes may be in flight; 0 is no limit. If there is one, answers come in any order.
+	limit int
+
 	received uint64
 	// latestAnswered is the latest probe that was answered.
 	latestAnswered uint64
@@ -75,6 +78,9 @@ func newRun(p *Pinger, emit func(Event)) *run {
 	if st, ok := p.conn.(transport.Stamper); ok && s.Stamps {
 		r.stamps, r.clock = st, newStampClock(r.start)
 	}
+	if l, ok := p.conn.(transport.Limiter); ok {
+		r.limit = l.Limit()
+	}
 	r.setEmit(emit)
 	return r
 }
@@ -88,6 +94,9 @@ func (r *run) setEmit(emit func(Event)) {
 
 // roomOf is how many answers the socket's queue is sure to hold. A system that does not tell has at least 64 KiB.
 func roomOf(conn transport.Conn, c Config) uint64 {
+	if l, ok := conn.(transport.Limiter); ok {
+		return uint64(l.Limit()) // each answer has a queue of its own
+	}
 	if q, ok := conn.(transport.Queue); ok {
 		if room := q.Room(c.Size); room > 0 {
 			return uint64(room)
@@ -164,11 +173,19 @@ func (r *run) sentAll() bool {
 	return r.gaveUp || r.config.Deadline == 0 && r.config.Count > 0 && r.window.next > r.config.Count
 }
 
-func (r *run) maySend() bool { return !r.sentAll() && !r.window.full() }
+func (r *run) maySend() bool {
+	return !r.sentAll() && !r.window.full() && (r.limit == 0 || r.window.inFlight < r.limit)
+}
 
 // unanswered is how many probes left after the latest that was answered. Flood and adaptive go by it, as in ping: one
 // loss does not slow them down until its timeout, and a kernel that refuses every probe does not speed them up.
-func (r *run) unanswered() uint64 { return r.window.next - 1 - r.latestAnswered }
+func (r *run) unanswered() uint64 {
+	n := r.window.next - 1 - r.latestAnswered
+	if r.limit > 0 {
+		return max(n, uint64(r.window.inFlight))
+	}
+	return n
+}
 
 // wakeAt is when something is due even if nothing arrives.
 func (r *run) wakeAt() time.Duration {

@@ -997,6 +997,43 @@ func TestQueueRoom(t *testing.T) {
 	}
 }
 
+// limitedConn takes so many messages at a time, and answers the latest first.
+type limitedConn struct {
+	*fakeConn
+	limit int
+}
+
+func (c limitedConn) Limit() int { return c.limit }
+
+// TestLimit: no more probes are in flight than the conn takes, in whatever order they are answered.
+func TestLimit(t *testing.T) {
+	for name, c := range map[string]Config{
+		"preload":  {Count: 40, Preload: 40},
+		"flood":    {Count: 40, Preload: 40, Flood: true},
+		"adaptive": {Count: 40, Preload: 40, Adaptive: true, Interval: ms},
+		"steady":   {Count: 40, Interval: ms},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const limit = 4
+				most, l := 0, newLedger()
+				conn := newFake(loopback4, func(f *fakeConn, a attempt) error {
+					f.deliver(time.Duration(30-a.seq%limit)*ms, f.answer(a, asIs))
+					return nil
+				})
+				err := pingerOver(c.withDefaults(), limitedConn{conn, limit}).Run(t.Context(), func(e Event) {
+					l.take(e)
+					most = max(most, e.InFlight)
+				})
+				l.check(t)
+				if err != nil || l.received != 40 || most != limit {
+					t.Errorf("%v: %s; %d in flight at once, with room for %d", err, l.sums(), most, limit)
+				}
+			})
+		})
+	}
+}
+
 // TestStart: Start does what can be done without waiting and says whether Run is to go on; then Run tells the rest.
 func TestStart(t *testing.T) {
 	for _, tt := range []struct {

@@ -31,7 +31,7 @@
 // with itself, since it chose the port that was asked for, counts as refused.
 //
 // Each connection is reset (SO_LINGER 0): a close in order would keep a port for a minute each, and a long run would use
-// them up. At most 128 connections are under way at once; beyond that a message is refused with EAGAIN.
+// them up. At most 128 connections are under way at once (Limiter).
 package transport
 
 import (
@@ -78,6 +78,12 @@ type DropCounter interface {
 type Queue interface {
 	// Room is how many answers with so many data bytes are sure to fit; 0 if the system does not tell.
 	Room(size int) int
+}
+
+// Limiter is a Conn on which only so many messages may be under way: one more makes it give up the oldest. Answers come in
+// any order.
+type Limiter interface {
+	Limit() int
 }
 
 // Packet is what Recv read.

@@ -43,7 +43,6 @@ type tcpConn struct {
 // connection is our end of a connection.
 type connection struct {
 	request []byte
-	start   time.Time
 	// ctx ends when the connection is given up.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -162,17 +161,13 @@ func serveEcho(socket net.Conn, msg []byte, recognize func(header) (int, bool)) 
 }
 
 func (tc *tcpConn) Send(msg []byte) error {
-	x := &connection{request: bytes.Clone(msg), start: time.Now()}
+	x := &connection{request: bytes.Clone(msg)}
 	x.ctx, x.cancel = context.WithCancel(tc.ctx)
 	tc.mu.Lock()
 	defer tc.mu.Unlock()
 	if len(tc.underway) == maxConnects {
-		oldest := tc.underway[0]
-		if time.Since(oldest.start) < tc.config.Timeout {
-			return os.NewSyscallError("connect", syscall.EAGAIN)
-		}
-		oldest.cancel() // its message had its time
-		tc.underway = without(tc.underway, oldest)
+		tc.underway[0].cancel()
+		tc.underway = slices.Delete(tc.underway, 0, 1)
 	}
 	tc.underway = append(tc.underway, x)
 	tc.workers.Go(func() {
@@ -182,7 +177,7 @@ func (tc *tcpConn) Send(msg []byte) error {
 		tc.mu.Lock()
 		tc.underway = without(tc.underway, x)
 		tc.mu.Unlock()
-		if p.Fault.Errno != syscall.EAGAIN { // one that was given up after its timeout is lost
+		if p.Fault.Errno != syscall.EAGAIN { // nobody waits for one that was given up
 			tc.put(arrival{packet: p})
 		}
 	})
@@ -261,8 +256,8 @@ func (tc *tcpConn) connect(ctx context.Context) (*net.TCPConn, Fault) {
 	return socket, Fault{}
 }
 
-// Room is how many connections may be under way: their answers need no queue that others could fill.
-func (*tcpConn) Room(int) int { return maxConnects }
+// Limit is how many connections may be under way.
+func (*tcpConn) Limit() int { return maxConnects }
 
 func (tc *tcpConn) Close() error {
 	tc.cancel()
