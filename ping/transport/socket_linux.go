@@ -112,7 +112,10 @@ func newSleeper(list []unix.PollFd) (s *sleeper, err error) {
 		unix.Close(s.timer)
 		return nil, err
 	}
-	err = unix.SetNonblock(fd, true) // for os.NewFile it is a file to poll then
+	err = spare(s.timer, 2)
+	if err == nil {
+		err = unix.SetNonblock(fd, true) // for os.NewFile it is a file to poll then
+	}
 	for _, p := range append([]unix.PollFd{{Fd: int32(s.timer)}}, list...) {
 		if err == nil {
 			err = unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, int(p.Fd), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: p.Fd})
@@ -131,6 +134,20 @@ func newSleeper(list []unix.PollFd) (s *sleeper, err error) {
 		return int(n) > 0 || e != 0 && e != unix.EINTR
 	}
 	return s, nil
+}
+
+// spare is an error if so many more descriptors cannot be had. The runtime needs two of its own for the first file to poll, and
+// gives up the whole program without them.
+func spare(like, n int) error {
+	if n == 0 {
+		return nil
+	}
+	fd, err := unix.FcntlInt(uintptr(like), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return spare(like, n-1)
 }
 
 // sleep returns when a socket is ready or d is over.

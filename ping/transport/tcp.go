@@ -21,6 +21,9 @@ import (
 // maxConnects is how many connections may be under way at once; on a healthy loopback it is one.
 const maxConnects = 128
 
+// acceptPause is between two tries to accept a connection.
+const acceptPause = 5 * time.Millisecond
+
 // tcpConn makes a TCP connection of every message: a goroutine has our end of it, another one the listener's.
 type tcpConn struct {
 	arrivals
@@ -79,16 +82,15 @@ func (tc *tcpConn) listen() (err error) {
 
 // accept gives each connection at our own listener a goroutine. The oldest one that may be a stranger's makes room.
 func (tc *tcpConn) accept() {
-	for failed := 0; failed < maxAttempts; {
+	for tc.ctx.Err() == nil {
 		socket, err := tc.listener.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case err != nil:
-			failed++
+		if err != nil { // closed, or there is no descriptor at the moment
+			select {
+			case <-tc.ctx.Done():
+			case <-time.After(acceptPause):
+			}
 			continue
 		}
-		failed = 0
 		tc.mu.Lock()
 		if tc.unknown = append(tc.unknown, socket); len(tc.unknown) > maxConnects {
 			tc.unknown[0].Close()
