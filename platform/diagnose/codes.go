@@ -103,7 +103,9 @@ var (
 	unserved = []Code{PortsExhausted, PortRefused, PortSilent}
 )
 
-// rules are all rules, the most basic cause first.
+// rules are all rules, the most basic cause first. A new one has a constant above, its function find in the file of its topic,
+// facts in testdata and their text in diagnose_test.go, and its code in codes_test.go. What it needs to know stands in Evidence or
+// in platform.Facts, and Evidence.Suspicious says when to look.
 var rules = [...]rule{
 	{Entry: Entry{LoMissing, Error, []Part{PartInterface, PartRoutes}, "no loopback interface",
 		"No interface of this network namespace has the flag LOOPBACK, so nothing here can reach itself. The list of " +

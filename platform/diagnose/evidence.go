@@ -125,8 +125,8 @@ func (e Evidence) Unanswered() bool { return e.Sent > 0 && e.Received == 0 }
 // icmp says whether the probes are echo requests.
 func (e Evidence) icmp() bool { return strings.HasPrefix(e.Method, "icmp") }
 
-// stream says whether the probes travel over TCP.
-func (e Evidence) stream() bool { return e.Method == "tcp" }
+// tcp says whether the probes travel over TCP.
+func (e Evidence) tcp() bool { return e.Method == "tcp" }
 
 // refused says whether send failed with one of these errors, in the run or in the extra probe.
 func (e Evidence) refused(errnos ...string) bool {

@@ -37,8 +37,7 @@ func blame(who string, sure bool, does string) string {
 	return who + " likely " + does
 }
 
-// unreachableReport says whether an ICMP error is destination unreachable (RFC 792; RFC 4443, section 3.1), which is
-// what firewalls answer.
+// unreachableReport says whether an ICMP error is destination unreachable (RFC 792; RFC 4443, 3.1), as firewalls answer.
 func unreachableReport(family int, r Report) bool {
 	if family == 6 {
 		return r.Type == 1

@@ -101,7 +101,7 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 
 // ended tells what ended an established connection, and what to look at; empty if nothing did.
 func (e Evidence) ended() (cause, fix string) {
-	if !e.stream() {
+	if !e.tcp() {
 		return "", ""
 	}
 	what := "connection"

@@ -52,7 +52,7 @@ func forbidden(f platform.Facts, e Evidence) bool {
 		return false
 	}
 	filtered := f.Process.Value.Seccomp == "filter"
-	return e.icmp() && c.OutEchos == 0 || filtered && !e.icmp() && (e.stream() || c.OutRequests == 0)
+	return e.icmp() && c.OutEchos == 0 || filtered && !e.icmp() && (e.tcp() || c.OutRequests == 0)
 }
 
 func sendForbidden(f platform.Facts, e Evidence) Finding {

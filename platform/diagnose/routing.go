@@ -202,8 +202,7 @@ func Leaves(f platform.Facts, family int) bool {
 	return ok && l.Errno == "" && !staysHere(f, l.Route)
 }
 
-// staysHere says whether a route delivers to this host itself, or at least to the loopback interface: table main has ::1,
-// too.
+// staysHere says whether a route delivers to this host, or at least to the loopback interface (table main has ::1, too).
 func staysHere(f platform.Facts, r platform.Route) bool {
 	if forbids(r.Type) {
 		return false

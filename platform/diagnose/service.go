@@ -73,9 +73,9 @@ func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 // of TCP does not accept.
 func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{Evidence: join(tally(e), listening(e), e.moved(), e.udp())}
-	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors == e.heldBack()
+	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors == 0
 	l, taken := listener(f, e)
-	if taken && e.stream() && l.Full() {
+	if taken && e.tcp() && l.Full() {
 		out.Cause = fmt.Sprintf("%s does not accept: its backlog of %d is full", e.service(), l.Backlog)
 		out.Fix = "restart the service, or raise its backlog"
 		return out, silent
@@ -84,7 +84,7 @@ func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	case known && !taken:
 		out.Cause = "nobody listens on " + e.service() + ", and a firewall likely drops the refusal"
 		out.Fix = "start the service"
-	case e.stream():
+	case e.tcp():
 		out.Cause = e.service() + " neither answers nor refuses"
 		out.Fix = fmt.Sprintf("look at the service: ss -tan 'sport = :%d'", e.Port)
 	default:
@@ -92,19 +92,6 @@ func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Fix = "--max-loss 100% if this service never answers"
 	}
 	return out, silent && e.Received == 0
-}
-
-// heldBack are the probes that lping itself did not send, since too many connections were open.
-func (e Evidence) heldBack() uint64 {
-	if !e.stream() {
-		return 0
-	}
-	for _, r := range e.Refused {
-		if r.Errno == "EAGAIN" {
-			return r.Count
-		}
-	}
-	return 0
 }
 
 // closed says whether a probe got the answer of the system for a port that nobody has: a reset (RFC 9293, section 3.5.2) or
@@ -197,7 +184,7 @@ func listening(e Evidence) string {
 			part += fmt.Sprintf(" (interface %d only)", l.Interface)
 		}
 		switch {
-		case e.stream():
+		case e.tcp():
 			part += fmt.Sprintf(", %d wait in its backlog of %d", l.Queue, l.Backlog)
 		case l.Queue > 0:
 			part += fmt.Sprintf(", %d bytes wait to be read", l.Queue)

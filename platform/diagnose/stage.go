@@ -19,7 +19,7 @@ const (
 	atOutput
 	// onLink: it left IP, and never came back in by the interface.
 	onLink
-	// beforeLink: it left ICMP, UDP or TCP, nothing counts an error, and the interface did not take it. A stream repeats it,
+	// beforeLink: it left ICMP, UDP or TCP, nothing counts an error, and the interface did not take it. TCP repeats it,
 	// and a queueing discipline may keep it. atEgress is the same if IP is known to have handed it over.
 	beforeLink
 	atEgress
@@ -47,7 +47,7 @@ func (e Evidence) stage() stage {
 		return unclear
 	}
 	if !e.icmp() {
-		return transportStage(c, e.stream())
+		return transportStage(c, e.tcp())
 	}
 	switch {
 	case c.OutEchos > c.InEchos:
@@ -105,14 +105,14 @@ func echoStage(c platform.Counters, output, link, input stage) stage {
 }
 
 // transportStage is the same as pathStage for a probe over UDP or TCP, which has no counters of its own.
-func transportStage(c platform.Counters, stream bool) stage {
+func transportStage(c platform.Counters, tcp bool) stage {
 	s := pathStage(c, atOutput, onLink, atInput)
 	switch {
 	case s != onLink:
 		return s
 	case c.OutRequests <= c.InReceives:
 		return unclear
-	case c.OutRequests <= c.LinkSent || !stream && c.LinkSent > 0:
+	case c.OutRequests <= c.LinkSent || !tcp && c.LinkSent > 0:
 		return s
 	case c.OutRequests <= c.OutTransmits:
 		return atEgress
