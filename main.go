@@ -232,6 +232,7 @@ func colorful(w io.Writer) bool {
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && terminal(w)
 }
 
+// newRenderer is the renderer of a format. Formats stand in cmdline.formats and, if they write only at the end, in atTheEnd, too.
 func newRenderer(format cmdline.Format, w io.Writer, o report.Options) report.Renderer {
 	switch format {
 	case cmdline.Line:
@@ -248,7 +249,7 @@ func newRenderer(format cmdline.Format, w io.Writer, o report.Options) report.Re
 
 var errFromTerminal = fmt.Errorf("%w by the terminal", check.ErrInterrupted)
 
-// ending are the signals that end a run; SIGHUP does not where nohup told so.
+// ending are the signals that end a run. SIGHUP is one unless it was ignored at the start, as nohup has it.
 func ending() []os.Signal {
 	list := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -257,7 +258,7 @@ func ending() []os.Signal {
 	return list
 }
 
-// handleSignals ends the run on an interrupt and prints its state where that is asked for. The result undoes it.
+// handleSignals ends the run on an interrupt and prints its state on the signals that ask for it. The result stops that.
 func handleSignals(k *check.Check, stop context.CancelCauseFunc, stderr io.Writer) func() {
 	signals := make(chan os.Signal, 1)
 	done := make(chan struct{})

@@ -37,8 +37,7 @@ type Config struct {
 	Flood bool
 	// Adaptive sends as soon as the reply is there, no faster than the smoothed RTT, and at least every Interval.
 	Adaptive bool
-	// Preload is how many probes leave at once at the start, and how many may be unanswered in Flood
-	// and Adaptive; 0 means 1.
+	// Preload is how many probes leave at once at the start, and may be unanswered in Flood and Adaptive; 0 means 1.
 	Preload int
 }
 

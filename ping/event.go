@@ -80,8 +80,7 @@ type Event struct {
 
 // Mismatch is the first difference between the data sent and the data received.
 type Mismatch struct {
-	// Offset counts data bytes from 0. If only the lengths differ it is the shorter length,
-	// and Want and Got are 0.
+	// Offset counts data bytes from 0. If only the lengths differ it is the shorter one, and Want and Got are 0.
 	Offset    int
 	Want, Got byte
 	// WantLen and GotLen are the lengths of the data in bytes.

@@ -50,8 +50,7 @@ func (p *Pinger) Waiting(age time.Duration) uint64 {
 	return n
 }
 
-// QueueDrops is how many messages found the queue of the socket full since Open; ok is false if the system does
-// not tell.
+// QueueDrops is how many messages found the queue of the socket full since Open, if the system tells.
 func (p *Pinger) QueueDrops() (n uint64, ok bool) {
 	if c, can := p.conn.(transport.DropCounter); can {
 		return c.Drops()

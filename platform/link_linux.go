@@ -23,8 +23,7 @@ func readLoopback(n *netlinkSocket) ([]Interface, error) {
 	return links, nil
 }
 
-// loopbackLinks asks for all interfaces only if the first one is no loopback interface: Linux makes it one in every network
-// namespace.
+// loopbackLinks asks for all interfaces only if the first is no loopback interface, as Linux makes it in every namespace.
 func loopbackLinks(n *netlinkSocket) ([]Interface, error) {
 	const first = 1
 	if link, err := readLink(n, first); err == nil && slices.Contains(link.Flags, "LOOPBACK") {

@@ -88,8 +88,7 @@ func list[T any](n *netlinkSocket, r netlink.Request, enough func([]netlink.Mess
 	return kept, nil
 }
 
-// stream sends a request and gives the answer, of at most limit bytes, to f part by part, until its end or until f returns
-// true.
+// stream sends a request and gives the answer, of at most limit bytes, to f part by part, until f returns true.
 func (n *netlinkSocket) stream(r netlink.Request, limit int, f func([]netlink.Message) bool) error {
 	n.seq++
 	if err := unix.Sendto(n.fd, r.Append(nil, n.seq), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {

@@ -9,7 +9,7 @@ const (
 	SchemeNagios               // 0 healthy, 1 degraded, 2 unhealthy or unknown, 3 not checked
 )
 
-// Status is the exit status of a verdict; checked is false where nothing could be checked at all.
+// Status is the exit status of a verdict; checked is false if nothing could be checked at all.
 func (s Scheme) Status(v Verdict, checked bool) int {
 	switch {
 	case !checked:

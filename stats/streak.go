@@ -34,7 +34,7 @@ func (s *streak) add() {
 	s.next++
 }
 
-// makeRoom doubles the ring, or gives up on the oldest probe where it may grow no more.
+// makeRoom doubles the ring, or gives up on the oldest probe if it may grow no more.
 func (s *streak) makeRoom() {
 	if len(s.ring) == maxWindow {
 		s.pass()
@@ -49,7 +49,7 @@ func (s *streak) makeRoom() {
 	*s = grown
 }
 
-// decide notes an outcome. It reports whether the probe was undecided, and changes nothing where it was not.
+// decide notes an outcome. It reports whether the probe was undecided, and changes nothing if it was not.
 func (s *streak) decide(seq uint64, o outcome) bool {
 	if seq < s.first || seq >= s.next || *s.slot(seq) != undecided {
 		return false

@@ -24,7 +24,7 @@ type Summary struct {
 	Duplicates, Foreign uint64
 	// ClockSteps counts how often the wall clock was set during the run.
 	ClockSteps uint64
-	// LossPercent is (Late + Lost + Corrupted + SendErrors) of (Sent - InFlight), 0 to 100; 0 where nothing is decided.
+	// LossPercent is (Late + Lost + Corrupted + SendErrors) of (Sent - InFlight), 0 to 100; 0 if nothing is decided.
 	LossPercent float64
 	// LongestLoss is the longest run of consecutive sequence numbers that count as loss. A probe in flight ends a run.
 	LongestLoss uint64

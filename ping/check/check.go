@@ -1,5 +1,5 @@
 // Package check runs the check of one or two addresses from the sockets to the verdict: it feeds the events of a run
-// to the statistics and to a renderer, looks for causes where a run is not well, and judges. It knows no flags.
+// to the statistics and to a renderer, looks for causes if a run is not well, and judges. It knows no flags.
 package check
 
 import (
@@ -19,8 +19,7 @@ import (
 	"lping/stats"
 )
 
-// silence is how long the first reply may take before there is reason to look for a cause: on loopback an answer is
-// there when send returns.
+// silence is how long the first reply may take before somebody looks for a cause. On loopback it is there when send returns.
 const silence = 20 * time.Millisecond
 
 // ErrInterrupted is the cause of a context that ends because the user wants to see the summary.
@@ -39,8 +38,7 @@ type Config struct {
 	Buckets bool
 	// Quiet keeps events from the renderer.
 	Quiet bool
-	// Asked says that the user wants each target to be there. If it is not set, a family that is switched off is a
-	// fact and no fault.
+	// Asked says that the user wants each target to be there. Else a family that is switched off is no fault.
 	Asked bool
 	// Any says that one target which answers is enough: what is wrong with another then degrades.
 	Any bool

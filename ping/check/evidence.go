@@ -79,7 +79,7 @@ func wrongData(m ping.Mismatch) string {
 	return fmt.Sprintf("%d data bytes came back, not %d", m.GotLen, m.WantLen)
 }
 
-// sweep says at which size a sweep failed first; empty where none did, and where there is no sweep.
+// sweep says at which size a sweep failed first; empty if none did, or there is no sweep.
 func (t *tally) sweep(c ping.Config) string {
 	if t.failed == 0 || len(c.Sizes) == 0 {
 		return ""

@@ -58,8 +58,7 @@ type investigator struct {
 // fresh is how long facts are as good as new: that is enough for two investigations in a row, one for each family.
 const fresh = 200 * time.Millisecond
 
-// start starts an investigation of the target of c, which is probed by method. Nothing stops it: it takes less time than a
-// person notices.
+// start starts an investigation of the target of c, which is probed by method. Nothing stops it: it is short.
 func (v *investigator) start(c ping.Config, method string) *investigation {
 	i := &investigation{done: make(chan struct{})}
 	go func() {
@@ -109,7 +108,7 @@ func transport(c ping.Config, method string) string {
 	case method == ping.MethodTCP || c.Proto == ping.ProtoTCP:
 		return platform.TCP
 	case method == ping.MethodUDP || method == "" && c.Proto != ping.ProtoICMP:
-		return platform.UDP // where auto found no other socket, it came to this one
+		return platform.UDP // what auto comes to if no other socket is permitted
 	}
 	return ""
 }
@@ -120,7 +119,7 @@ func (o observations) addTo(e *diagnose.Evidence) {
 	e.Listeners, e.PortsInUse = o.listeners, o.portsInUse
 }
 
-// probe sends one echo request between two readings of the counters. TCP sends its first packets when it is opened.
+// probe sends one echo request between two readings of the counters.
 func probe(c ping.Config, method string) *diagnose.Probe {
 	c.Sizes = nil // the largest shows most
 	c.Count, c.Deadline, c.Preload, c.Flood, c.Adaptive, c.Timeout = 1, 0, 1, false, false, patience
@@ -219,7 +218,7 @@ func receive(c net.Conn, b []byte) (n int, err error) {
 	return n, err
 }
 
-// errnoName is the symbol of the error number in err, such as EPERM; empty where there is none.
+// errnoName is the symbol of the error number in err, such as EPERM; empty if there is none.
 func errnoName(err error) string {
 	var e syscall.Errno
 	errors.As(err, &e)

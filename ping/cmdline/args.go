@@ -182,8 +182,7 @@ func (p *parser) attachedToSwitch(letters string) {
 	p.switches(letters)
 }
 
-// switches takes the switches of a cluster that has unknown letters, up to the first option that needs a value: that
-// value may be anything.
+// switches takes the switches of a cluster that has unknown letters, up to the first option that needs a value.
 func (p *parser) switches(letters string) {
 	for _, letter := range letters {
 		o := byShort(p.table, string(letter))

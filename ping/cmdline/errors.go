@@ -15,8 +15,7 @@ const listHint = "lping -h lists the options"
 // maxQuoted is how many runes of the user's input an error repeats.
 const maxQuoted = 60
 
-// Error is bad input: Message says what is wrong, Hint the corrected form. Each is one line without control characters,
-// whatever the input was.
+// Error is bad input: Message says what is wrong, Hint the corrected form. Each is one line without control characters.
 type Error struct {
 	Message string
 	Hint    string

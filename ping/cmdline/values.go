@@ -20,8 +20,7 @@ func parseSeconds(s string) (time.Duration, error) {
 	})
 }
 
-// parseDuration parses a Go duration above zero; a number without a unit is an error, since it may mean seconds or
-// milliseconds.
+// parseDuration parses a Go duration above zero; a number without a unit is an error: seconds or milliseconds?
 func parseDuration(s string) (time.Duration, error) {
 	d, ok := units(s)
 	switch {

@@ -58,8 +58,7 @@ type mergedFinding struct {
 	evidence []string
 }
 
-// mergedFindings are those of all results, each once. The most severe come first; those of one severity stay in the order
-// of the diagnosis.
+// mergedFindings are those of all results, each once, the most severe first and else in the order of the diagnosis.
 func mergedFindings(pic Picture) []mergedFinding {
 	var list []mergedFinding
 	for _, r := range pic.Results {
@@ -137,8 +136,7 @@ func reasons(pic Picture, list []mergedFinding) string {
 	return strings.Join(parts, ", ")
 }
 
-// repliesByAddress says how many probes of each address were answered, over all methods. Results of one address stand
-// beside each other.
+// repliesByAddress says how many probes of each address were answered, over all methods, whose results are neighbours.
 func repliesByAddress(results []report.Result) []string {
 	var parts []string
 	for len(results) > 0 {

@@ -13,8 +13,7 @@ import (
 )
 
 // Examine looks at this host and probes the targets of c by ICMP, UDP and TCP, one protocol after the other: at the same
-// time they would move each other's counters. If ICMP is not permitted, UDP takes its place. An error is one of the
-// renderer of c.
+// time they would move each other's counters. If ICMP is not permitted, UDP takes its place.
 func Examine(ctx context.Context, c check.Config) (Picture, error) {
 	pic := Picture{Verdict: stats.Healthy}
 	checked := false

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -120,11 +121,10 @@ func appendBlanks(b []byte, n int) []byte {
 	return b
 }
 
-// appendWrapped appends s as a line that starts at column at. If it is too wide, the lines after the first start at column
-// rest.
+// appendWrapped appends s as a line that starts at column at. What is too wide goes on at column rest.
 func appendWrapped(b []byte, at, rest int, s string) []byte {
 	if at+textWidth(s) <= columns {
-		return append(append(b, s...), '\n')
+		return fmt.Appendln(b, s)
 	}
 	for i, word := range splitWords(s, columns-rest) {
 		if i > 0 && at+textWidth(word) > columns {

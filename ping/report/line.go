@@ -72,7 +72,7 @@ func headline(v stats.Verdict, results []Result, limit int) string {
 	return unwell(v, results[0], limit-rest.Len()) + rest.String()
 }
 
-// healthyParts describes results that are all healthy. The method stands once where all of them share it.
+// healthyParts describes results that are all healthy. The method stands once if all of them share it.
 func healthyParts(results []Result) string {
 	var b strings.Builder
 	for i, r := range results {
@@ -160,7 +160,7 @@ func appendix(f diagnose.Finding) string {
 	return s
 }
 
-// quantiles are the median and, if both, the 99th percentile, each after a space; nothing where none was measured.
+// quantiles are the median and, if both, the 99th percentile, each after a space; nothing if none was measured.
 func quantiles(r Result, both bool) string {
 	if r.Summary.RTT.Count == 0 {
 		return ""
@@ -172,7 +172,7 @@ func quantiles(r Result, both bool) string {
 	return string(b)
 }
 
-// cut is s in at most limit bytes, with an ellipsis where something is missing and no rune split.
+// cut is s in at most limit bytes, with an ellipsis if something is missing and no rune split.
 func cut(s string, limit int) string {
 	const ellipsis = "…"
 	if len(s) <= limit {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -44,7 +45,7 @@ func (n *nagios) Finish(r Report) error {
 	if more := further(results, text); len(more) > 0 && r.Verdict != stats.Healthy {
 		text += "; " + more[0]
 	}
-	b := append(append(n.buf[:0], "LPING "+state+" - "...), plain(cut(text, maxOutput))...)
+	b := fmt.Appendf(n.buf[:0], "LPING %s - %s", state, plain(cut(text, maxOutput)))
 	separator := byte('|')
 	for _, result := range r.Results {
 		if result.Summary.Decided() == 0 {
@@ -60,13 +61,12 @@ func (n *nagios) Finish(r Report) error {
 	return n.put(b)
 }
 
-// appendFigures appends the mean RTT, where one was measured, and the loss, each with its thresholds.
+// appendFigures appends the mean RTT, if one was measured, and the loss, each with its thresholds.
 func (n *nagios) appendFigures(b []byte, s stats.Summary, suffix string) []byte {
 	warn, crit := n.limits.Warn, n.limits.Crit
 	if s.RTT.Count > 0 {
-		b = append(append(append(b, "rta"...), suffix...), '=')
-		b = append(threeDecimals(b, s.RTT.Mean), "ms;"...)
-		b = append(b, rangeOf(warn.RTA)+";"+rangeOf(crit.RTA)+";0 "...)
+		b = threeDecimals(fmt.Appendf(b, "rta%s=", suffix), s.RTT.Mean)
+		b = fmt.Appendf(b, "ms;%s;%s;0 ", rangeOf(warn.RTA), rangeOf(crit.RTA))
 	}
 	loss := rangeOf(crit.Loss)
 	if crit.Loss == nil && warn.Loss == nil {

@@ -15,7 +15,7 @@ type Target struct {
 	// Name is what the user typed: an address, or localhost.
 	Name    string
 	Address netip.Addr
-	// Source and Interface are set where the user chose them.
+	// Source and Interface are set if the user chose them.
 	Source    netip.Addr
 	Interface string
 	// Size is the number of data bytes; Pattern is what fills them, empty for the counter. Sizes are those of a sweep.
@@ -24,9 +24,9 @@ type Target struct {
 	Pattern []byte
 	// Proto is what was asked for.
 	Proto ping.Proto
-	// Port is that of a local service; 0 where the kernel or lping itself echoes.
+	// Port is that of a local service; 0 if the kernel or lping itself echoes.
 	Port uint16
-	// Method is how the probes travel (ping.Socket); empty where no socket could be opened.
+	// Method is how the probes travel (ping.Socket); empty if no socket could be opened.
 	Method string
 	// Stamps says that the RTT ends with the kernel's receive stamp, not with the return of the read.
 	Stamps bool

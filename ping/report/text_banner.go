@@ -59,8 +59,7 @@ func appendSize(b []byte, t Target) []byte {
 	return append(b, " data bytes"...)
 }
 
-// appendOrigin appends where the probes come from, if that was asked for. A source alone leaves a space before the
-// colon, as in ping.
+// appendOrigin appends where the probes come from, if that was asked for. Before the colon is a space, as in ping.
 func appendOrigin(b []byte, t Target) []byte {
 	if !t.Source.IsValid() && t.Interface == "" {
 		return b

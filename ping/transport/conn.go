@@ -95,8 +95,7 @@ type Packet struct {
 	TTL int
 	// At is when the read returned; the zero time if the conn leaves that to its caller.
 	At time.Time
-	// RTT is the round trip as the conn measured it, from a better start or with a better clock than its caller has;
-	// 0 if it did not.
+	// RTT is the round trip if the conn has a better start or clock for it than its caller; else 0.
 	RTT time.Duration
 	// Connect is the part of RTT until the TCP handshake was done; 0 if there was none, or nothing after it.
 	Connect time.Duration
@@ -104,8 +103,7 @@ type Packet struct {
 	Kernel int64
 	// Fault is set (Errno is not 0) if this is a report about a message of ours.
 	Fault Fault
-	// Opaque is set if this names no message of ours: Msg is what a service said in its own words, or Fault is all there
-	// is.
+	// Opaque is set if this names no message of ours: Msg is in a service's own words, or Fault is all there is.
 	Opaque bool
 }
 

@@ -56,8 +56,7 @@ type datagrams struct {
 // reportLen is enough of a message of ours to know it by.
 const reportLen = 128
 
-// takeOver takes over a bound socket, and closes it if it fails. Messages go to this port of the target; ICMP has none. It works in
-// place: datagrams are so large that a copy would make the stack grow.
+// takeOver takes over a bound socket, and closes it if it fails. It works in place: a copy would make the stack grow.
 func (d *datagrams) takeOver(fd int, c Config, s *Socket) (err error) {
 	d.fd, d.target = fd, c.Address
 	if d.waiter, err = newWaiter(); err != nil {

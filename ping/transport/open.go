@@ -87,6 +87,7 @@ func Open(c Config) (Conn, Socket, error) { return openAny(c.WithDefaults(), ope
 // opener opens the conn of a method.
 type opener func(c Config, method string) (Conn, Socket, error)
 
+// openMethod opens the conn of a method. A new one stands here, in openProto, and among the constants Method and Proto.
 func openMethod(c Config, method string) (Conn, Socket, error) {
 	switch method {
 	case MethodUDP:

@@ -16,8 +16,7 @@ const (
 	stampSends = unix.SOF_TIMESTAMPING_TX_SOFTWARE
 )
 
-// stampSample is how many messages share one transmit stamp if Config.SampleStamps is set: to read it costs two system
-// calls.
+// stampSample is how many messages share one transmit stamp if Config.SampleStamps is set. Each costs two system calls.
 const stampSample = 8
 
 // parseStamp is the software stamp of a struct scm_timestamping, in ns since 1970: the first of three timespecs, of

@@ -38,8 +38,7 @@ func GetLocalRoutes(family byte) Request {
 	return dump(unix.RTM_GETROUTE, b)
 }
 
-// ParseRoute reads the body of RTM_NEWROUTE: a route without the name of its interface, and the index of that; 0 if it
-// has none.
+// ParseRoute reads the body of RTM_NEWROUTE: a route without the name of its interface, and the index of that, or 0.
 func ParseRoute(b []byte) (r Route, index int, err error) {
 	if len(b) < unix.SizeofRtMsg {
 		return Route{}, 0, errShort
