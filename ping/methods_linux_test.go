@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -213,6 +214,33 @@ func TestMethodSample(t *testing.T) {
 		})
 		if err != nil || divided < count/8*9/10 || divided > count/8 {
 			t.Errorf("%v: %d of %d round trips are divided, %v", proto, divided, count, err)
+		}
+	}
+}
+
+// TestMethodTimerSlack: the timer slack of a thread is lowered below 1 ms between probes, and only then.
+func TestMethodTimerSlack(t *testing.T) {
+	if !native {
+		t.Skip("only Linux's own conn waits in a system call: test without -tags portable")
+	}
+	runtime.LockOSThread() // for good: the thread ends with the goroutine
+	for _, tt := range []struct {
+		interval time.Duration
+		want     int
+	}{{ms, 50_000}, {100 * time.Microsecond, 1000}} {
+		p, err := Open(Config{Transport: Transport{Proto: ProtoUDP, Timeout: longEnough}, Count: 500, Interval: tt.interval})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 50_000, 0, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Run(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0); err != nil || got != tt.want {
+			t.Errorf("interval %v: timer slack %d ns, want %d, %v", tt.interval, got, tt.want, err)
 		}
 	}
 }

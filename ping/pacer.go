@@ -5,6 +5,9 @@ import "time"
 // floodFloor is the longest pause between two probes of a flood, as in ping.
 const floodFloor = 10 * time.Millisecond
 
+// catchUp is how far a steady interval may fall behind and still make up for it: the probes that are due then leave in a burst.
+const catchUp = 10 * time.Millisecond
+
 // pacer says when the next probe is due. It is pure: it reads no clock. Times are since the start of the run.
 type pacer struct {
 	interval        time.Duration
@@ -42,17 +45,19 @@ func (p *pacer) due(unanswered uint64) time.Duration {
 		return p.last + min(p.srtt, p.interval)
 	case p.adaptive:
 		return p.last + p.interval
+	case unanswered >= p.room: // no burst into a queue that nobody reads
+		return max(p.next, p.last+p.interval)
 	}
 	return p.next
 }
 
-// noteSent notes that a probe left at now. A run that fell behind by an interval or more does not catch up in a burst.
+// noteSent notes that a probe left at now. A run that fell behind by an interval and by catchUp goes on from there.
 func (p *pacer) noteSent(now time.Duration) {
 	if p.sent < p.preload {
 		p.sent++
 		p.next = now
 	}
-	if now-p.next >= p.interval {
+	if now-p.next >= max(p.interval, catchUp) {
 		p.next = now
 	}
 	p.next += p.interval

@@ -26,6 +26,12 @@ func TestPacer(t *testing.T) {
 		{"no burst after a stall", paced, []move{left(0), left(170 * ms), due(0, 220*ms), left(220 * ms), due(0, 270*ms)}},
 		{"a small delay is made up for", paced, []move{left(0), left(99 * ms), due(0, 100*ms)}},
 		{"a delay of one interval is not", paced, []move{left(0), left(100 * ms), due(0, 150*ms)}},
+		{"a fast one catches up", Config{Interval: ms}, []move{
+			left(0), left(5 * ms), due(0, 2*ms), left(5 * ms), due(0, 3*ms), left(5 * ms), due(0, 4*ms)}},
+		{"but not with what a stall of 10 ms missed", Config{Interval: ms}, []move{
+			left(0), left(11 * ms), due(0, 12*ms)}},
+		{"nor into a full queue", Config{Interval: ms}, []move{
+			left(0), left(5 * ms), due(999, 2*ms), due(1000, 6*ms), left(6 * ms), due(1001, 7*ms), due(0, 3*ms)}},
 		{"late start", paced, []move{left(30 * ms), due(0, 80*ms)}},
 		{"preload", Config{Interval: 50 * ms, Preload: 3}, []move{
 			due(0, 0), left(0), due(1, 0), left(ms), due(2, 0), left(2 * ms), due(3, 52*ms)}},

@@ -25,6 +25,7 @@ func Open(c Config) (*Pinger, error) {
 	}
 	c = c.withDefaults()
 	c.SampleStamps = c.SampleStamps || c.Flood
+	c.Precise = c.Precise || c.Interval < time.Millisecond && !c.Flood
 	conn, socket, err := transport.Open(c.Transport)
 	if err != nil {
 		return nil, err

@@ -85,6 +85,8 @@ type Config struct {
 	UserTime bool
 	// SampleStamps asks for the transmit stamps of a few messages only, since each costs system calls.
 	SampleStamps bool
+	// Precise asks for waits that end on time, not up to 50 us later.
+	Precise bool
 	// NoTTL leaves Packet.TTL out, which saves the kernel a control message a reply.
 	NoTTL bool
 	// TTL is the time to live or hop limit, 1 to 255; 0 means the system's default.

@@ -59,7 +59,7 @@ const reportLen = 128
 // takeOver takes over a bound socket, and closes it if it fails. It works in place: a copy would make the stack grow.
 func (d *datagrams) takeOver(fd int, c Config, s *Socket) (err error) {
 	d.fd, d.target = fd, c.Address
-	if d.waiter, err = newWaiter(); err != nil {
+	if d.waiter, err = newWaiter(c.Precise); err != nil {
 		unix.Close(fd)
 		return err
 	}

@@ -19,17 +19,19 @@ type waiter struct {
 	wakeFD int // an eventfd (eventfd(2))
 	// polled is what wait looks at: the eventfd, then the sockets.
 	polled []unix.PollFd
+	// precise says that a thread's timer slack is lowered before it waits.
+	precise bool
 	// sleeper is nil before the first long wait, and if the system has no descriptors for it.
 	sleeper *sleeper
 	tried   bool
 }
 
-func newWaiter() (waiter, error) {
+func newWaiter(precise bool) (waiter, error) {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return waiter{}, os.NewSyscallError("eventfd", err)
 	}
-	return waiter{wakeFD: fd, polled: []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}}, nil
+	return waiter{wakeFD: fd, polled: []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, precise: precise}, nil
 }
 
 // watch adds a socket to those that wait looks at.
@@ -39,6 +41,9 @@ func (w *waiter) watch(fd int) {
 
 // longWait is from when on a wait is left to the netpoller. Below that the detour takes longer than what it saves.
 const longWait = 200 * time.Microsecond
+
+// timerSlack is how much later a precise wait may end (prctl(2), PR_SET_TIMERSLACK). A new thread has 50 us, and a timerfd none.
+const timerSlack = time.Microsecond
 
 // wait waits for a socket, for Wake, or until left is over: to some 50 us, not to a millisecond as the netpoller does.
 func (w *waiter) wait(left time.Duration) error {
@@ -62,12 +67,16 @@ func (w *waiter) wait(left time.Duration) error {
 }
 
 // poll looks at the list (ppoll(2)). The runtime hears of a long wait only: for a short one it would look for another thread,
-// above all on a busy machine, where the system call takes a while.
+// above all on a busy machine, where the system call takes a while. The slack is the thread's, so it is set each time: the next
+// wait may be in another one.
 func (w *waiter) poll(left time.Duration) (n int, e syscall.Errno) {
 	timeout := unix.NsecToTimespec(int64(left))
 	call := unix.RawSyscall6
-	if left >= longWait {
+	switch {
+	case left >= longWait:
 		call = unix.Syscall6
+	case left > 0 && w.precise:
+		unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, uintptr(timerSlack), 0)
 	}
 	r, _, e := call(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&w.polled[0])), uintptr(len(w.polled)),
 		uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
