@@ -341,3 +341,19 @@ func TestFirstFix(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// BenchmarkFlood is one probe of a whole check an iteration: engine, statistics and events. It is what the profile of the
+// release is made of.
+func BenchmarkFlood(b *testing.B) {
+	for _, quick := range []bool{false, true} {
+		b.Run(map[bool]string{false: "stamps", true: "quick"}[quick], func(b *testing.B) {
+			c := overLoopback(ping.ProtoAuto, 0)
+			c.Ping.Flood, c.Ping.UserTime, c.Ping.Count, c.Quiet = true, quick, uint64(b.N), true
+			b.ReportAllocs()
+			r, _, err := run(b.Context(), c)
+			if err != nil || r.Results[0].Summary.Received != uint64(b.N) {
+				b.Fatal(err, r.Results)
+			}
+		})
+	}
+}
