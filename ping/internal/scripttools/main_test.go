@@ -22,7 +22,6 @@ var programs = map[string]func([]string) int{
 	"steady":    steady,
 	"mend":      mend,
 	"quick":     quick,
-	"costs":     costs,
 }
 
 // badUsage is a status that no other program has.

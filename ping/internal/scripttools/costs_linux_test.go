@@ -16,6 +16,8 @@ const costsTries = 50
 // counted are the system calls that do not depend on how long something takes: the runtime's threads wait in the others.
 const counted = "trace=!nanosleep,futex,sched_yield"
 
+func init() { programs["costs"] = costs } // other systems count other things
+
 // costs is "costs CALLS FAULTS SWITCHES COMMAND …": what the command must not exceed in system calls, as strace(1) counts them,
 // in page faults and in voluntary context switches.
 func costs(args []string) int {
