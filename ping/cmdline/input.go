@@ -75,13 +75,20 @@ func Read(args []string, lookup func(string) (string, bool)) Input {
 	if len(in.operands) > 0 && in.operands[0] == "doctor" {
 		in.Doctor, in.operands = true, in.operands[1:]
 	}
+	typedErr := cmp.Or(in.Err, in.readService())
 	variables, variableErr := in.readEnviron(lookup)
 	in.Given = slices.Concat(variables, in.Given)
 	if address, ok := lookup("LPING_ADDRESS"); ok && address != "" && len(in.operands) == 0 && !in.Doctor {
 		in.operands = []string{address}
+		variableErr = cmp.Or(variableErr, in.readService())
 	}
-	in.Err = cmp.Or(in.Err, variableErr, in.findFormat())
+	in.Err = cmp.Or(typedErr, variableErr, in.findFormat())
 	return in
+}
+
+// isPing says that lping is called by the name of ping, and is to be ping.
+func (in *Input) isPing() bool {
+	return slices.Contains([]string{"ping", "ping4", "ping6"}, in.program)
 }
 
 // settled says that the variable of an option does not count, because of what was typed.

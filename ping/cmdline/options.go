@@ -55,7 +55,7 @@ var options = []*Option{
 	},
 	// Kubernetes sets LPING_PORT to an address if it has a Service of the name lping.
 	{
-		Long: "port", Variable: "LPING_TARGET_PORT", Takes: "N", Example: "8080", Usage: "with udp or tcp: a local service (LPING_TARGET_PORT)",
+		Long: "port", Variable: "LPING_TARGET_PORT", Takes: "N", Example: "8080", Usage: "a service at this port (LPING_TARGET_PORT)",
 	},
 	{
 		Long: "sweep", Variable: "LPING_SWEEP", Takes: "LIST", Example: "0:1472:64", Usage: "a size a probe: FROM:TO[:STEP], TO included, or a list",
@@ -98,12 +98,14 @@ func (o *Option) names() string {
 const helpHead = `lping checks loopback: it sends ICMP echo requests to 127.0.0.1 or ::1 and says
 whether all is well and, if not, why.
 
-Usage: lping [options] [address]
+Usage: lping [options] [address or service]
        lping doctor [-4] [-6] [-j] [--exit SCHEME]     the whole picture
 
-The address is 127.0.0.1, ::1, localhost, or another address of loopback. T is
-in seconds (0.2) or has a unit (200ms). Every option has a variable as well:
-LPING_COUNT=3 is --count 3. LPING_ADDRESS is the address.
+The address is 127.0.0.1, ::1, localhost, or another address of loopback. A
+service is an address and a port: localhost:8080, tcp://[::1]:8080, or
+udp://127.0.0.1:53. T is in seconds (0.2) or has a unit (200ms). Every option
+has a variable as well: LPING_COUNT=3 is --count 3. LPING_ADDRESS is the
+address or the service.
 
 Options:
 `
@@ -112,8 +114,7 @@ const helpTail = `
 Examples:
   lping -4 -6 --health      both families, one line, exit status 0 or 1
   lping -f -c 100000 -q     a flood of 100000 probes, only the statistics
-  lping --proto tcp --port 8080 localhost
-                            does a service take connections, by which family?
+  lping localhost:8080      does a service take connections, by which family?
 `
 
 // Help is the text of --help.

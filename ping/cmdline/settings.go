@@ -46,7 +46,7 @@ func (in *Input) Settings(f Flags) (Settings, error) {
 	s := Settings{Asked: true, Output: report.Options{
 		Quiet: f.Bool("quiet"), Verbose: f.Bool("verbose"), Timestamp: f.Bool("timestamp"),
 		Outstanding: f.Bool("outstanding"), Audible: f.Bool("audible"), Precise: f.Bool("precision"),
-		Flood: f.Bool("flood"), PingOnly: slices.Contains([]string{"ping", "ping4", "ping6"}, in.program),
+		Flood: f.Bool("flood"), PingOnly: in.isPing(),
 	}}
 	s.readPace(r)
 	s.readPacket(r)
@@ -164,6 +164,9 @@ func (s *Settings) readMethod(r *reader) {
 	read(r, "socket", &c.Socket, sockets.parse)
 	read(r, "proto", &c.Proto, protos.parse)
 	read(r, "port", &c.Port, integer[uint16](1, 65535))
+	if c.Port != 0 && c.Socket == ping.SocketAuto && !r.flags.IsSet("proto") {
+		c.Proto = ping.ProtoTCP
+	}
 	own := c.Proto == ping.ProtoUDP || c.Proto == ping.ProtoTCP
 	switch {
 	case r.err != nil:

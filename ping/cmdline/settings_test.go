@@ -145,7 +145,7 @@ func TestSettingsErrors(t *testing.T) {
 		{"lping --socket x", "", `--socket: "x" is unknown; auto, dgram or raw`},
 		{"lping --proto udp --socket raw", "", "--socket is about ICMP; leave out --proto, or --socket"},
 		{"lping --connect", "", "unknown option --connect; lping -h lists the options"},
-		{"lping --port 80", "", "--port needs TCP or UDP; lping --proto tcp --port 80"},
+		{"lping --port 80 --proto auto", "", "--port needs TCP or UDP; lping --proto tcp --port 80"},
 		{"lping -s 3", "LPING_PROTO=tcp LPING_TARGET_PORT=80", "--size does not go with a TCP service, which gets no data; leave it out"},
 		{"lping --proto tcp --port 80 -p ff", "", "--pattern does not go with a TCP service, which gets no data; leave it out"},
 		{"lping --proto tcp --port 80 --sweep 1", "", "--sweep does not go with a TCP service, which gets no data; leave it out"},

@@ -106,12 +106,22 @@ func findTargets(name string, v4, v6 bool) ([]report.Target, error) {
 	case v4 && address.Is6():
 		return nil, &Error{Message: show(address.String()) + " is no IPv4 address", Hint: "lping -4 127.0.0.1"}
 	}
-	return []report.Target{{Name: name, Address: address}}, permit(address)
+	err = permit(address)
+	if i := strings.LastIndexByte(name, ':'); err != nil && i > 0 && isLoopback(name[:i]) {
+		err = &Error{err.Error(), "[" + name[:i] + "]:" + name[i+1:] + " is port " + name[i+1:] + " of " + name[:i]}
+	}
+	return []report.Target{{Name: name, Address: address}}, err
 }
 
 // isLocalhost says that a name is the one that always stands for loopback (RFC 6761).
 func isLocalhost(name string) bool {
 	return strings.ToLower(strings.TrimSuffix(name, ".")) == "localhost"
+}
+
+// isLoopback says that a text is a loopback address, whatever the interfaces.
+func isLoopback(s string) bool {
+	a, err := netip.ParseAddr(s)
+	return err == nil && a.IsLoopback() && a.Zone() == ""
 }
 
 // notAnAddress is the error of what is no address, with what may have been meant.

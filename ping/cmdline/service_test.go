@@ -1,0 +1,109 @@
+package cmdline
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"lping/ping"
+)
+
+// TestService: a service as people write it, and the options that mean the same.
+func TestService(t *testing.T) {
+	tests := []struct{ args, env, want string }{
+		{"127.0.0.1:8080", "", "tcp 8080 [127.0.0.1]"},
+		{"-q 127.0.0.1:8080 -c 3", "", "tcp 8080 [127.0.0.1]"},
+		{"127.1.2.3:1", "", "tcp 1 [127.1.2.3]"},
+		{"[::1]:65535", "", "tcp 65535 [::1]"},
+		{"localhost:8080", "", "tcp 8080 [127.0.0.1 ::1]"},
+		{"LOCALHOST.:8080", "", "tcp 8080 [127.0.0.1 ::1]"},
+		{"-6 localhost:8080", "", "tcp 8080 [::1]"},
+		{"tcp://127.0.0.1:8080", "", "tcp 8080 [127.0.0.1]"},
+		{"TCP://[::1]:8080", "", "tcp 8080 [::1]"},
+		{"tcp://localhost:443", "", "tcp 443 [127.0.0.1 ::1]"},
+		{"udp://127.0.0.1:53", "", "udp 53 [127.0.0.1]"},
+		{"udp://[::1]:53", "", "udp 53 [::1]"},
+		{"--proto udp 127.0.0.1:53", "", "udp 53 [127.0.0.1]"},
+		{"--proto udp udp://127.0.0.1:53", "", "udp 53 [127.0.0.1]"},
+		{"--proto tcp 127.0.0.1:53", "", "tcp 53 [127.0.0.1]"},
+		{"--port 8080", "", "tcp 8080 [127.0.0.1]"},
+		{"--port 8080 localhost", "", "tcp 8080 [127.0.0.1 ::1]"},
+		{"", "LPING_TARGET_PORT=8080", "tcp 8080 [127.0.0.1]"},
+		{"", "LPING_ADDRESS=localhost:8080", "tcp 8080 [127.0.0.1 ::1]"},
+		{"", "LPING_ADDRESS=udp://[::1]:53", "udp 53 [::1]"},
+		{"::1", "LPING_ADDRESS=udp://[::1]:53", "auto 0 [::1]"},
+		{"127.0.0.1:8080", "LPING_TARGET_PORT=9", "tcp 8080 [127.0.0.1]"},
+		{"127.0.0.1:8080", "LPING_PROTO=udp", "udp 8080 [127.0.0.1]"},
+		{"tcp://127.0.0.1:8080", "LPING_PROTO=udp LPING_SIZE=9", "tcp 8080 [127.0.0.1]"},
+
+		{"127.0.0.1:", "", `"127.0.0.1:" is not an address and a port; tcp://127.0.0.1:8080 or udp://127.0.0.1:53`},
+		{":8080", "", `":8080" is not an address and a port; tcp://127.0.0.1:8080 or udp://127.0.0.1:53`},
+		{"tcp://", "", `"tcp://" is not an address and a port; tcp://127.0.0.1:8080 or udp://127.0.0.1:53`},
+		{"tcp://127.0.0.1", "", `"tcp://127.0.0.1" is not an address and a port; tcp://127.0.0.1:8080 or udp://127.0.0.1:53`},
+		{"tcp://[::1]", "", `"tcp://[::1]" is not an address and a port; tcp://127.0.0.1:8080 or udp://127.0.0.1:53`},
+		{"tcp://::1", "", `"tcp://::1" lacks brackets around its IPv6 address, or the port; tcp://[::1]:8080`},
+		{"udp://::1:53", "", `"udp://::1:53" lacks brackets around its IPv6 address, or the port; udp://[::1]:8080`},
+		{"127.0.0.1:0", "", `the port of 127.0.0.1:0: 0 is out of range (1 to 65535); the least is 1`},
+		{"127.0.0.1:65536", "", `the port of 127.0.0.1:65536: 65536 is out of range (1 to 65535); the most is 65535`},
+		{"127.0.0.1:http", "", `the port of 127.0.0.1:http: "http" is no whole decimal number; a whole number, 1 to 65535`},
+		{"tcp://127.0.0.1:8080/healthz", "", `"/healthz" is too much: a service is an address and a port; tcp://127.0.0.1:8080`},
+		{"127.0.0.1:8080/", "", `"/" is too much: a service is an address and a port; 127.0.0.1:8080`},
+		{"localhost:8080?x=1", "", `"?x=1" is too much: a service is an address and a port; localhost:8080`},
+		{"https://127.0.0.1", "", `"https://" is unknown: lping finds out whether a service takes connections; tcp://127.0.0.1:443`},
+		{"http://[::1]:8080/healthz", "", `"http://" is unknown: lping finds out whether a service takes connections; tcp://[::1]:8080`},
+		{"http://localhost", "", `"http://" is unknown: lping finds out whether a service takes connections; tcp://localhost:80`},
+		{"icmp://127.0.0.1:1", "", `"icmp://" is unknown: lping finds out whether a service takes connections; tcp://127.0.0.1:1`},
+		{"example.com:80", "", `"example.com" is no address of loopback; 127.0.0.1, ::1 or localhost; lping looks up no names`},
+		{"tcp://192.0.2.1:80", "", `lping checks loopback only: "192.0.2.1" is not on a loopback interface of this host; 127.0.0.1, ::1 or localhost; ping reaches other hosts`},
+		{"[127.0.0.1]:80", "", `"[127.0.0.1]" is no address of loopback; write 127.0.0.1`},
+		{"::1:8080", "", `lping checks loopback only: "::1:8080" is not on a loopback interface of this host; [::1]:8080 is port 8080 of ::1`},
+		{"user@127.0.0.1:80", "", `"user@127.0.0.1" is no address of loopback; 127.0.0.1, ::1 or localhost; lping looks up no names`},
+		{"127.0.0.1:80 127.0.0.1:81", "", `more than one address: "127.0.0.1:80 127.0.0.1:81"; one address a run; -4 -6 checks 127.0.0.1 and ::1`},
+		{"--port 80 127.0.0.1:80", "", "--port and 127.0.0.1:80 both name a port; leave one of them out"},
+		{"", "LPING_TARGET_PORT=80 LPING_ADDRESS=127.0.0.1:80", "LPING_TARGET_PORT and 127.0.0.1:80 both name a port; leave one of them out"},
+		{"--proto udp tcp://127.0.0.1:80", "", "--proto and tcp://127.0.0.1:80 differ; leave one of them out"},
+		{"--proto icmp 127.0.0.1:80", "", "127.0.0.1:80 needs TCP or UDP; lping --proto tcp --port 80"},
+		{"--socket raw 127.0.0.1:80", "", "127.0.0.1:80 needs TCP or UDP; lping --proto tcp --port 80"},
+		{"-s 9 127.0.0.1:80", "", "--size does not go with a TCP service, which gets no data; leave it out"},
+		{"doctor 127.0.0.1:80", "", "doctor takes no address: it looks at 127.0.0.1 and ::1; lping doctor [-4] [-6] [-j] [--exit SCHEME]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args+" "+tt.env, func(t *testing.T) {
+			s, err := settingsOf(strings.Fields("lping "+tt.args), environ(tt.env))
+			got := text(err)
+			if err == nil {
+				got = fmt.Sprint(s.Config.Proto, s.Config.Port, strings.Fields(addresses(s)))
+				got = strings.Replace(got, "tcp", "tcp ", 1)
+			}
+			checkError(t, err)
+			if strings.ReplaceAll(got, "  ", " ") != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// Called as ping, lping knows no more targets than ping does.
+func TestServicePing(t *testing.T) {
+	_, err := settingsOf([]string{"ping", "127.0.0.1:80"}, environ(""))
+	if want := `"127.0.0.1:80" is no address of loopback; 127.0.0.1, ::1 or localhost; lping looks up no names`; text(err) != want {
+		t.Errorf("got %q, want %q", text(err), want)
+	}
+}
+
+func FuzzService(f *testing.F) {
+	for _, s := range []string{"127.0.0.1:80", "tcp://[::1]:80", "udp://localhost:53", "https://x/y", "[]:", "://", "a]:1[", "::1:80"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, word string) {
+		scheme, address, port, err := parseService(word)
+		checkError(t, err)
+		if err != nil || port == "" {
+			return
+		}
+		var proto ping.Proto
+		if scheme != "" && set(&proto, scheme, protos.parse) != nil || address == "" || !strings.Contains(word, address) {
+			t.Errorf("%q is %q, %q, %q", word, scheme, address, port)
+		}
+	})
+}
