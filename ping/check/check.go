@@ -7,8 +7,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -327,13 +327,13 @@ func (j *job) outcome(asked bool) outcome {
 func (k *Check) diagnose(j *job, o outcome, v stats.Verdict) []diagnose.Finding {
 	c := k.config
 	j.evidence = j.ownEvidence(o.summary)
-	j.evidence.Asked, j.evidence.Named = c.Asked, !j.literal()
+	j.evidence.Asked, j.evidence.Named = c.Asked, j.named()
 	j.evidence.LossAllowed = v == stats.Healthy || v == stats.Degraded
 	well := v == stats.Healthy && !j.evidence.Unanswered() && !c.Thorough
 	if well && !j.evidence.Suspicious() {
 		return j.diagnoseName()
 	}
-	if well && j.evidence.Delayed() && j.literal() && j.investigation == nil {
+	if well && j.evidence.Delayed() && !j.named() && j.investigation == nil {
 		return diagnose.Diagnose(platform.ReadLimits("/"), j.evidence)
 	}
 	k.investigate(j)
@@ -342,21 +342,20 @@ func (k *Check) diagnose(j *job, o outcome, v stats.Verdict) []diagnose.Finding 
 	list := diagnose.Diagnose(found.facts, j.evidence)
 	if v == stats.Healthy && !c.Thorough {
 		list = slices.DeleteFunc(list, func(f diagnose.Finding) bool {
-			return f.Code == diagnose.HostsLocalhost && j.literal() || f.Code == diagnose.PortSilent // which the limits allow
+			return f.Code == diagnose.HostsLocalhost && !j.named() || f.Code == diagnose.PortSilent // which the limits allow
 		})
 	}
 	return list
 }
 
-// literal says that the target was asked for by its address, so that no name is to blame.
-func (j *job) literal() bool {
-	_, err := netip.ParseAddr(j.target.Name)
-	return err == nil
+// named says that the target was asked for as localhost, so that what other programs make of that name is worth a look.
+func (j *job) named() bool {
+	return strings.EqualFold(strings.TrimSuffix(j.target.Name, "."), "localhost")
 }
 
 // diagnoseName finds out whether other programs would have come to the same address by the name that was asked for.
 func (j *job) diagnoseName() []diagnose.Finding {
-	if j.literal() {
+	if !j.named() {
 		return nil
 	}
 	list := diagnose.Diagnose(platform.ReadNames("/"), j.evidence)

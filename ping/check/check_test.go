@@ -357,3 +357,12 @@ func BenchmarkFlood(b *testing.B) {
 		})
 	}
 }
+
+// TestNamed: only the name localhost is what others may have another address for.
+func TestNamed(t *testing.T) {
+	for name, want := range map[string]bool{"localhost": true, "LOCALHOST.": true, "a.localhost": false, "127.0.0.1": false, "::1": false} {
+		if got := (&job{target: report.Target{Name: name}}).named(); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

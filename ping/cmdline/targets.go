@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 
 	"lping/ping/report"
@@ -113,9 +114,10 @@ func findTargets(name string, v4, v6 bool) ([]report.Target, error) {
 	return []report.Target{{Name: name, Address: address}}, err
 }
 
-// isLocalhost says that a name is the one that always stands for loopback (RFC 6761).
+// isLocalhost says that a name is one that always stands for loopback: localhost, or a name under it (RFC 6761, section 6.3).
 func isLocalhost(name string) bool {
-	return strings.ToLower(strings.TrimSuffix(name, ".")) == "localhost"
+	name = "." + strings.ToLower(strings.TrimSuffix(name, "."))
+	return strings.HasSuffix(name, ".localhost") && !strings.Contains(name, "..")
 }
 
 // isLoopback says that a text is a loopback address, whatever the interfaces.
@@ -124,12 +126,22 @@ func isLoopback(s string) bool {
 	return err == nil && a.IsLoopback() && a.Zone() == ""
 }
 
+// meanings are words that people type for an address, and what does what they want.
+var meanings = map[string]string{
+	"lo": "lping -I lo", "lo0": "lping -I lo0", "help": "lping --help", "version": "lping --version",
+}
+
 // notAnAddress is the error of what is no address, with what may have been meant.
 func notAnAddress(name string) error {
 	hint := "127.0.0.1, ::1 or localhost; lping looks up no names"
+	if own, err := os.Hostname(); err == nil && name == own {
+		hint = "127.0.0.1; the name of a host may stand for an address that is not loopback"
+	}
 	bare := strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
 	if a, err := netip.ParseAddr(bare); err == nil && a.IsLoopback() {
 		hint = "write " + show(a.String())
+	} else if meant := meanings[name]; meant != "" {
+		hint = meant
 	} else if name == "0" || strings.HasPrefix(name, "127.") && strings.Trim(name, "0123456789.") == "" {
 		hint = "write 127.0.0.1"
 	}
