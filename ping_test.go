@@ -98,7 +98,7 @@ func runScripts(t *testing.T, dir string) {
 // tools are the programs of ping/internal/scripttools.
 const tools = "forge serve healthy informed degraded unhealthy steady mend quick costs"
 
-// programs makes the directory of lping as it is released and of the scripts' own programs, which are for Linux.
+// programs makes the directory of lping, stripped as it is released, and of the scripts' own programs, which are for Linux.
 var programs = sync.OnceValues(func() (bin string, err error) {
 	bin = filepath.Join(os.Getenv("GOTMPDIR"), "bin")
 	suffix := map[string]string{"windows": ".exe"}[runtime.GOOS]

@@ -27,7 +27,7 @@ type Config struct {
 	// Count is how many probes to send; 0 means until the deadline or the context ends the run.
 	// With a Deadline it is how many replies to wait for instead.
 	Count uint64
-	// Interval is the pause between probes; 0 means DefaultInterval. Below a millisecond it implies Precise.
+	// Interval is the pause between probes; 0 means DefaultInterval. Below a millisecond it implies Precise, but for Flood.
 	Interval time.Duration
 	// Deadline bounds the whole run; 0 means none.
 	Deadline time.Duration

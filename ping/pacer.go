@@ -6,12 +6,14 @@ import "time"
 const floodFloor = 10 * time.Millisecond
 
 // catchUp is how far a steady interval may fall behind and still make up for it: the probes that are due then leave in a burst.
+// A service gets none, whose backlog may have room for one.
 const catchUp = 10 * time.Millisecond
 
 // pacer says when the next probe is due. It is pure: it reads no clock. Times are since the start of the run.
 type pacer struct {
 	interval        time.Duration
 	flood, adaptive bool
+	catchUp         time.Duration
 	preload         uint64
 	// room is how many unanswered probes the socket's queue has room for.
 	room uint64
@@ -23,7 +25,11 @@ type pacer struct {
 }
 
 func newPacer(c Config, room uint64) pacer {
-	return pacer{interval: c.Interval, flood: c.Flood, adaptive: c.Adaptive, preload: uint64(c.Preload), room: room}
+	p := pacer{interval: c.Interval, flood: c.Flood, adaptive: c.Adaptive, preload: uint64(c.Preload), room: room}
+	if c.Port == 0 {
+		p.catchUp = catchUp
+	}
+	return p
 }
 
 // preloading says that probes of the preload are still to leave.
@@ -57,7 +63,7 @@ func (p *pacer) noteSent(now time.Duration) {
 		p.sent++
 		p.next = now
 	}
-	if now-p.next >= max(p.interval, catchUp) {
+	if now-p.next >= max(p.interval, p.catchUp) {
 		p.next = now
 	}
 	p.next += p.interval

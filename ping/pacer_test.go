@@ -28,6 +28,8 @@ func TestPacer(t *testing.T) {
 		{"a delay of one interval is not", paced, []move{left(0), left(100 * ms), due(0, 150*ms)}},
 		{"a fast one catches up", Config{Interval: ms}, []move{
 			left(0), left(5 * ms), due(0, 2*ms), left(5 * ms), due(0, 3*ms), left(5 * ms), due(0, 4*ms)}},
+		{"a service gets no burst", Config{Transport: Transport{Port: 80}, Interval: ms}, []move{
+			left(0), left(5 * ms), due(0, 6*ms), left(8 * ms), due(0, 9*ms)}},
 		{"but not with what a stall of 10 ms missed", Config{Interval: ms}, []move{
 			left(0), left(11 * ms), due(0, 12*ms)}},
 		{"nor into a full queue", Config{Interval: ms}, []move{

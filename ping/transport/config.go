@@ -85,7 +85,7 @@ type Config struct {
 	UserTime bool
 	// SampleStamps asks for the transmit stamps of a few messages only, since each costs system calls.
 	SampleStamps bool
-	// Precise asks for waits that end on time, not up to 50 us later.
+	// Precise asks Linux for waits that end on time, not up to 50 us later. The timer slack of the threads stays low.
 	Precise bool
 	// NoTTL leaves Packet.TTL out, which saves the kernel a control message a reply.
 	NoTTL bool

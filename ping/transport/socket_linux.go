@@ -42,7 +42,7 @@ func (w *waiter) watch(fd int) {
 // longWait is from when on a wait is left to the netpoller. Below that the detour takes longer than what it saves.
 const longWait = 200 * time.Microsecond
 
-// timerSlack is how much later a precise wait may end (prctl(2), PR_SET_TIMERSLACK). A new thread has 50 us, and a timerfd none.
+// timerSlack is how much later a precise wait may end (prctl(2), PR_SET_TIMERSLACK). It is 50 us at first, and a timerfd has none.
 const timerSlack = time.Microsecond
 
 // wait waits for a socket, for Wake, or until left is over: to some 50 us, not to a millisecond as the netpoller does.
