@@ -91,8 +91,8 @@ func (in *Input) isPing() bool {
 	return slices.Contains([]string{"ping", "ping4", "ping6"}, in.program)
 }
 
-// settled says that the variable of an option does not count, because of what was typed.
-func (in *Input) settled(o *Option) bool {
+// settled says that the variable of an option does not count, because of what was typed. proto is what LPING_PROTO says.
+func (in *Input) settled(o *Option, proto string) bool {
 	switch o.Long {
 	case "ipv4", "ipv6":
 		if len(in.operands) == 1 {
@@ -104,8 +104,16 @@ func (in *Input) settled(o *Option) bool {
 		if in.Has("proto", "icmp", "auto") || in.Has("socket", "dgram", "raw") {
 			return true
 		}
+	case "socket":
+		if in.Has("port") {
+			return true
+		}
+	case "proto":
+		if in.Has("port") && (proto == "icmp" || proto == "auto") {
+			return true
+		}
 	case "size", "sweep", "pattern":
-		if in.Has("proto", "tcp") && in.Has("port") {
+		if in.Has("port") && (in.Has("proto", "tcp") || !in.Has("proto") && proto != "udp") {
 			return true
 		}
 	}
@@ -123,12 +131,13 @@ func (in *Input) Has(long string, values ...string) bool {
 // A switch takes 1, 0, true, false, yes, no, on, off in any case. The error is an *Error about the first bad variable; the
 // options are returned even then.
 func (in *Input) readEnviron(lookup func(string) (string, bool)) (given []Given, err error) {
+	proto, _ := lookup("LPING_PROTO")
 	for _, o := range options {
 		if o.Variable == "" {
 			continue
 		}
 		value, ok := lookup(o.Variable)
-		if !ok || value == "" || in.settled(o) {
+		if !ok || value == "" || in.settled(o, proto) {
 			continue
 		}
 		g := Given{Option: o, Value: value, Variable: o.Variable}

@@ -35,6 +35,10 @@ func TestService(t *testing.T) {
 		{"127.0.0.1:8080", "LPING_TARGET_PORT=9", "tcp 8080 [127.0.0.1]"},
 		{"127.0.0.1:8080", "LPING_PROTO=udp", "udp 8080 [127.0.0.1]"},
 		{"tcp://127.0.0.1:8080", "LPING_PROTO=udp LPING_SIZE=9", "tcp 8080 [127.0.0.1]"},
+		{"127.0.0.1:8080", "LPING_SIZE=9 LPING_PATTERN=ff LPING_SOCKET=raw", "tcp 8080 [127.0.0.1]"},
+		{"127.0.0.1:8080", "LPING_PROTO=icmp LPING_SIZE=9", "tcp 8080 [127.0.0.1]"},
+		{"--port 8080", "LPING_PROTO=auto LPING_SWEEP=0:9", "tcp 8080 [127.0.0.1]"},
+		{"127.0.0.1:53", "LPING_PROTO=udp LPING_SWEEP=0:9", "udp 53 [127.0.0.1]"},
 
 		{"127.0.0.1:", "", `"127.0.0.1:" is not an address and a port; tcp://127.0.0.1:8080 or udp://127.0.0.1:53`},
 		{":8080", "", `":8080" is not an address and a port; tcp://127.0.0.1:8080 or udp://127.0.0.1:53`},
