@@ -160,7 +160,7 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	k := check.New(check.Config{
-		Ping: s.Config, Targets: s.Targets, Limits: s.Limits, Asked: s.Asked, Any: s.Any, Exit: in.Scheme,
+		Targets: s.Targets, Limits: s.Limits, Exit: in.Scheme,
 		Renderer: renderer, Quiet: s.Output.Quiet, Buckets: in.Format == cmdline.Prometheus,
 	})
 	ignoreSignals := func() {}
@@ -168,8 +168,8 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 		startup.UseProcessors(processors)
 		ignoreSignals = handleSignals(k, stop, stderr)
 	}
-	short := slices.Contains(atTheEnd, in.Format) && within(s.Config, time.Second)
-	once := s.Config.Count == 1 && s.Config.Deadline == 0
+	short := slices.Contains(atTheEnd, in.Format) && !slices.ContainsFunc(s.Targets, lasting)
+	once := !slices.ContainsFunc(s.Targets, repeated)
 	switch {
 	case short:
 		saveThreads()
@@ -212,7 +212,7 @@ func examine(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout
 	if status := platform.StatusSignals(); len(status) > 0 {
 		signal.Ignore(status...) // doctor is over before anybody could read a status
 	}
-	pic, err := doctor.Examine(ctx, check.Config{Ping: s.Config, Targets: s.Targets, Asked: s.Asked, Exit: in.Scheme})
+	pic, err := doctor.Examine(ctx, check.Config{Targets: s.Targets, Exit: in.Scheme})
 	if err != nil {
 		return 0, err
 	}
@@ -283,14 +283,17 @@ func handleSignals(k *check.Check, stop context.CancelCauseFunc, stderr io.Write
 	}
 }
 
-// within says that the run is over in that time, whatever comes back.
-func within(c ping.Config, d time.Duration) bool {
-	if c.Deadline > 0 {
-		return c.Deadline <= d
+// lasting says that the run may take more than a second, whatever comes back.
+func lasting(t report.Target) bool {
+	if t.Deadline > 0 {
+		return t.Deadline > time.Second
 	}
-	interval, timeout := cmp.Or(c.Interval, ping.DefaultInterval), cmp.Or(c.Timeout, ping.DefaultTimeout)
-	return c.Count > 0 && float64(c.Count-1)*float64(interval)+float64(timeout) <= float64(d)
+	interval, timeout := cmp.Or(t.Interval, ping.DefaultInterval), cmp.Or(t.Timeout, ping.DefaultTimeout)
+	return t.Count == 0 || float64(t.Count-1)*float64(interval)+float64(timeout) > float64(time.Second)
 }
+
+// repeated says that more than one probe may leave.
+func repeated(t report.Target) bool { return t.Count != 1 || t.Deadline > 0 }
 
 // saveThreads is for a run that is over within a second and writes nothing before its end. A container may have no process
 // ids left for the threads by which the Go runtime handles signals, or even stops to. The answer is there before who sent a

@@ -1,4 +1,4 @@
-// Package check runs the check of one or two addresses from the sockets to the verdict: it feeds the events of a run
+// Package check runs the check of addresses and services from the sockets to the verdict: it feeds the events of a run
 // to the statistics and to a renderer, looks for causes if a run is not well, and judges. It knows no flags.
 package check
 
@@ -27,9 +27,7 @@ var ErrInterrupted = errors.New("interrupted")
 
 // Config is what to check. Its zero value checks nothing.
 type Config struct {
-	// Ping is what all targets have in common; its Address is not used.
-	Ping ping.Config
-	// Targets are checked side by side. Address and Name must be set; New takes the rest from Ping.
+	// Targets are checked side by side. Address and Name must be set.
 	Targets []report.Target
 	Limits  stats.Limits
 	// Renderer is told of the start and of every event, not of the end; nil shows nothing.
@@ -38,10 +36,6 @@ type Config struct {
 	Buckets bool
 	// Quiet keeps events from the renderer.
 	Quiet bool
-	// Asked says that the user wants each target to be there. Else a family that is switched off is no fault.
-	Asked bool
-	// Any says that one target which answers is enough: what is wrong with another then degrades.
-	Any bool
 	// Thorough looks at this host however well the run goes.
 	Thorough bool
 	// Exit says which exit status a verdict has.
@@ -63,7 +57,6 @@ type Check struct {
 // job is the check of one target.
 type job struct {
 	target   report.Target
-	config   ping.Config
 	pinger   *ping.Pinger
 	recorder *stats.Recorder
 	tally    tally
@@ -93,14 +86,11 @@ func (e *UncheckedError) Unwrap() error { return e.Err }
 func New(c Config) *Check {
 	k := &Check{config: c}
 	for _, t := range c.Targets {
-		config := c.Ping
-		config.Address, config.NoTTL = t.Address, c.Quiet
-		if len(config.Sizes) > 0 {
-			config.Size = slices.Max(config.Sizes) // what the evidence is about
+		t.NoTTL = c.Quiet
+		if len(t.Sizes) > 0 {
+			t.Size = slices.Max(t.Sizes) // what the evidence is about
 		}
-		t.Size, t.Sizes, t.Pattern, t.Port = config.Size, config.Sizes, config.Pattern, config.Port
-		t.Source, t.Interface, t.Proto = config.Source, config.Interface, config.Proto
-		k.jobs = append(k.jobs, &job{target: t, config: config, recorder: stats.NewRecorder()})
+		k.jobs = append(k.jobs, &job{target: t, recorder: stats.NewRecorder()})
 	}
 	return k
 }
@@ -177,7 +167,7 @@ func (k *Check) Facts() platform.Facts {
 
 // open opens the socket of a job and announces its run.
 func (k *Check) open(j *job) {
-	if j.pinger, j.openErr = ping.Open(j.config); j.openErr != nil {
+	if j.pinger, j.openErr = ping.Open(j.target.Config); j.openErr != nil {
 		k.investigate(j)
 		return
 	}
@@ -259,7 +249,7 @@ func (k *Check) event(j *job, e *ping.Event) {
 // investigate starts to look for the cause of what is wrong with a target, unless that was done before.
 func (k *Check) investigate(j *job) {
 	if j.investigation == nil {
-		j.investigation = k.investigator.start(j.config, j.target.Method)
+		j.investigation = k.investigator.start(j.target.Config, j.target.Method)
 	}
 }
 
@@ -271,7 +261,7 @@ func (k *Check) report() (report.Report, error) {
 		result, verdict := k.result(j)
 		r.Results, list = append(r.Results, result), append(list, verdict)
 	}
-	verdict, checked := judgeAll(list, k.config.Any)
+	verdict, checked := judgeAll(list)
 	r.Verdict, r.ByNeed, r.Unchecked = verdict, byNeed(list), !checked
 	r.ExitCode = k.config.Exit.Status(verdict, checked)
 	if checked {
@@ -292,7 +282,7 @@ func firstFix(list []diagnose.Finding) string {
 
 // result is how the check of one target ended, and the judgement over it.
 func (k *Check) result(j *job) (report.Result, judgement) {
-	o := j.outcome(k.config.Asked)
+	o := j.outcome()
 	before, _ := o.measure(k.config.Limits)
 	findings := k.diagnose(j, o, before)
 	verdict := judge(o, k.config.Limits, findings)
@@ -310,14 +300,15 @@ func (k *Check) result(j *job) (report.Result, judgement) {
 }
 
 // outcome is what is to be judged of a job whose run is over.
-func (j *job) outcome(asked bool) outcome {
+func (j *job) outcome() outcome {
 	o := outcome{
-		summary: j.recorder.Summary(), openErr: j.openErr, runErr: j.runErr, errnos: j.tally.errnos(), asked: asked,
+		summary: j.recorder.Summary(), openErr: j.openErr, runErr: j.runErr, errnos: j.tally.errnos(), asked: !j.target.Optional,
+		choice:      j.target.Choice,
 		mayBeSilent: j.target.Port != 0 && j.target.Method == ping.MethodUDP,
-		sweep:       j.tally.sweep(j.config), sweeping: len(j.config.Sizes) > 0,
+		sweep:       j.tally.sweep(j.target.Config), sweeping: len(j.target.Sizes) > 0,
 	}
-	if j.config.Deadline > 0 {
-		o.count = j.config.Count
+	if j.target.Deadline > 0 {
+		o.count = j.target.Count
 	}
 	return o
 }
@@ -327,7 +318,7 @@ func (j *job) outcome(asked bool) outcome {
 func (k *Check) diagnose(j *job, o outcome, v stats.Verdict) []diagnose.Finding {
 	c := k.config
 	j.evidence = j.ownEvidence(o.summary)
-	j.evidence.Asked, j.evidence.Named = c.Asked, j.named()
+	j.evidence.Asked, j.evidence.Named = !j.target.Optional, j.named()
 	j.evidence.LossAllowed = v == stats.Healthy || v == stats.Degraded
 	well := v == stats.Healthy && !j.evidence.Unanswered() && !c.Thorough
 	if well && !j.evidence.Suspicious() {
@@ -364,7 +355,7 @@ func (j *job) diagnoseName() []diagnose.Finding {
 
 // ownEvidence is what the run itself showed.
 func (j *job) ownEvidence(s stats.Summary) diagnose.Evidence {
-	e := j.tally.evidence(j.target, j.config, s)
+	e := j.tally.evidence(j.target, s)
 	open, _ := errors.AsType[*ping.OpenError](j.openErr)
 	if j.pinger != nil {
 		open = j.pinger.Socket().Denied

@@ -24,13 +24,13 @@ const ms = time.Millisecond
 
 // overLoopback is a configuration for a short run over a protocol; port 0 is lping's own echo.
 func overLoopback(proto ping.Proto, port uint16) Config {
-	c := Config{Targets: []report.Target{{Name: "127.0.0.1", Address: rowAddress4}}, Asked: true}
-	c.Ping.Proto, c.Ping.Port = proto, port
-	c.Ping.Count, c.Ping.Interval, c.Ping.Size, c.Ping.Timeout = 3, ms, 56, 10*time.Second
+	t := report.Target{Name: "127.0.0.1"}
+	t.Address, t.Proto, t.Port = rowAddress4, proto, port
+	t.Count, t.Interval, t.Size, t.Timeout = 3, ms, 56, 10*time.Second
 	if proto == ping.ProtoTCP && port != 0 {
-		c.Ping.Size = 0
+		t.Size = 0
 	}
-	return c
+	return Config{Targets: []report.Target{t}}
 }
 
 // silentPort is the port of a socket of UDP on 127.0.0.1 that never answers.
@@ -124,7 +124,7 @@ func TestRunHealthy(t *testing.T) {
 
 func TestStart(t *testing.T) {
 	one, many, silent := overLoopback(ping.ProtoUDP, 0), overLoopback(ping.ProtoUDP, 0), overLoopback(ping.ProtoUDP, silentPort(t))
-	one.Ping.Count, silent.Ping.Count, silent.Ping.Timeout = 1, 1, 30*ms
+	one.Targets[0].Count, silent.Targets[0].Count, silent.Targets[0].Timeout = 1, 1, 30*ms
 	for _, tt := range []struct {
 		name   string
 		config Config
@@ -143,7 +143,7 @@ func TestStart(t *testing.T) {
 
 func TestRunSilent(t *testing.T) {
 	c := overLoopback(ping.ProtoUDP, silentPort(t))
-	c.Ping.Timeout, c.Ping.Count = 60*ms, 2
+	c.Targets[0].Timeout, c.Targets[0].Count = 60*ms, 2
 	r, k, err := run(t.Context(), c)
 	got := r.Results[0]
 	if err != nil || r.Verdict != stats.Unhealthy || r.ExitCode != 1 || got.Summary.Lost != 2 {
@@ -179,9 +179,9 @@ func TestRunRefused(t *testing.T) {
 	if f := got.Reason.Finding; runtime.GOOS == "linux" && (f == nil || f.Code != "port_refused" || f.Fix == "") {
 		t.Errorf("reason %+v", got.Reason)
 	}
-	c.Any, c.Exit = true, stats.SchemeNagios
+	c.Targets[0].Choice, c.Exit = 1, stats.SchemeNagios
 	if r, _, _ = run(t.Context(), c); r.Verdict != stats.Unhealthy || r.ExitCode != 2 {
-		t.Errorf("the only one of any: %v, status %d", r.Verdict, r.ExitCode)
+		t.Errorf("the only one of a choice: %v, status %d", r.Verdict, r.ExitCode)
 	}
 	open.Exit = stats.SchemeNagios
 	if r, _, _ = run(t.Context(), open); r.ExitCode != 0 {
@@ -191,8 +191,10 @@ func TestRunRefused(t *testing.T) {
 
 func TestRunBothFamilies(t *testing.T) {
 	c := overLoopback(ping.ProtoUDP, 0)
-	c.Targets = append(c.Targets, report.Target{Name: "::1", Address: rowAddress6})
-	c.Quiet, c.Asked = true, false
+	c.Targets = append(c.Targets, c.Targets[0])
+	c.Targets[1].Name, c.Targets[1].Address = "::1", rowAddress6
+	c.Targets[0].Optional, c.Targets[1].Optional = true, true
+	c.Quiet = true
 	p := &played{}
 	c.Renderer = p
 	r, _, err := run(t.Context(), c)
@@ -245,7 +247,7 @@ func TestRunInterrupted(t *testing.T) {
 		want  int
 	}{{"by the user", ErrInterrupted, 1}, {"by the system", errSystem, 2}} {
 		c := overLoopback(ping.ProtoUDP, silentPort(t))
-		c.Ping.Count = 0
+		c.Targets[0].Count = 0
 		ctx, stop := context.WithCancelCause(t.Context())
 		time.AfterFunc(5*ms, func() { stop(tt.cause) })
 		r, _, err := run(ctx, c)
@@ -260,7 +262,7 @@ func TestRunInterrupted(t *testing.T) {
 
 func TestRunDeadline(t *testing.T) {
 	c := overLoopback(ping.ProtoUDP, 0)
-	c.Ping.Count, c.Ping.Interval, c.Ping.Deadline = 1000, time.Second, 50*ms
+	c.Targets[0].Count, c.Targets[0].Interval, c.Targets[0].Deadline = 1000, time.Second, 50*ms
 	r, _, err := run(t.Context(), c)
 	if err != nil || r.Verdict != stats.Unhealthy || r.Results[0].Cause.String() != "1 of 1000 replies by the deadline" {
 		t.Errorf("%+v, %v", r, err)
@@ -269,7 +271,7 @@ func TestRunDeadline(t *testing.T) {
 
 func TestRunSweep(t *testing.T) {
 	c := overLoopback(ping.ProtoUDP, silentPort(t))
-	c.Ping.Sizes, c.Ping.Timeout, c.Ping.Count = []int{100, 200}, 40*ms, 2
+	c.Targets[0].Sizes, c.Targets[0].Timeout, c.Targets[0].Count = []int{100, 200}, 40*ms, 2
 	r, _, err := run(t.Context(), c)
 	if err != nil || r.Results[0].Target.Size != 200 || r.Results[0].Cause.String() != "size 100 fails first (no answer)" {
 		t.Errorf("%+v, %v", r, err)
@@ -284,7 +286,7 @@ func TestWriteError(t *testing.T) {
 	for n := 1; n <= 5; n++ {
 		c := overLoopback(ping.ProtoUDP, 0)
 		c.Renderer = &played{fails: n}
-		c.Ping.Count = 0
+		c.Targets[0].Count = 0
 		if _, _, err := run(t.Context(), c); !errors.Is(err, errPlayed) {
 			t.Errorf("call %d fails: %v", n, err)
 		}
@@ -293,7 +295,7 @@ func TestWriteError(t *testing.T) {
 
 func TestUnchecked(t *testing.T) {
 	c := overLoopback(ping.ProtoUDP, 0)
-	c.Ping.TTL = 300
+	c.Targets[0].TTL = 300
 	r, _, err := run(t.Context(), c)
 	unchecked, ok := errors.AsType[*UncheckedError](err)
 	if !ok || !r.Unchecked || r.ExitCode != 2 || r.Verdict != stats.Unhealthy || unchecked.Error() != r.Results[0].Cause.String() {
@@ -307,7 +309,7 @@ func TestUnchecked(t *testing.T) {
 // TestAddressMissing: an address that is not there is what lping checks, and not a reason why it could not.
 func TestAddressMissing(t *testing.T) {
 	c := overLoopback(ping.ProtoUDP, 0)
-	c.Targets[0] = report.Target{Name: "192.0.2.1", Address: netip.AddrFrom4([4]byte{192, 0, 2, 1})} // RFC 5737
+	c.Targets[0].Name, c.Targets[0].Address = "192.0.2.1", netip.AddrFrom4([4]byte{192, 0, 2, 1}) // RFC 5737
 	r, _, err := run(t.Context(), c)
 	if err != nil || r.Verdict != stats.Unhealthy || r.ExitCode != 1 || r.Results[0].Target.Method != "" {
 		t.Fatalf("%+v, %v", r, err)
@@ -348,7 +350,7 @@ func BenchmarkFlood(b *testing.B) {
 	for _, quick := range []bool{false, true} {
 		b.Run(map[bool]string{false: "stamps", true: "quick"}[quick], func(b *testing.B) {
 			c := overLoopback(ping.ProtoAuto, 0)
-			c.Ping.Flood, c.Ping.UserTime, c.Ping.Count, c.Quiet = true, quick, uint64(b.N), true
+			c.Targets[0].Flood, c.Targets[0].UserTime, c.Targets[0].Count, c.Quiet = true, quick, uint64(b.N), true
 			b.ReportAllocs()
 			r, _, err := run(b.Context(), c)
 			if err != nil || r.Results[0].Summary.Received != uint64(b.N) {

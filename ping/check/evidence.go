@@ -112,13 +112,13 @@ func (t *tally) report(f ping.Fault) {
 }
 
 // evidence is what the run itself shows, without what an investigation adds.
-func (t *tally) evidence(target report.Target, c ping.Config, s stats.Summary) diagnose.Evidence {
+func (t *tally) evidence(target report.Target, s stats.Summary) diagnose.Evidence {
 	return diagnose.Evidence{
 		Family: report.Family(target.Address), Target: target.Address, Method: target.Method,
 		Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, Corrupted: s.Corrupted,
 		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Refused: t.refused, Reports: t.reports,
-		Kernel: latency(s.Kernel), Wakeup: latency(s.Wakeup), ClockStep: t.step, Lag: t.lag(c), Size: c.Size,
-		Port: c.Port, Sweep: t.sweep(c),
+		Kernel: latency(s.Kernel), Wakeup: latency(s.Wakeup), ClockStep: t.step, Lag: t.lag(target.Config), Size: target.Size,
+		Port: target.Port, Sweep: t.sweep(target.Config),
 	}
 }
 

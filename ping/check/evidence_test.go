@@ -26,7 +26,7 @@ func TestTally(t *testing.T) {
 	} {
 		got.event(&e)
 	}
-	e := got.evidence(report.Target{Address: netip.IPv6Loopback(), Method: "icmp-raw"}, ping.Config{}, stats.Summary{Sent: 9, Lost: 2})
+	e := got.evidence(report.Target{Method: "icmp-raw", Config: ping.Config{Transport: ping.Transport{Address: netip.IPv6Loopback()}}}, stats.Summary{Sent: 9, Lost: 2})
 	want := diagnose.Evidence{
 		Family: 6, Target: netip.IPv6Loopback(), Method: "icmp-raw", Sent: 9, Lost: 2, ClockStep: 2998.5,
 		Refused: []diagnose.Refusal{{Errno: "EPERM", Count: 2}, {Errno: "ENOBUFS", Count: 1}},

@@ -27,6 +27,8 @@ type outcome struct {
 	sweeping bool
 	// asked says that the user wants this target to be there.
 	asked bool
+	// choice is that of the target: one of those with the same number is enough; 0 is no choice.
+	choice int
 }
 
 // judgement is the verdict over one target.
@@ -38,12 +40,14 @@ type judgement struct {
 	failure error
 	// excused says that the target is no part of the verdict over all: nobody asked for it, and it is switched off.
 	excused bool
+	// choice is that of the target.
+	choice int
 }
 
 // judge weighs what happened against the limits and what was found. It changes nothing, and depends on nothing else.
 func judge(o outcome, l stats.Limits, findings []diagnose.Finding) judgement {
 	verdict, cause := o.measure(l)
-	j := judgement{failure: o.failure()}
+	j := judgement{failure: o.failure(), choice: o.choice}
 	j.verdict, j.cause = weigh(verdict, cause, findings)
 	if o.sweep != "" { // of interest even if the limits allow the loss
 		j.cause = report.Sweep(o.sweep)
@@ -135,23 +139,27 @@ func chooseReason(cause report.Cause, findings []diagnose.Finding, sweeping bool
 	return r
 }
 
-// judgeAll is the verdict over all targets, and whether any of them could be checked. With anyOf one target that answers is
+// judgeAll is the verdict over all targets, and whether any of them could be checked. Of a choice one target that answers is
 // enough: what is wrong with another degrades.
-func judgeAll(list []judgement, anyOf bool) (v stats.Verdict, checked bool) {
+func judgeAll(list []judgement) (v stats.Verdict, checked bool) {
 	v = stats.Healthy
-	answers := false
 	for _, j := range list {
-		if !j.excused {
+		checked = checked || j.failure == nil
+		switch {
+		case j.excused:
+		case !j.well() && slices.ContainsFunc(list, func(other judgement) bool {
+			return other.choice != 0 && other.choice == j.choice && other.well()
+		}):
+			v = stats.Worse(v, stats.Degraded)
+		default:
 			v = stats.Worse(v, j.verdict)
 		}
-		checked = checked || j.failure == nil
-		answers = answers || j.verdict == stats.Healthy || j.verdict == stats.Degraded
-	}
-	if anyOf && answers && v != stats.Healthy {
-		v = stats.Degraded
 	}
 	return v, checked
 }
+
+// well says that the target answers as it should, or nearly so.
+func (j judgement) well() bool { return j.verdict == stats.Healthy || j.verdict == stats.Degraded }
 
 // byNeed are the places of the judgements in the order in which they need attention: the worst verdict first, and of one
 // verdict the most basic cause, those without a finding last.

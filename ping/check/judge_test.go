@@ -335,7 +335,7 @@ func (r judgeRow) outcome() outcome {
 
 // target is what the row is about.
 func (r judgeRow) target() report.Target {
-	t := report.Target{Name: "127.0.0.1", Address: rowAddress4, Method: r.method, Port: r.port, Size: 56, Sizes: r.sizes}
+	t := report.Target{Name: "127.0.0.1", Config: ping.Config{Transport: ping.Transport{Address: rowAddress4, Port: r.port, Size: 56, Sizes: r.sizes}}, Method: r.method}
 	if r.v6 {
 		t.Name, t.Address = "::1", rowAddress6
 	}
@@ -376,10 +376,11 @@ func TestJudge(t *testing.T) {
 
 // overallRow is several rows judged together, with what the verdict over all of them must be.
 type overallRow struct {
-	name  string
-	rows  []string
-	anyOf bool
-	want  string
+	name string
+	rows []string
+	// choices are those of the rows; none if there are fewer.
+	choices []int
+	want    string
 }
 
 func overallRows() []overallRow {
@@ -393,11 +394,14 @@ func overallRows() []overallRow {
 		{name: "one undecided, one degraded", rows: []string{"slow path", "interrupted, nothing decided"}, want: "unknown 1 1 2"},
 		{name: "IPv6 off, nobody asked", rows: []string{"all answered", "no IPv6, nobody asked"}, want: "healthy 0 0 0"},
 		{name: "IPv6 off, nobody asked, IPv4 lost", rows: []string{"all lost", "no IPv6, nobody asked"}, want: "unhealthy 1 1 2"},
-		{name: "one of any answers", rows: []string{"all answered", "all lost on ::1"}, anyOf: true, want: "degraded 0 0 1"},
-		{name: "none of any answers", rows: []string{"all lost", "all lost on ::1"}, anyOf: true, want: "unhealthy 1 1 2"},
-		{name: "all of any answer", rows: []string{"all answered", "all answered on ::1"}, anyOf: true, want: "healthy 0 0 0"},
-		{name: "any, one slow", rows: []string{"slow path", "all answered on ::1"}, anyOf: true, want: "degraded 0 0 1"},
-		{name: "any, one not permitted", rows: []string{"not permitted", "all answered on ::1"}, anyOf: true, want: "degraded 0 0 1"},
+		{name: "one of any answers", rows: []string{"all answered", "all lost on ::1"}, choices: []int{1, 1}, want: "degraded 0 0 1"},
+		{name: "none of any answers", rows: []string{"all lost", "all lost on ::1"}, choices: []int{1, 1}, want: "unhealthy 1 1 2"},
+		{name: "all of any answer", rows: []string{"all answered", "all answered on ::1"}, choices: []int{1, 1}, want: "healthy 0 0 0"},
+		{name: "any, one slow", rows: []string{"slow path", "all answered on ::1"}, choices: []int{1, 1}, want: "degraded 0 0 1"},
+		{name: "any, one not permitted", rows: []string{"not permitted", "all answered on ::1"}, choices: []int{1, 1}, want: "degraded 0 0 1"},
+		{name: "two choices", rows: []string{"all answered", "all lost on ::1", "all lost on ::1", "slow path"}, choices: []int{1, 1, 3, 3}, want: "degraded 0 0 1"},
+		{name: "two choices, one of which fails", rows: []string{"all answered", "all lost on ::1", "all lost", "all lost on ::1"}, choices: []int{1, 1, 3, 3}, want: "unhealthy 1 1 2"},
+		{name: "a choice, and one that is none", rows: []string{"all answered", "all lost on ::1", "all lost"}, choices: []int{1, 1}, want: "unhealthy 1 1 2"},
 		{name: "none permitted", rows: []string{"not permitted", "no address, unexplained"}, want: "unhealthy 1 1 2"},
 		{name: "neither permitted", rows: []string{"not permitted", "not permitted, unexplained"}, want: "unhealthy 2 1 3 unchecked"},
 		{name: "loopback absent for both", rows: []string{"no socket, loopback absent", "no address"}, want: "unhealthy 1 1 2"},
@@ -423,7 +427,10 @@ func judged(t *testing.T, names []string) (rows []judgeRow, list []judgement) {
 func TestJudgeAll(t *testing.T) {
 	for _, tt := range overallRows() {
 		_, list := judged(t, tt.rows)
-		v, checked := judgeAll(list, tt.anyOf)
+		for i, choice := range tt.choices {
+			list[i].choice = choice
+		}
+		v, checked := judgeAll(list)
 		got := v.String()
 		for _, scheme := range []stats.Scheme{stats.SchemePing, stats.SchemeHealth, stats.SchemeNagios} {
 			got += fmt.Sprintf(" %d", scheme.Status(v, checked))
@@ -447,10 +454,10 @@ func TestCauseInFormats(t *testing.T) {
 	}
 	var got bytes.Buffer
 	for _, row := range judgeRows() {
-		write(t, &got, row.name, []string{row.name}, row.limits, false)
+		write(t, &got, row.name, []string{row.name}, row.limits, nil)
 	}
 	for _, row := range overallRows() {
-		write(t, &got, row.name, row.rows, stats.Limits{}, row.anyOf)
+		write(t, &got, row.name, row.rows, stats.Limits{}, row.choices)
 	}
 	const file = "testdata/causes.txt"
 	if *update {
@@ -474,10 +481,13 @@ func TestCauseInFormats(t *testing.T) {
 }
 
 // write appends the report over some rows in each format.
-func write(t *testing.T, out *bytes.Buffer, name string, names []string, l stats.Limits, anyOf bool) {
+func write(t *testing.T, out *bytes.Buffer, name string, names []string, l stats.Limits, choices []int) {
 	t.Helper()
 	rows, list := judged(t, names)
-	v, checked := judgeAll(list, anyOf)
+	for i, choice := range choices {
+		list[i].choice = choice
+	}
+	v, checked := judgeAll(list)
 	r := report.Report{Verdict: v, ByNeed: byNeed(list), Unchecked: !checked}
 	for i, j := range list {
 		r.Results = append(r.Results, report.Result{

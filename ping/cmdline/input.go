@@ -2,7 +2,6 @@ package cmdline
 
 import (
 	"cmp"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -32,7 +31,8 @@ type Input struct {
 	Err error
 
 	program  string // the name by which lping was called
-	operands []string
+	operands []operand
+	unTyped  bool // the operands are those of LPING_ADDRESS
 }
 
 // Format is an output format.
@@ -71,18 +71,18 @@ func Read(args []string, lookup func(string) (string, bool)) Input {
 		in.program = strings.TrimSuffix(filepath.Base(args[0]), ".exe")
 		args = args[1:]
 	}
-	in.Given, in.operands, in.Err = parseArgs(options, args)
-	if len(in.operands) > 0 && in.operands[0] == "doctor" {
-		in.Doctor, in.operands = true, in.operands[1:]
+	var words []string
+	in.Given, words, in.Err = parseArgs(options, args)
+	if len(words) > 0 && words[0] == "doctor" {
+		in.Doctor, words = true, words[1:]
 	}
-	typedErr := cmp.Or(in.Err, in.readService())
+	if address, ok := lookup("LPING_ADDRESS"); ok && len(words) == 0 && !in.Doctor {
+		words, in.unTyped = strings.Fields(address), true
+	}
+	err := cmp.Or(in.Err, in.readTargets(words))
 	variables, variableErr := in.readEnviron(lookup)
 	in.Given = slices.Concat(variables, in.Given)
-	if address, ok := lookup("LPING_ADDRESS"); ok && address != "" && len(in.operands) == 0 && !in.Doctor {
-		in.operands = []string{address}
-		variableErr = cmp.Or(variableErr, in.readService())
-	}
-	in.Err = cmp.Or(typedErr, variableErr, in.findFormat())
+	in.Err = cmp.Or(err, variableErr, in.checkServices(), in.findFormat())
 	return in
 }
 
@@ -93,27 +93,27 @@ func (in *Input) isPing() bool {
 
 // settled says that the variable of an option does not count, because of what was typed. proto is what LPING_PROTO says.
 func (in *Input) settled(o *Option, proto string) bool {
+	service := in.Has("port") || in.namesService()
 	switch o.Long {
 	case "ipv4", "ipv6":
-		if len(in.operands) == 1 {
-			if _, err := netip.ParseAddr(in.operands[0]); err == nil {
-				return true
-			}
+		if slices.ContainsFunc(in.operands, func(o operand) bool { return isAddress(o.host) }) {
+			return true
 		}
 	case "port":
-		if in.Has("proto", "icmp", "auto") || in.Has("socket", "dgram", "raw") {
+		if in.namesService() && !in.unTyped || in.Has("proto", "icmp", "auto") || in.Has("socket", "dgram", "raw") {
 			return true
 		}
 	case "socket":
-		if in.Has("port") {
+		if service {
 			return true
 		}
 	case "proto":
-		if in.Has("port") && (proto == "icmp" || proto == "auto") {
+		if in.namesScheme("") || service && (proto == "icmp" || proto == "auto") {
 			return true
 		}
 	case "size", "sweep", "pattern":
-		if in.Has("port") && (in.Has("proto", "tcp") || !in.Has("proto") && proto != "udp") {
+		overUDP := in.namesScheme("udp") || in.Has("proto", "udp") || proto == "udp" && !in.Has("proto") && !in.namesScheme("")
+		if service && !overUDP {
 			return true
 		}
 	}

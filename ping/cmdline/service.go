@@ -9,71 +9,103 @@ import (
 // serviceHint is a service as it may be written.
 const serviceHint = "tcp://127.0.0.1:8080 or udp://127.0.0.1:53"
 
-// readService takes the target apart if it is a service, such as localhost:8080 or udp://[::1]:53. The address stays the
-// operand, and the rest becomes the options that mean the same.
-func (in *Input) readService() error {
-	if in.Doctor || in.isPing() || len(in.operands) != 1 {
-		return nil
+// maxTargets is how many targets one run checks, side by side.
+const maxTargets = 16
+
+// operand is a target as it was written, taken apart. What was not written is empty.
+type operand struct {
+	word, scheme string
+	// host is an address or a name, without brackets.
+	host, port string
+}
+
+// readTargets takes the words of the command line apart that are no options, or else those of LPING_ADDRESS.
+func (in *Input) readTargets(words []string) error {
+	if len(words) > maxTargets {
+		return &Error{decimal(int64(len(words))) + " targets are too many", "at most " + decimal(maxTargets) + " in one run"}
 	}
-	word := in.operands[0]
-	scheme, address, port, err := parseService(word)
-	switch {
-	case err != nil || port == "":
-		return err
-	case in.Has("port"):
-		return &Error{in.Label("port") + " and " + show(word) + " both name a port", "leave one of them out"}
-	case scheme != "" && in.Has("proto") && !in.Has("proto", scheme):
-		return &Error{in.Label("proto") + " and " + show(word) + " differ", "leave one of them out"}
+	for _, word := range words {
+		o := operand{word: word, host: word}
+		if !in.isPing() {
+			var err error
+			if o, err = parseOperand(word); err != nil {
+				return err
+			}
+		}
+		in.operands = append(in.operands, o)
 	}
-	in.operands[0] = address
-	in.give("port", port, word)
-	if scheme != "" && !in.Has("proto") {
-		in.give("proto", scheme, word)
+	return in.checkServices()
+}
+
+// checkServices reports an option that says what a target says, too.
+func (in *Input) checkServices() error {
+	for _, o := range in.operands {
+		switch {
+		case o.port != "" && in.Has("port"):
+			return &Error{in.Label("port") + " and " + show(o.word) + " both name a port", "leave one of them out"}
+		case o.scheme != "" && in.Has("proto") && !in.Has("proto", o.scheme):
+			return &Error{in.Label("proto") + " and " + show(o.word) + " differ", "leave one of them out"}
+		}
 	}
 	return nil
 }
 
-// give sets an option by what else was written for it.
-func (in *Input) give(long, value, word string) {
-	i := slices.IndexFunc(options, func(o *Option) bool { return o.Long == long })
-	in.Given = append(in.Given, Given{Option: options[i], Value: value, Variable: show(word)})
+// namesService says that a target is a service, by its port.
+func (in *Input) namesService() bool {
+	return slices.ContainsFunc(in.operands, func(o operand) bool { return o.port != "" })
 }
 
-// parseService takes [SCHEME://]ADDRESS:PORT apart. An IPv6 address stands in brackets, which the result is without. All is
-// empty if the word is no service, and so may be an address. The error is an *Error.
-func parseService(word string) (scheme, address, port string, err error) {
+// namesScheme says that a target has a scheme: this one or, if it is empty, any.
+func (in *Input) namesScheme(scheme string) bool {
+	return slices.ContainsFunc(in.operands, func(o operand) bool {
+		return o.scheme != "" && (scheme == "" || o.scheme == scheme)
+	})
+}
+
+// parseOperand takes [SCHEME://]ADDRESS[:PORT] apart. An IPv6 address with a port stands in brackets. What has no scheme and
+// does not look like an address and a port is all host. The error is an *Error.
+func parseOperand(word string) (operand, error) {
+	o := operand{word: word, host: word}
 	scheme, rest, isURL := strings.Cut(word, "://")
 	if !isURL {
 		scheme, rest = "", word
 		if isAddress(word) || !strings.Contains(word, "]:") && strings.Count(word, ":") != 1 {
-			return "", "", "", nil
+			return o, nil
 		}
 	}
-	scheme = strings.ToLower(scheme)
+	o.scheme = strings.ToLower(scheme)
 	place, path := rest, ""
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		place, path = rest[:i], rest[i:]
 	}
+	o.host = ""
 	if i := strings.LastIndexByte(place, ':'); i > strings.LastIndexByte(place, ']') {
-		address, port = place[:i], place[i+1:]
+		o.host, o.port = place[:i], place[i+1:]
 	}
 	switch {
-	case isURL && scheme != "tcp" && scheme != "udp":
-		return "", "", "", &Error{quote(scheme+"://") + " is unknown: lping finds out whether a service takes connections", asTCP(scheme, place, port)}
+	case isURL && o.scheme != "tcp" && o.scheme != "udp":
+		return o, &Error{quote(o.scheme+"://") + " is unknown: lping finds out whether a service takes connections", asTCP(o.scheme, place, o.port)}
 	case path != "":
-		return "", "", "", &Error{quote(path) + " is too much: a service is an address and a port", show(strings.TrimSuffix(word, path))}
+		return o, &Error{quote(path) + " is too much: a service is an address and a port", show(strings.TrimSuffix(word, path))}
 	case isAddress(place) && strings.Contains(place, ":"):
-		return "", "", "", &Error{quote(word) + " lacks brackets around its IPv6 address, or the port", scheme + "://[::1]:8080"}
-	case address == "" || port == "":
-		return "", "", "", &Error{quote(word) + " is not an address and a port", serviceHint}
+		return o, &Error{quote(word) + " lacks brackets around its IPv6 address, or the port", o.scheme + "://[::1]:8080"}
+	case o.host == "" || o.port == "":
+		return o, &Error{quote(word) + " is not an address and a port", serviceHint}
 	}
-	if _, err := integer[uint16](1, 65535)(port); err != nil {
-		return "", "", "", Wrap("the port of "+show(word), err)
+	if _, err := integer[uint16](1, 65535)(o.port); err != nil {
+		return o, Wrap("the port of "+show(word), err)
 	}
-	if bare := strings.TrimSuffix(strings.TrimPrefix(address, "["), "]"); strings.Contains(bare, ":") && len(bare) == len(address)-2 {
-		address = bare
+	o.host = withoutBrackets(o.host)
+	return o, nil
+}
+
+// withoutBrackets is the IPv6 address that stands in brackets, or else s as it is.
+func withoutBrackets(s string) string {
+	bare := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+	if strings.Contains(bare, ":") && len(bare) == len(s)-2 {
+		return bare
 	}
-	return scheme, address, port, nil
+	return s
 }
 
 // asTCP is how to ask about the service of a URL.

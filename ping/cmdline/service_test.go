@@ -62,7 +62,6 @@ func TestService(t *testing.T) {
 		{"[127.0.0.1]:80", "", `"[127.0.0.1]" is no address of loopback; write 127.0.0.1`},
 		{"::1:8080", "", `lping checks loopback only: "::1:8080" is not on a loopback interface of this host; [::1]:8080 is port 8080 of ::1`},
 		{"user@127.0.0.1:80", "", `"user@127.0.0.1" is no address of loopback; 127.0.0.1, ::1 or localhost; lping looks up no names`},
-		{"127.0.0.1:80 127.0.0.1:81", "", `more than one address: "127.0.0.1:80 127.0.0.1:81"; one address a run; -4 -6 checks 127.0.0.1 and ::1`},
 		{"--port 80 127.0.0.1:80", "", "--port and 127.0.0.1:80 both name a port; leave one of them out"},
 		{"", "LPING_TARGET_PORT=80 LPING_ADDRESS=127.0.0.1:80", "LPING_TARGET_PORT and 127.0.0.1:80 both name a port; leave one of them out"},
 		{"--proto udp tcp://127.0.0.1:80", "", "--proto and tcp://127.0.0.1:80 differ; leave one of them out"},
@@ -76,7 +75,7 @@ func TestService(t *testing.T) {
 			s, err := settingsOf(strings.Fields("lping "+tt.args), environ(tt.env))
 			got := text(err)
 			if err == nil {
-				got = fmt.Sprint(s.Config.Proto, s.Config.Port, strings.Fields(addresses(s)))
+				got = fmt.Sprint(s.Targets[0].Proto, s.Targets[0].Port, strings.Fields(addresses(s)))
 				got = strings.Replace(got, "tcp", "tcp ", 1)
 			}
 			checkError(t, err)
@@ -100,14 +99,14 @@ func FuzzService(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, word string) {
-		scheme, address, port, err := parseService(word)
+		o, err := parseOperand(word)
 		checkError(t, err)
-		if err != nil || port == "" {
+		if err != nil {
 			return
 		}
 		var proto ping.Proto
-		if scheme != "" && set(&proto, scheme, protos.parse) != nil || address == "" || !strings.Contains(word, address) {
-			t.Errorf("%q is %q, %q, %q", word, scheme, address, port)
+		if o.scheme != "" && set(&proto, o.scheme, protos.parse) != nil || o.host == "" && word != "" || !strings.Contains(word, o.host) {
+			t.Errorf("%q is %+v", word, o)
 		}
 	})
 }

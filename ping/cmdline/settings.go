@@ -27,23 +27,21 @@ type Flags interface {
 
 // Settings are what the input asks for, as values.
 type Settings struct {
-	// Config is what all targets have in common; its Address is not set.
-	Config  ping.Config
+	// Targets are what is to be checked, and how.
 	Targets []report.Target
-	// Asked says that the user wants each target to be there.
-	Asked bool
-	// Any says that one target which answers is enough: a name stands for both, and programs take the one that works.
-	Any    bool
-	Limits stats.Limits
-	Output report.Options
+	Limits  stats.Limits
+	Output  report.Options
 	// File is what the output is written to; empty is standard output.
 	File string
+
+	// common is what the options say of all targets; its Address is not set.
+	common ping.Config
 }
 
 // Settings turns the options and the operands into values. The first bad one is the error, an *Error.
 func (in *Input) Settings(f Flags) (Settings, error) {
 	r := &reader{flags: f, in: in}
-	s := Settings{Asked: true, Output: report.Options{
+	s := Settings{Output: report.Options{
 		Quiet: f.Bool("quiet"), Verbose: f.Bool("verbose"), Timestamp: f.Bool("timestamp"),
 		Outstanding: f.Bool("outstanding"), Audible: f.Bool("audible"), Precise: f.Bool("precision"),
 		Flood: f.Bool("flood"), PingOnly: in.isPing(),
@@ -58,6 +56,7 @@ func (in *Input) Settings(f Flags) (Settings, error) {
 	s.Output.Limits = s.Limits
 	s.readTargets(r)
 	s.readSizes(r)
+	s.complete(r)
 	s.readFile(r)
 	return s, r.err
 }
@@ -68,11 +67,14 @@ func (in *Input) DoctorSettings(f Flags) (s Settings, err error) {
 	if err := in.checkDoctor(); err != nil {
 		return s, err
 	}
-	s.Config.Count, s.Config.Size = defaultCount, defaultSize
-	s.Config.Interval, s.Config.Timeout = 10*time.Millisecond, 100*time.Millisecond
 	v4, v6 := f.Bool("ipv4"), f.Bool("ipv6")
-	s.Asked = v4 || v6
-	s.Targets, err = findTargets("", v4 || !s.Asked, v6 || !s.Asked)
+	asked := v4 || v6
+	s.Targets, err = findTargets("", v4 || !asked, v6 || !asked)
+	for i := range s.Targets {
+		t := &s.Targets[i]
+		t.Count, t.Size, t.Optional = defaultCount, defaultSize, !asked
+		t.Interval, t.Timeout = 10*time.Millisecond, 100*time.Millisecond
+	}
 	return s, err
 }
 
@@ -116,7 +118,7 @@ func (r *reader) conflict(long, why, hint string) {
 
 // readPace reads when probes leave and how long they are waited for.
 func (s *Settings) readPace(r *reader) {
-	c := &s.Config
+	c := &s.common
 	c.Flood, c.Adaptive = r.flags.Bool("flood"), r.flags.Bool("adaptive")
 	read(r, "deadline", &c.Deadline, parseSeconds)
 	c.Count = defaultCount
@@ -143,7 +145,7 @@ var pathMTUs = words[ping.PathMTU]{
 
 // readPacket reads what a probe looks like, but for its size.
 func (s *Settings) readPacket(r *reader) {
-	c := &s.Config
+	c := &s.common
 	c.Size, c.UserTime = defaultSize, r.flags.Bool("user-latency")
 	read(r, "pattern", &c.Pattern, parsePattern)
 	read(r, "ttl", &c.TTL, integer[int](1, 255))
@@ -160,48 +162,80 @@ var (
 
 // readMethod reads how the probes travel.
 func (s *Settings) readMethod(r *reader) {
-	c := &s.Config
+	c := &s.common
 	read(r, "socket", &c.Socket, sockets.parse)
 	read(r, "proto", &c.Proto, protos.parse)
 	read(r, "port", &c.Port, integer[uint16](1, 65535))
-	if c.Port != 0 && c.Socket == ping.SocketAuto && !r.flags.IsSet("proto") {
-		c.Proto = ping.ProtoTCP
-	}
-	own := c.Proto == ping.ProtoUDP || c.Proto == ping.ProtoTCP
-	switch {
-	case r.err != nil:
-	case own && c.Socket != ping.SocketAuto:
+	if c.Socket != ping.SocketAuto && (c.Proto == ping.ProtoUDP || c.Proto == ping.ProtoTCP) {
 		r.conflict("socket", "is about ICMP", "leave out --proto, or --socket")
-	case c.Port != 0 && !own:
-		r.conflict("port", "needs TCP or UDP", fmt.Sprintf("lping --proto tcp --port %d", c.Port))
-	case c.Proto == ping.ProtoTCP && c.Port != 0:
-		for _, long := range []string{"size", "pattern", "sweep"} {
-			if r.flags.IsSet(long) {
-				r.conflict(long, "does not go with a TCP service, which gets no data", "leave it out")
-			}
-		}
 	}
 	if s.Output.PingOnly && c.Proto == ping.ProtoAuto {
 		c.Proto = ping.ProtoICMP // as ping
 	}
 }
 
+// methodOf is c with the protocol and the port of a target: those that it names itself, or else those of the options. A service
+// is one of TCP unless something else is said.
+func (r *reader) methodOf(o operand, c ping.Config) ping.Config {
+	if o.port != "" && r.err == nil {
+		r.err = set(&c.Port, o.port, integer[uint16](1, 65535))
+	}
+	if o.scheme != "" && r.err == nil {
+		r.err = set(&c.Proto, o.scheme, protos.parse)
+	}
+	if c.Port != 0 && c.Proto == ping.ProtoAuto && c.Socket == ping.SocketAuto && !r.flags.IsSet("proto") {
+		c.Proto = ping.ProtoTCP
+	}
+	if c.Port != 0 && c.Proto != ping.ProtoTCP && c.Proto != ping.ProtoUDP && r.err == nil {
+		what := r.in.Label("port")
+		if o.port != "" {
+			what = show(o.word)
+		}
+		r.err = &Error{what + " needs TCP or UDP", fmt.Sprintf("lping --proto tcp --port %d", c.Port)}
+	}
+	return c
+}
+
+// connectsOnly says that a target gets no data.
+func connectsOnly(t report.Target) bool { return t.Proto == ping.ProtoTCP && t.Port != 0 }
+
 // readSizes reads how large the probes are: as large as every target takes.
 func (s *Settings) readSizes(r *reader) {
+	for _, long := range []string{"size", "pattern", "sweep"} {
+		if r.flags.IsSet(long) && !slices.ContainsFunc(s.Targets, func(t report.Target) bool { return !connectsOnly(t) }) {
+			r.conflict(long, "does not go with a TCP service, which gets no data", "leave it out")
+		}
+	}
 	most := ping.MaxSizeIPv6
 	for _, t := range s.Targets {
-		c := s.Config
-		c.Address = t.Address
+		c := s.common
+		c.Address, c.Proto, c.Port = t.Address, t.Proto, t.Port
 		most = min(most, c.MaxSize())
 	}
-	read(r, "size", &s.Config.Size, integer[int](0, int64(most)))
-	read(r, "sweep", &s.Config.Sizes, func(s string) ([]int, error) { return parseSizes(s, most, ping.MaxSizes) })
+	read(r, "size", &s.common.Size, integer[int](0, int64(most)))
+	read(r, "sweep", &s.common.Sizes, func(s string) ([]int, error) { return parseSizes(s, most, ping.MaxSizes) })
 	switch {
-	case r.err != nil || s.Config.Sizes == nil:
+	case r.err != nil || s.common.Sizes == nil:
 	case r.flags.IsSet("size"):
 		r.conflict("size", "and --sweep both say how large a probe is", "leave one of them out")
-	case !r.flags.IsSet("count") && s.Config.Deadline == 0:
-		s.Config.Count = uint64(len(s.Config.Sizes))
+	case !r.flags.IsSet("count") && s.common.Deadline == 0:
+		s.common.Count = uint64(len(s.common.Sizes))
+	}
+}
+
+// complete gives each target what the options say of all, and the defaults of its kind.
+func (s *Settings) complete(r *reader) {
+	for i := range s.Targets {
+		t := &s.Targets[i]
+		own := t.Config
+		t.Config = s.common
+		t.Address, t.Proto, t.Port = own.Address, own.Proto, own.Port
+		if t.Port != 0 && t.Count == defaultCount && !r.flags.IsSet("count") && t.Sizes == nil {
+			t.Count = 1
+		}
+		if connectsOnly(*t) {
+			t.Size, t.Sizes, t.Pattern = 0, nil, nil
+		}
 	}
 }
 

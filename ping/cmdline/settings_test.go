@@ -54,8 +54,8 @@ func settingsOf(args []string, lookup func(string) (string, bool)) (Settings, er
 
 // defaults are the settings of "lping".
 func defaults() Settings {
-	s := Settings{Asked: true, Targets: []report.Target{{Name: "127.0.0.1", Address: netip.MustParseAddr("127.0.0.1")}}}
-	s.Config.Count, s.Config.Size = 5, 56
+	s := Settings{Targets: []report.Target{newTarget("127.0.0.1", netip.MustParseAddr("127.0.0.1"))}}
+	s.common.Count, s.common.Size = 5, 56
 	return s
 }
 
@@ -94,7 +94,7 @@ func TestSettings(t *testing.T) {
 			o.Quiet, o.Verbose, o.Timestamp, o.Outstanding, o.Audible, o.Precise = true, true, true, true, true, true
 		}},
 		{"lping --socket raw", "", func(_ *Settings, c *ping.Config, _ *report.Options) { c.Socket = ping.SocketRaw }},
-		{"lping --proto udp --port 53", "", func(_ *Settings, c *ping.Config, _ *report.Options) { c.Proto, c.Port = ping.ProtoUDP, 53 }},
+		{"lping --proto udp --port 53", "", func(_ *Settings, c *ping.Config, _ *report.Options) { c.Proto, c.Port, c.Count = ping.ProtoUDP, 53, 1 }},
 		{"lping --sweep 1,2,3", "", func(_ *Settings, c *ping.Config, _ *report.Options) { c.Count, c.Sizes = 3, []int{1, 2, 3} }},
 		{"lping --sweep 1,2 -c 9", "", func(_ *Settings, c *ping.Config, _ *report.Options) { c.Count, c.Sizes = 9, []int{1, 2} }},
 		{"lping --sweep 1,2 -w 1", "", func(_ *Settings, c *ping.Config, _ *report.Options) {
@@ -116,12 +116,18 @@ func TestSettings(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.args+" "+tt.env, func(t *testing.T) {
 			want := defaults()
-			tt.change(&want, &want.Config, &want.Output)
+			tt.change(&want, &want.common, &want.Output)
+			address := want.Targets[0].Address
+			want.Targets[0].Config = want.common
+			if want.common.Port != 0 {
+				want.common.Count = 5 // which is that of targets that are no service
+			}
+			want.Targets[0].Address = address
 			got, err := settingsOf(strings.Fields(tt.args), environ(tt.env))
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, %v, want %+v", got, err, want)
 			}
-			if err := got.Config.Validate(); err != nil {
+			if err := got.Targets[0].Validate(); err != nil {
 				t.Errorf("the configuration cannot be used: %v", err)
 			}
 		})
@@ -131,8 +137,8 @@ func TestSettings(t *testing.T) {
 // munin calls ping with one argument, '-c 2'.
 func TestSettingsSpaceBeforeValue(t *testing.T) {
 	s, err := settingsOf([]string{"lping", "-c 2", "-W \t1"}, environ(""))
-	if err != nil || s.Config.Count != 2 || s.Config.Timeout != time.Second {
-		t.Errorf("got %d, %v, %v", s.Config.Count, s.Config.Timeout, err)
+	if err != nil || s.Targets[0].Count != 2 || s.Targets[0].Timeout != time.Second {
+		t.Errorf("got %d, %v, %v", s.Targets[0].Count, s.Targets[0].Timeout, err)
 	}
 }
 
@@ -190,8 +196,8 @@ func TestDoctorSettings(t *testing.T) {
 			if err == nil {
 				got = addresses(s)
 			}
-			if got != tt.want || s.Asked != tt.asked || s.Any {
-				t.Errorf("got %q, asked %v, any %v, want %q, %v", got, s.Asked, s.Any, tt.want, tt.asked)
+			if got != tt.want || err == nil && s.Targets[0].Optional == tt.asked {
+				t.Errorf("got %q, %+v, want %q, asked %v", got, s.Targets, tt.want, tt.asked)
 			}
 		})
 	}
@@ -232,10 +238,8 @@ func FuzzSettings(f *testing.F) {
 			t.Fatalf("%q has no target", line)
 		}
 		for _, target := range s.Targets {
-			c := s.Config
-			c.Address = target.Address
-			if err := c.Validate(); err != nil {
-				t.Fatalf("%q for %v: %v", line, c.Address, err)
+			if err := target.Validate(); err != nil {
+				t.Fatalf("%q for %v: %v", line, target.Address, err)
 			}
 		}
 	})

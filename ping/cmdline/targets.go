@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"lping/ping/report"
@@ -20,29 +21,48 @@ func (s *Settings) readTargets(r *reader) {
 	if !v4 && !v6 {
 		v4, v6 = r.in.program == "ping4", r.in.program == "ping6"
 	}
-	if len(r.in.operands) > 1 {
-		all := quote(strings.Join(r.in.operands, " "))
-		r.err = &Error{"more than one address: " + all, "one address a run; -4 -6 checks 127.0.0.1 and ::1"}
-		return
+	if len(r.in.operands) == 0 {
+		s.addTargets(r, operand{}, v4, v6)
 	}
-	name := strings.Join(r.in.operands, "")
-	if len(r.in.operands) == 1 && name == "" {
-		r.err = notAnAddress("")
-		return
-	}
-	if s.Config.Port != 0 && !v4 && !v6 && isLocalhost(name) {
-		v4, v6 = r.in.sourceFamilies()
-		s.Any = v4 && v6
-		s.Asked = !s.Any
-	}
-	if s.Targets, r.err = findTargets(name, v4, v6); r.err != nil {
-		return
+	for _, o := range r.in.operands {
+		if o.host == "" {
+			r.err = cmp.Or(r.err, notAnAddress(""))
+		}
+		s.addTargets(r, o, v4, v6)
 	}
 	for _, x := range r.in.values("interface") {
 		if r.err == nil {
 			r.err = Wrap(r.in.Label("interface"), s.readOrigin(x))
 		}
 	}
+}
+
+// addTargets adds the targets that an operand stands for, but for those that are there already. Of a service at localhost
+// both families are tried, and one is enough.
+func (s *Settings) addTargets(r *reader, o operand, v4, v6 bool) {
+	c := r.methodOf(o, s.common)
+	choice := 0
+	if c.Port != 0 && !v4 && !v6 && isLocalhost(o.host) {
+		if v4, v6 = r.in.sourceFamilies(); v4 && v6 {
+			choice = len(s.Targets) + 1
+		}
+	}
+	if r.err != nil {
+		return
+	}
+	var list []report.Target
+	list, r.err = findTargets(o.host, v4, v6)
+	for _, t := range list {
+		t.Proto, t.Port, t.Choice, t.Optional = c.Proto, c.Port, choice, choice != 0
+		if !slices.ContainsFunc(s.Targets, func(other report.Target) bool { return sameTarget(t, other) }) {
+			s.Targets = append(s.Targets, t)
+		}
+	}
+}
+
+// sameTarget says that two targets are one, by whatever names they go.
+func sameTarget(a, b report.Target) bool {
+	return a.Address == b.Address && a.Proto == b.Proto && a.Port == b.Port
 }
 
 // sourceFamilies are those that the given sources leave; both if there are none.
@@ -63,7 +83,7 @@ func (s *Settings) readOrigin(x string) error {
 		if ok, err := platform.IsLoopbackInterface(x); err != nil || !ok {
 			return notLoopback(x, "is no loopback interface of this host", err)
 		}
-		s.Config.Interface = x
+		s.common.Interface = x
 		return nil
 	}
 	source = source.Unmap()
@@ -75,7 +95,7 @@ func (s *Settings) readOrigin(x string) error {
 			}
 		}
 	}
-	s.Config.Source = source
+	s.common.Source = source
 	return permit(source)
 }
 
@@ -84,10 +104,10 @@ func findTargets(name string, v4, v6 bool) ([]report.Target, error) {
 	if name == "" || isLocalhost(name) {
 		var list []report.Target
 		if v4 || !v6 {
-			list = append(list, report.Target{Name: cmp.Or(name, "127.0.0.1"), Address: netip.AddrFrom4([4]byte{127, 0, 0, 1})})
+			list = append(list, newTarget(cmp.Or(name, "127.0.0.1"), netip.AddrFrom4([4]byte{127, 0, 0, 1})))
 		}
 		if v6 {
-			list = append(list, report.Target{Name: cmp.Or(name, "::1"), Address: netip.IPv6Loopback()})
+			list = append(list, newTarget(cmp.Or(name, "::1"), netip.IPv6Loopback()))
 		}
 		return list, nil
 	}
@@ -111,7 +131,13 @@ func findTargets(name string, v4, v6 bool) ([]report.Target, error) {
 	if i := strings.LastIndexByte(name, ':'); err != nil && i > 0 && isLoopback(name[:i]) {
 		err = &Error{err.Error(), "[" + name[:i] + "]:" + name[i+1:] + " is port " + name[i+1:] + " of " + name[:i]}
 	}
-	return []report.Target{{Name: name, Address: address}}, err
+	return []report.Target{newTarget(name, address)}, err
+}
+
+func newTarget(name string, address netip.Addr) report.Target {
+	t := report.Target{Name: name}
+	t.Address = address
+	return t
 }
 
 // isLocalhost says that a name is one that always stands for loopback: localhost, or a name under it (RFC 6761, section 6.3).

@@ -45,8 +45,8 @@ func TestTargets(t *testing.T) {
 			if got := addresses(s); got != tt.want || err != nil {
 				t.Errorf("addresses %q, %v, want %q", got, err, tt.want)
 			}
-			if got := strings.Join(names, " "); got != tt.names || s.Any != tt.any || s.Asked == tt.any {
-				t.Errorf("names %q, any %v, asked %v, want %q, %v", got, s.Any, s.Asked, tt.names, tt.any)
+			if got := strings.Join(names, " "); got != tt.names || (s.Targets[0].Choice != 0) != tt.any || s.Targets[0].Optional != tt.any {
+				t.Errorf("names %q, %+v, want %q, %v", got, s.Targets, tt.names, tt.any)
 			}
 		})
 	}
@@ -59,7 +59,8 @@ func TestTargetErrors(t *testing.T) {
 		noNames = "; 127.0.0.1, ::1 or localhost; lping looks up no names"
 	)
 	tests := []struct{ args, want string }{
-		{"lping 127.0.0.1 ::1", `more than one address: "127.0.0.1 ::1"; one address a run; -4 -6 checks 127.0.0.1 and ::1`},
+		{"lping 127.0.0.1 ::1 127.0.0.2 -6", "127.0.0.1 is no IPv6 address; lping -6 ::1"},
+		{"lping" + strings.Repeat(" ::1", 17), "17 targets are too many; at most 16 in one run"},
 		{"lping -6 127.0.0.1", "127.0.0.1 is no IPv6 address; lping -6 ::1"},
 		{"lping -4 ::1", "::1 is no IPv4 address; lping -4 127.0.0.1"},
 		{"lping -46 ::1", "-4 and -6 ask for both families, ::1 is of one; leave out the address, or say localhost"},
@@ -111,13 +112,13 @@ func TestOrigin(t *testing.T) {
 	lo := loopbackName(t)
 	for _, args := range []string{"-I 127.0.0.2 -I " + lo, "-I " + lo + " -I 127.0.0.2"} {
 		s, err := settingsOf(strings.Fields("lping "+args), environ(""))
-		if err != nil || s.Config.Interface != lo || s.Config.Source != netip.MustParseAddr("127.0.0.2") {
-			t.Errorf("%s: got %q, %v, %v", args, s.Config.Interface, s.Config.Source, err)
+		if err != nil || s.Targets[0].Interface != lo || s.Targets[0].Source != netip.MustParseAddr("127.0.0.2") {
+			t.Errorf("%s: got %q, %v, %v", args, s.Targets[0].Interface, s.Targets[0].Source, err)
 		}
 	}
 	s, err := settingsOf([]string{"lping"}, environ("LPING_INTERFACE=::ffff:127.0.0.2"))
-	if err != nil || s.Config.Source != netip.MustParseAddr("127.0.0.2") {
-		t.Errorf("got %v, %v", s.Config.Source, err)
+	if err != nil || s.Targets[0].Source != netip.MustParseAddr("127.0.0.2") {
+		t.Errorf("got %v, %v", s.Targets[0].Source, err)
 	}
 }
 

@@ -21,7 +21,10 @@ func Examine(ctx context.Context, c check.Config) (Picture, error) {
 		if proto == ping.ProtoUDP && slices.ContainsFunc(pic.Results, overUDP) {
 			continue // that is what the first run probed by
 		}
-		c.Ping.Proto, c.Thorough = proto, proto == ping.ProtoAuto
+		c.Targets, c.Thorough = slices.Clone(c.Targets), proto == ping.ProtoAuto
+		for i := range c.Targets {
+			c.Targets[i].Proto = proto
+		}
 		k := check.New(c)
 		k.Start()
 		r, err := k.Run(ctx)

@@ -42,10 +42,11 @@ func answers(a netip.Addr) bool {
 }
 
 func shortCheck(targets []report.Target) check.Config {
-	return check.Config{
-		Ping:    ping.Config{Transport: ping.Transport{Timeout: 2 * time.Second, Size: 56}, Count: 2, Interval: time.Millisecond},
-		Targets: targets, Exit: stats.SchemeNagios,
+	for i := range targets {
+		t := &targets[i]
+		t.Timeout, t.Size, t.Count, t.Interval, t.Optional = 2*time.Second, 56, 2, time.Millisecond, true
 	}
+	return check.Config{Targets: targets, Exit: stats.SchemeNagios}
 }
 
 // TestExamine examines the host that the test runs on, which need not be well.
@@ -107,7 +108,7 @@ func TestExamineNoSocket(t *testing.T) {
 		t.Skip("other systems know the interfaces of a socket by their addresses")
 	}
 	c := shortCheck(targets(t)[:1])
-	c.Ping.Interface = "no-such-link"
+	c.Targets[0].Interface = "no-such-link"
 	pic, err := Examine(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

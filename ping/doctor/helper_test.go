@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"lping/ping"
 	"lping/ping/report"
 	"lping/platform/diagnose"
 	"lping/stats"
@@ -89,11 +90,11 @@ var (
 )
 
 func target4() report.Target {
-	return report.Target{Name: "127.0.0.1", Address: v4, Size: 56, Method: "icmp-dgram"}
+	return report.Target{Name: "127.0.0.1", Config: ping.Config{Transport: ping.Transport{Address: v4, Size: 56}}, Method: "icmp-dgram"}
 }
 
 func target6() report.Target {
-	return report.Target{Name: "::1", Address: v6, Size: 56, Method: "icmp-dgram"}
+	return report.Target{Name: "::1", Config: ping.Config{Transport: ping.Transport{Address: v6, Size: 56}}, Method: "icmp-dgram"}
 }
 
 func healthy(t report.Target) report.Result {

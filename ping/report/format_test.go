@@ -96,24 +96,24 @@ func TestBanner(t *testing.T) {
 		target Target
 		want   string
 	}{
-		{Target{Name: "127.0.0.1", Address: v4, Size: 56}, "PING 127.0.0.1 (127.0.0.1) 56(84) bytes of data."},
-		{Target{Name: "localhost", Address: v4, Size: 0}, "PING localhost (127.0.0.1) 0(28) bytes of data."},
-		{Target{Name: "::1", Address: v6, Size: 56}, "PING ::1 (::1) 56 data bytes"},
-		{Target{Name: "localhost", Address: v6, Size: 56}, "PING localhost (::1) 56 data bytes"},
+		{Target{Name: "127.0.0.1", Config: ping.Config{Transport: ping.Transport{Address: v4, Size: 56}}}, "PING 127.0.0.1 (127.0.0.1) 56(84) bytes of data."},
+		{Target{Name: "localhost", Config: ping.Config{Transport: ping.Transport{Address: v4, Size: 0}}}, "PING localhost (127.0.0.1) 0(28) bytes of data."},
+		{Target{Name: "::1", Config: ping.Config{Transport: ping.Transport{Address: v6, Size: 56}}}, "PING ::1 (::1) 56 data bytes"},
+		{Target{Name: "localhost", Config: ping.Config{Transport: ping.Transport{Address: v6, Size: 56}}}, "PING localhost (::1) 56 data bytes"},
 		{
-			Target{Name: "127.0.0.1", Address: v4, Source: v4, Interface: "lo", Size: 56},
+			Target{Name: "127.0.0.1", Config: ping.Config{Transport: ping.Transport{Address: v4, Source: v4, Interface: "lo", Size: 56}}},
 			"PING 127.0.0.1 (127.0.0.1) from 127.0.0.1 lo: 56(84) bytes of data.",
 		},
 		{
-			Target{Name: "127.0.0.1", Address: v4, Interface: "lo", Size: 56},
+			Target{Name: "127.0.0.1", Config: ping.Config{Transport: ping.Transport{Address: v4, Interface: "lo", Size: 56}}},
 			"PING 127.0.0.1 (127.0.0.1) from 127.0.0.1 lo: 56(84) bytes of data.",
 		},
 		{
-			Target{Name: "127.0.0.1", Address: v4, Source: lo2, Size: 56},
+			Target{Name: "127.0.0.1", Config: ping.Config{Transport: ping.Transport{Address: v4, Source: lo2, Size: 56}}},
 			"PING 127.0.0.1 (127.0.0.1) from 127.0.0.2 : 56(84) bytes of data.",
 		},
 		{
-			Target{Name: "::1", Address: v6, Source: v6, Interface: "lo", Size: 56},
+			Target{Name: "::1", Config: ping.Config{Transport: ping.Transport{Address: v6, Source: v6, Interface: "lo", Size: 56}}},
 			"PING ::1 (::1) from ::1 lo: 56 data bytes",
 		},
 	} {

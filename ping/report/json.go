@@ -141,7 +141,11 @@ func (j *jsonLines) event(t Target, e ping.Event) []byte {
 		b = exactMillis(append(b, `,"time_ms":`...), time.Duration(e.Time.UnixNano()))
 	}
 	b = strconv.AppendUint(append(b, `,"seq":`...), e.Seq, 10)
-	return appendAddress(append(b, `,"address":`...), sender(t, e))
+	b = appendAddress(append(b, `,"address":`...), sender(t, e))
+	if t.Port != 0 {
+		b = strconv.AppendUint(append(b, `,"port":`...), uint64(t.Port), 10)
+	}
+	return b
 }
 
 // appendAddress appends an address as a string. Only a zone, which is an interface's name, may need escapes.
@@ -266,6 +270,9 @@ type jsonFinding struct {
 	Cause    string `json:"cause"`
 	Evidence string `json:"evidence"`
 	Fix      string `json:"fix"`
+	// Address and Port are those of the target, in the object of a finding only.
+	Address string `json:"address,omitempty"`
+	Port    uint16 `json:"port,omitempty"`
 }
 
 type jsonOverall struct {
@@ -298,6 +305,7 @@ func (j *JSONWriter) Result(r Result) error {
 		findings = append(findings, newJSONFinding(f))
 	}
 	for _, f := range findings {
+		f.Address, f.Port = r.Target.Address.String(), r.Target.Port
 		if err := j.Object("finding", f); err != nil {
 			return err
 		}
@@ -306,7 +314,9 @@ func (j *JSONWriter) Result(r Result) error {
 }
 
 func newJSONFinding(f diagnose.Finding) jsonFinding {
-	return jsonFinding{string(f.Code), f.Severity.String(), f.Cause, f.Evidence, f.Fix}
+	return jsonFinding{
+		Code: string(f.Code), Severity: f.Severity.String(), Cause: f.Cause, Evidence: f.Evidence, Fix: f.Fix,
+	}
 }
 
 func newJSONSummary(r Result, findings []jsonFinding) jsonSummary {

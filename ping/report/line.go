@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -15,8 +16,8 @@ import (
 const (
 	maxLine   = 199 // and the newline
 	maxOutput = 499
-	// maxSecond is what the better of two families may take of the first line.
-	maxSecond = 80
+	// maxOthers is what the results that are better than the worst are sure to have of the first line.
+	maxOthers = 80
 	// minFix is the room below which the start of a fix tells nothing.
 	minFix = 24
 )
@@ -63,13 +64,47 @@ func headline(v stats.Verdict, results []Result, limit int) string {
 		results = slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return r.Excused })
 	}
 	if len(results) == 0 || results[0].Verdict == stats.Healthy {
-		return v.String() + " " + healthyParts(results)
+		whole := v.String() + " " + healthyParts(results)
+		for n := len(results) - 1; n > 0 && len(whole) > limit; n-- {
+			whole = v.String() + " " + healthyParts(results[:n]) + more(results[n:])
+		}
+		return whole
 	}
-	var rest strings.Builder
-	for _, r := range results[1:] {
-		rest.WriteString("; " + cut(aside(r), maxSecond))
+	left := limit - len(unwell(v, results[0], limit))
+	rest := others(results[1:], max(maxOthers, left))
+	return unwell(v, results[0], limit-len(rest)) + rest
+}
+
+// others describes as many results as room has space for, each whole, and counts the rest. A single one is cut.
+func others(results []Result, room int) string {
+	if len(results) == 1 {
+		return "; " + cut(aside(results[0]), room)
 	}
-	return unwell(v, results[0], limit-rest.Len()) + rest.String()
+	var told strings.Builder
+	whole := more(results)
+	for i, r := range results {
+		told.WriteString("; " + aside(r))
+		if told.Len()+len(more(results[i+1:])) > room {
+			break
+		}
+		whole = told.String() + more(results[i+1:])
+	}
+	return whole
+}
+
+// more counts results by their verdicts, such as ", 2 more unhealthy, 13 more healthy".
+func more(results []Result) string {
+	var b strings.Builder
+	for i, r := range results {
+		if i == 0 || r.Verdict != results[i-1].Verdict {
+			same := slices.IndexFunc(results[i:], func(other Result) bool { return other.Verdict != r.Verdict })
+			if same < 0 {
+				same = len(results) - i
+			}
+			fmt.Fprintf(&b, ", %d more %s", same, r.Verdict)
+		}
+	}
+	return b.String()
 }
 
 // healthyParts describes results that are all healthy. The method stands once if all of them share it.

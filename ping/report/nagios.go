@@ -47,18 +47,26 @@ func (n *nagios) Finish(r Report) error {
 	}
 	b := fmt.Appendf(n.buf[:0], "LPING %s - %s", state, plain(cut(text, maxOutput)))
 	separator := byte('|')
-	for _, result := range r.Results {
+	for i, result := range r.Results {
 		if result.Summary.Decided() == 0 {
 			continue // a loss of 0 % would be a lie
 		}
-		suffix := ""
-		if len(r.Results) > 1 {
-			suffix = "_v" + strconv.Itoa(Family(result.Target.Address))
-		}
-		b = n.appendFigures(append(b, separator), result.Summary, suffix)
+		b = n.appendFigures(append(b, separator), result.Summary, suffix(r.Results, i))
 		separator = ' '
 	}
 	return n.put(b)
+}
+
+// suffix tells the figures of several results apart: those of two families by _v4 and _v6, others by their number.
+func suffix(results []Result, i int) string {
+	families := len(results) == 2 && Family(results[0].Target.Address) != Family(results[1].Target.Address)
+	switch {
+	case len(results) < 2:
+		return ""
+	case families:
+		return "_v" + strconv.Itoa(Family(results[i].Target.Address))
+	}
+	return "_" + strconv.Itoa(i+1)
 }
 
 // appendFigures appends the mean RTT, if one was measured, and the loss, each with its thresholds.

@@ -3,8 +3,6 @@
 package report
 
 import (
-	"net/netip"
-
 	"lping/ping"
 	"lping/platform/diagnose"
 	"lping/stats"
@@ -12,20 +10,14 @@ import (
 
 // Target is what one run probes, as far as the output shows it. It is known before the first send.
 type Target struct {
-	// Name is what the user typed: an address, or localhost.
-	Name    string
-	Address netip.Addr
-	// Source and Interface are set if the user chose them.
-	Source    netip.Addr
-	Interface string
-	// Size is the number of data bytes; Pattern is what fills them, empty for the counter. Sizes are those of a sweep.
-	Size    int
-	Sizes   []int
-	Pattern []byte
-	// Proto is what was asked for.
-	Proto ping.Proto
-	// Port is that of a local service; 0 if the kernel or lping itself echoes.
-	Port uint16
+	// Name is what the user typed for the address: an address, or localhost.
+	Name string
+	// Config is what is sent there; its Address is set.
+	ping.Config
+	// Optional says that nobody asked for this family, so that it is no fault if it is switched off.
+	Optional bool
+	// Choice is the same number for the two addresses of one name, of which one that answers is enough; 0 is no choice.
+	Choice int
 	// Method is how the probes travel (ping.Socket); empty if no socket could be opened.
 	Method string
 	// Stamps says that the RTT ends with the kernel's receive stamp, not with the return of the read.
