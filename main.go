@@ -23,6 +23,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -107,12 +108,25 @@ func parse(given []cmdline.Given) (*cli.Context, error) {
 
 // version is the text of --version: the version of lping, and the ping that its options and its output agree with.
 func version() string {
-	own := "(unknown)"
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		own = info.Main.Version
-	}
 	return fmt.Sprintf("lping %s (%s %s/%s)\noptions and text output agree with ping from iputils 20250605\n",
-		own, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		ownVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// ownVersion is that of lping, as far as the build tells.
+func ownVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
+}
+
+// introduce names lping to the services that are asked by HTTP.
+func introduce(targets []report.Target) {
+	for i := range targets {
+		if t := &targets[i]; t.Proto == ping.ProtoHTTP {
+			t.Agent = "lping/" + strings.Trim(ownVersion(), "()")
+		}
+	}
 }
 
 // checkAsAsked reads the settings and checks. With --output the output goes to a file.
@@ -156,6 +170,7 @@ var atTheEnd = []cmdline.Format{cmdline.Line, cmdline.Prometheus, cmdline.Nagios
 // checkOnto checks, and writes the output to stdout, which may be a file.
 func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdout, stderr io.Writer) (int, error) {
 	s.Output.Terminal = s.Output.Flood && terminal(stdout)
+	introduce(s.Targets)
 	renderer := newRenderer(in.Format, stdout, s.Output)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

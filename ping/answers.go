@@ -50,7 +50,7 @@ func (r *run) handle(p *transport.Packet) {
 	}
 	var e Event // set field by field: a literal would be made elsewhere and copied
 	e.Time, e.From, e.Ident = p.At, p.From, m.ident
-	e.TTL, e.Bytes = max(p.TTL, int(m.ttl)), headerLen+len(m.data)
+	e.TTL, e.Bytes, e.Answer = max(p.TTL, int(m.ttl)), headerLen+len(m.data), p.Answer
 	seq, ok := r.window.find(m.seq)
 	if !ok || m.ident != r.ident || !sameHost(p.From, r.config.Address) {
 		r.foreign(&e)
@@ -58,11 +58,15 @@ func (r *run) handle(p *transport.Packet) {
 	}
 	e.Seq = seq
 	r.measure(&e, p)
-	r.classify(&e, r.probe.compare(m.data, seq), m.data)
+	like := r.probe.compare(m.data, seq)
+	if p.Answer.Wrong() {
+		like = corrupted
+	}
+	r.classify(&e, like, m.data)
 }
 
 // handleOpaque finds the probe that a service answers: the one whose header it sent back, else the oldest in flight or,
-// if none is, the latest of all. What a service says cannot be compared.
+// if none is, the latest of all. What a service says cannot be compared; an echo that says something else is wrong.
 func (r *run) handleOpaque(p *transport.Packet) {
 	e := Event{Time: p.At, From: p.From, TTL: p.TTL, Bytes: len(p.Msg)}
 	seq, ok := r.echoed(p.Msg)
@@ -78,6 +82,10 @@ func (r *run) handleOpaque(p *transport.Packet) {
 	}
 	e.Seq = seq
 	r.measure(&e, p)
+	if r.config.Echo {
+		r.classify(&e, corrupted, p.Msg)
+		return
+	}
 	r.classify(&e, same, nil)
 }
 
@@ -155,7 +163,7 @@ func (r *run) handleFault(p *transport.Packet) {
 	r.reports++
 	if p.Opaque {
 		if seq, ok := r.window.first(); ok {
-			r.fail(seq, p.From, p.Fault, p.At)
+			r.fail(seq, p)
 		}
 		return
 	}
@@ -165,14 +173,15 @@ func (r *run) handleFault(p *transport.Packet) {
 	}
 	seq, ok := r.window.find(m.seq)
 	if ok && r.window.stateOf(seq) == inFlight && r.probe.quotes(m.data, seq) {
-		r.fail(seq, p.From, p.Fault, p.At)
+		r.fail(seq, p)
 	}
 }
 
-// fail settles a probe that could not be delivered.
-func (r *run) fail(seq uint64, from netip.Addr, f Fault, at time.Time) {
+// fail settles a probe that could not be delivered, as the packet reports.
+func (r *run) fail(seq uint64, p *transport.Packet) {
+	f := p.Fault
 	r.window.settle(seq, failed)
-	r.tell(&Event{Kind: SendError, Seq: seq, Time: at, From: from, Fault: f})
+	r.tell(&Event{Kind: SendError, Seq: seq, Time: p.At, From: p.From, Fault: f, Answer: p.Answer})
 	if r.received == 0 && !f.ICMP && permanent(f.Errno) {
 		// The next size of a sweep may be small enough.
 		r.gaveUp = f.Errno != syscall.EMSGSIZE || len(r.config.Sizes) == 0

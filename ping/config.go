@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lping/ping/transport"
+	"lping/ping/transport/service"
 )
 
 // What a zero field of Config means, and the limits that Validate holds.
@@ -71,18 +72,22 @@ func (c Config) Validate() error {
 
 // The names of package transport that a caller of this package needs.
 type (
+	Answer     = service.Answer
 	Fault      = transport.Fault
 	OpenError  = transport.OpenError
 	PathMTU    = transport.PathMTU
+	Peers      = service.Peers
 	Proto      = transport.Proto
 	Socket     = transport.Socket
 	SocketMode = transport.SocketMode
+	Unserved   = service.Unserved
 )
 
 // The values of these types, and the limits of a Transport.
 const (
 	ProtoAuto, ProtoICMP = transport.ProtoAuto, transport.ProtoICMP
 	ProtoUDP, ProtoTCP   = transport.ProtoUDP, transport.ProtoTCP
+	ProtoHTTP            = transport.ProtoHTTP
 
 	SocketAuto, SocketDgram, SocketRaw = transport.SocketAuto, transport.SocketDgram, transport.SocketRaw
 
@@ -92,6 +97,7 @@ const (
 
 	MethodDgram, MethodRaw = transport.MethodDgram, transport.MethodRaw
 	MethodUDP, MethodTCP   = transport.MethodUDP, transport.MethodTCP
+	MethodHTTP             = transport.MethodHTTP
 
 	DefaultTimeout           = transport.DefaultTimeout
 	MaxSizeIPv4, MaxSizeIPv6 = transport.MaxSizeIPv4, transport.MaxSizeIPv6

@@ -76,6 +76,8 @@ type Event struct {
 	Wrong Mismatch
 	// Fault is what a SendError reports.
 	Fault Fault
+	// Answer is what a service did or said, if there is more to it than that it answered; else nil.
+	Answer *Answer
 }
 
 // Mismatch is the first difference between the data sent and the data received.

@@ -347,7 +347,7 @@ func TestValidateProto(t *testing.T) {
 		{"UDP", Config{Transport: Transport{Proto: ProtoUDP, Port: 53}}, ""},
 		{"TCP", Config{Transport: Transport{Proto: ProtoTCP}}, ""},
 		{"ICMP, raw", Config{Transport: Transport{Proto: ProtoICMP, Socket: SocketRaw}}, ""},
-		{"unknown", Config{Transport: Transport{Proto: ProtoTCP + 1}}, "protocol 4"},
+		{"unknown", Config{Transport: Transport{Proto: ProtoHTTP + 1}}, "protocol 5"},
 		{"port, by default", Config{Transport: Transport{Port: 53}}, "port 53 needs UDP or TCP"},
 		{"ICMP, port", Config{Transport: Transport{Proto: ProtoICMP, Port: 53}}, "port 53"},
 		{"UDP, raw", Config{Transport: Transport{Proto: ProtoUDP, Socket: SocketRaw}}, "kind of ICMP socket"},

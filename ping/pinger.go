@@ -59,6 +59,14 @@ func (p *Pinger) QueueDrops() (n uint64, ok bool) {
 	return 0, false
 }
 
+// Unserved is which connections a service keeps waiting, if it is one over TCP.
+func (p *Pinger) Unserved() Unserved {
+	if c, can := p.conn.(transport.Waiter); can {
+		return c.Unserved()
+	}
+	return Unserved{}
+}
+
 // Close closes the socket. It must not be called while Run runs.
 func (p *Pinger) Close() error { return p.conn.Close() }
 

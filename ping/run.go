@@ -15,6 +15,9 @@ const (
 	maxReadErrors = 64
 	// maxDrain bounds one round of reading without waiting, so that a storm of packets cannot stop the clock.
 	maxDrain = 1024
+	// linger is how long after the first loss a run goes on at least that has no answer from a service: a late one tells a slow
+	// service from a silent one.
+	linger = 200 * time.Millisecond
 	// extraRoom is for replies that are longer than what was sent, so that they are seen to be.
 	extraRoom = 64
 )
@@ -47,6 +50,8 @@ type run struct {
 	limit int
 
 	received uint64
+	// lostAt is when the first probe was lost.
+	lostAt time.Duration
 	// latestAnswered is the latest probe that was answered.
 	latestAnswered uint64
 	// reports counts what the kernel told about probes that were sent before.
@@ -165,7 +170,12 @@ func (r *run) over(now time.Duration) bool {
 	if c.Deadline > 0 && (now >= c.Deadline || c.Count > 0 && r.received >= c.Count) {
 		return true
 	}
-	return r.sentAll() && r.window.inFlight == 0
+	return r.sentAll() && r.window.inFlight == 0 && !(r.lingers() && now < r.lostAt+linger)
+}
+
+// lingers says that a service has let all time pass without an answer.
+func (r *run) lingers() bool {
+	return r.config.Port != 0 && r.lostAt > 0 && r.latestAnswered == 0 && !r.gaveUp
 }
 
 // sentAll says that no further probe will leave. With a deadline it is replies that are counted, as in ping.
@@ -198,6 +208,9 @@ func (r *run) wakeAt() time.Duration {
 	}
 	if r.maySend() {
 		at = min(at, r.pacer.due(r.unanswered()))
+	}
+	if r.lingers() && r.sentAll() {
+		at = min(at, r.lostAt+linger)
 	}
 	return at
 }
@@ -251,7 +264,7 @@ func (r *run) sendFailed(seq uint64, err error) error {
 	if fault.Errno == 0 {
 		return fmt.Errorf("send: %w", err)
 	}
-	r.fail(seq, r.config.Address, fault, time.Now())
+	r.fail(seq, &transport.Packet{At: time.Now(), From: r.config.Address, Fault: fault})
 	return nil
 }
 
@@ -313,6 +326,9 @@ func (r *run) expire(now time.Duration) error {
 
 func (r *run) lose(seq uint64, at time.Time) {
 	r.window.settle(seq, lost)
+	if r.lostAt == 0 {
+		r.lostAt = at.Sub(r.start)
+	}
 	r.tell(&Event{Kind: Timeout, Seq: seq, Time: at})
 }
 

@@ -46,6 +46,15 @@ func ReadCounters(string, int) Known[Counters] { return Unknown[Counters](notHer
 // ReadListeners is unknown on this system.
 func ReadListeners(string, uint16) Known[[]Listener] { return Unknown[[]Listener](notHere) }
 
+// Peers knows nothing on this system.
+type Peers struct{}
+
+// Queue is unknown.
+func (Peers) Queue(netip.AddrPort) (waiting, room int, ok bool) { return 0, 0, false }
+
+// Waits is unknown.
+func (Peers) Waits(client, service netip.AddrPort) (waits, ok bool) { return false, false }
+
 // ReadPortsInUse is unknown on this system.
 func ReadPortsInUse(string, Range) Known[int] { return Unknown[int](notHere) }
 

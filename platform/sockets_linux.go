@@ -1,6 +1,8 @@
 package platform
 
 import (
+	"net/netip"
+
 	"golang.org/x/sys/unix"
 
 	"lping/platform/netlink"
@@ -31,6 +33,38 @@ func ReadPortsInUse(protocol string, ports Range) Known[int] {
 		return netlink.GetSockets(family, protocol, ports)
 	}, func(s netlink.Socket) { used[s.Port] = true })
 	return known(len(used), err)
+}
+
+// Peers tells what the kernel knows of the far ends of TCP connections in this network namespace. It needs no privilege.
+type Peers struct{}
+
+// Queue is how many connections wait at the listener of a service, and for how many it has room (listen(2), backlog). Of several
+// listeners, which share the connections, it is the one with the most. ok is false if none listens here, or it cannot be told.
+func (Peers) Queue(service netip.AddrPort) (waiting, room int, ok bool) {
+	for _, l := range ReadListeners(TCP, service.Port()).Value {
+		if l.Takes(service.Addr()) && (!ok || int(l.Queue) > waiting) {
+			waiting, room, ok = int(l.Queue), int(l.Backlog), true
+		}
+	}
+	return waiting, room, ok
+}
+
+// Waits says whether the service's end of a connection is still to be accepted. ok is false if that cannot be told.
+func (Peers) Waits(client, service netip.AddrPort) (waits, ok bool) {
+	n, err := openNetlink(unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return false, false
+	}
+	defer n.close()
+	m, err := n.get(netlink.GetConnection(client, service))
+	if err != nil {
+		return false, false
+	}
+	s, err := netlink.ParseSocket(m.Data)
+	if err != nil {
+		return false, false
+	}
+	return s.Waits()
 }
 
 // eachSocket calls f with every socket of both families that answers the request and has its local port within the range.

@@ -105,3 +105,46 @@ func TestReadPortsInUse(t *testing.T) {
 		t.Errorf("got %+v, %+v and %+v, want 2, 0 and 0", used, beside, udp)
 	}
 }
+
+// TestPeers asks about a connection before it is accepted, after that, and when it is gone.
+func TestPeers(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		service := l.Addr().(*net.TCPAddr).AddrPort()
+		if service.Addr().IsUnspecified() {
+			service = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), service.Port())
+		}
+		near, err := net.Dial("tcp", service.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer near.Close()
+		client := near.LocalAddr().(*net.TCPAddr).AddrPort()
+		if waiting, room, ok := (Peers{}).Queue(service); waiting != 1 || room < 1 || !ok {
+			t.Errorf("%s: %d wait, room for %d, %v", address, waiting, room, ok)
+		}
+		if waits, ok := (Peers{}).Waits(client, service); !waits || !ok {
+			t.Errorf("%s: not accepted: %v, %v", address, waits, ok)
+		}
+		far, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waits, ok := (Peers{}).Waits(client, service); waits || !ok {
+			t.Errorf("%s: accepted: %v, %v", address, waits, ok)
+		}
+		far.(*net.TCPConn).SetLinger(0)
+		far.Close()
+		if waits, ok := (Peers{}).Waits(client, service); waits || ok {
+			t.Errorf("%s: reset: %v, %v", address, waits, ok)
+		}
+		l.Close()
+		if _, _, ok := (Peers{}).Queue(service); ok {
+			t.Errorf("%s: nobody listens, and there is a queue", address)
+		}
+	}
+}

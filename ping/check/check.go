@@ -19,8 +19,12 @@ import (
 	"lping/stats"
 )
 
-// silence is how long the first reply may take before somebody looks for a cause. On loopback it is there when send returns.
-const silence = 20 * time.Millisecond
+const (
+	// silence is how long the first reply may take before somebody looks for a cause. On loopback it is there when send returns.
+	silence = 20 * time.Millisecond
+	// serviceSilence is silence for a service, which may have more to do: nobody asks it again before that.
+	serviceSilence = 200 * time.Millisecond
+)
 
 // ErrInterrupted is the cause of a context that ends because the user wants to see the summary.
 var ErrInterrupted = errors.New("interrupted")
@@ -87,6 +91,9 @@ func New(c Config) *Check {
 	k := &Check{config: c}
 	for _, t := range c.Targets {
 		t.NoTTL = c.Quiet
+		if t.Peers == nil {
+			t.Peers = platform.Peers{}
+		}
 		if len(t.Sizes) > 0 {
 			t.Size = slices.Max(t.Sizes) // what the evidence is about
 		}
@@ -173,7 +180,7 @@ func (k *Check) open(j *job) {
 	}
 	s := j.pinger.Socket()
 	j.target.Method, j.target.Stamps = s.Method, s.Stamps
-	if s.Method == ping.MethodTCP && j.target.Port != 0 {
+	if j.target.ConnectsOnly() {
 		j.target.Size = 0
 	}
 	if k.config.Renderer != nil {
@@ -196,7 +203,7 @@ func (k *Check) run(ctx context.Context, j *job) {
 	}
 	if !j.recorder.Answered() {
 		over := make(chan struct{})
-		silent := time.AfterFunc(silence, func() {
+		silent := time.AfterFunc(j.silence(), func() {
 			defer close(over)
 			k.mu.Lock()
 			defer k.mu.Unlock()
@@ -226,12 +233,16 @@ func (k *Check) event(j *job, e *ping.Event) {
 	record(j.recorder, e)
 	switch e.Kind {
 	case ping.SendError, ping.Timeout, ping.Corrupt:
+		j.tally.event(e)
 		k.investigate(j)
+	case ping.ClockStep, ping.Sent, ping.Late:
 		j.tally.event(e)
-	case ping.ClockStep, ping.Sent:
-		j.tally.event(e)
+	case ping.Reply:
+		if e.Answer != nil {
+			j.tally.event(e)
+		}
 	case ping.NoAnswer:
-		if e.Time.Sub(j.tally.sent) >= silence {
+		if e.Time.Sub(j.tally.sent) >= j.silence() {
 			k.investigate(j)
 		}
 	}
@@ -246,10 +257,18 @@ func (k *Check) event(j *job, e *ping.Event) {
 	}
 }
 
+// silence is how long the first reply may take before somebody looks for a cause.
+func (j *job) silence() time.Duration {
+	if j.target.Port != 0 {
+		return min(serviceSilence, cmp.Or(j.target.Timeout, ping.DefaultTimeout))
+	}
+	return silence
+}
+
 // investigate starts to look for the cause of what is wrong with a target, unless that was done before.
 func (k *Check) investigate(j *job) {
 	if j.investigation == nil {
-		j.investigation = k.investigator.start(j.target.Config, j.target.Method)
+		j.investigation = k.investigator.start(j.target.Config, j.target.Method, j.seen())
 	}
 }
 
@@ -304,6 +323,7 @@ func (j *job) outcome() outcome {
 	o := outcome{
 		summary: j.recorder.Summary(), openErr: j.openErr, runErr: j.runErr, errnos: j.tally.errnos(), asked: !j.target.Optional,
 		choice:      j.target.Choice,
+		answers:     j.target.Echo || j.target.Proto == ping.ProtoHTTP,
 		mayBeSilent: j.target.Port != 0 && j.target.Method == ping.MethodUDP,
 		sweep:       j.tally.sweep(j.target.Config), sweeping: len(j.target.Sizes) > 0,
 	}
@@ -359,7 +379,9 @@ func (j *job) ownEvidence(s stats.Summary) diagnose.Evidence {
 	open, _ := errors.AsType[*ping.OpenError](j.openErr)
 	if j.pinger != nil {
 		open = j.pinger.Socket().Denied
-		e.Silent = j.pinger.Waiting(silence)
+		e.Silent = j.pinger.Waiting(j.silence())
+		waits := j.pinger.Unserved()
+		e.Unaccepted, e.Hanging, e.Held = waits.Unaccepted, waits.Unanswered, waits.Held
 		if n, ok := j.pinger.QueueDrops(); ok {
 			e.QueueDrops = platform.Know(n)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"runtime"
@@ -41,6 +42,7 @@ func silentPort(t *testing.T) uint16 {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
+	go io.Copy(io.Discard, c) // what is not read shows that a service hangs
 	return c.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 }
 

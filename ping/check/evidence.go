@@ -3,6 +3,7 @@ package check
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"lping/ping"
@@ -23,6 +24,13 @@ type tally struct {
 	// failed is the first probe that failed, in the order in which they were sent, and why is how; 0 while none did.
 	failed uint64
 	why    string
+	// resets counts the connections that a service accepted and reset, wrong the answers that were none of success; said is what
+	// the service said last that was not as it should be, status with which status.
+	resets, wrong uint64
+	status        int
+	said          string
+	// late is the longest time that a late answer took.
+	late time.Duration
 	// sent is when the latest probe left, gap the longest time between two.
 	sent time.Time
 	gap  time.Duration
@@ -31,6 +39,7 @@ type tally struct {
 // event enters what evidence needs of an event.
 func (t *tally) event(e *ping.Event) {
 	t.note(e)
+	t.answer(e)
 	switch {
 	case e.Kind == ping.Sent:
 		if !t.sent.IsZero() {
@@ -43,6 +52,21 @@ func (t *tally) event(e *ping.Event) {
 		t.report(e.Fault)
 	case e.Kind == ping.SendError:
 		t.refuse(platform.ErrnoName(e.Fault.Errno))
+	}
+}
+
+// answer enters what a service did or said.
+func (t *tally) answer(e *ping.Event) {
+	if e.Kind == ping.Late {
+		t.late = max(t.late, e.RTT)
+	}
+	switch a := e.Answer; {
+	case a == nil:
+	case a.Reset:
+		t.resets++
+	case e.Kind != ping.Reply:
+		t.wrong++
+		t.status, t.said = a.Status, a.Text
 	}
 }
 
@@ -62,6 +86,13 @@ func (t *tally) note(e *ping.Event) {
 		return
 	}
 	t.failed = e.Seq
+}
+
+// reached says that a service ended a connection that was made.
+func (t *tally) reached() bool {
+	return slices.ContainsFunc(t.refused, func(r diagnose.Refusal) bool {
+		return slices.Contains([]string{"ECONNRESET", "EPIPE", "EPROTO"}, r.Errno)
+	})
 }
 
 // errnos names the errors of send.
@@ -118,8 +149,18 @@ func (t *tally) evidence(target report.Target, s stats.Summary) diagnose.Evidenc
 		Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, Corrupted: s.Corrupted,
 		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Refused: t.refused, Reports: t.reports,
 		Kernel: latency(s.Kernel), Wakeup: latency(s.Wakeup), ClockStep: t.step, Lag: t.lag(target.Config), Size: target.Size,
-		Port: target.Port, Sweep: t.sweep(target.Config),
+		Port: target.Port, Sweep: t.sweep(target.Config), Echo: target.Echo, Path: target.Path,
+		Resets: t.resets, Wrong: t.wrong, Status: t.status, Said: t.said, Slowest: milliseconds(t.late),
+		Timeout: timeoutOf(target),
 	}
+}
+
+// timeoutOf is how long a service may take, in ms; 0 for what is none.
+func timeoutOf(t report.Target) float64 {
+	if t.Port == 0 {
+		return 0
+	}
+	return milliseconds(cmp.Or(t.Timeout, ping.DefaultTimeout))
 }
 
 // lag is by how much a probe left too late at most, in ms.
@@ -128,8 +169,11 @@ func (t *tally) lag(c ping.Config) float64 {
 		return 0
 	}
 	late := t.gap - cmp.Or(c.Interval, ping.DefaultInterval)
-	return max(0, float64(late.Microseconds())/1000)
+	return max(0, milliseconds(late))
 }
+
+// milliseconds is d in ms, to the microsecond.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func latency(d stats.Distribution) *diagnose.Latency {
 	if d.Count == 0 {

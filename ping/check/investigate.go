@@ -27,11 +27,29 @@ type observations struct {
 	// probe and udp are nil if none could be sent, or would have left this host.
 	probe *diagnose.Probe
 	udp   *diagnose.Datagram
+	// answersFrom is where a service over UDP answered from, if nobody asked there.
+	answersFrom string
 	// listeners and portsInUse are what the service's port and the system's ports are taken by, if that may matter.
 	listeners  platform.Known[[]platform.Listener]
 	portsInUse platform.Known[int]
 	// bind is why a socket cannot have the target's address; empty if it can.
 	bind string
+}
+
+// sighting is what was seen of a target when somebody began to look for a cause: whether it answered or refused a probe, and
+// whether it is a service that keeps connections waiting.
+type sighting struct{ answered, refused, waits bool }
+
+// seen is what was seen of a target so far.
+func (j *job) seen() sighting {
+	if j.pinger == nil {
+		return sighting{}
+	}
+	s := j.recorder.Summary()
+	return sighting{
+		answered: s.Received+s.Corrupted > 0 || j.tally.reached(), refused: s.SendErrors > 0,
+		waits: j.pinger.Unserved() != ping.Unserved{},
+	}
 }
 
 // investigation looks for the cause of what went wrong with one target, beside its run.
@@ -58,20 +76,22 @@ type investigator struct {
 // fresh is how long facts are as good as new: that is enough for two investigations in a row, one for each family.
 const fresh = 200 * time.Millisecond
 
-// start starts an investigation of the target of c, which is probed by method. Nothing stops it: it is short.
-func (v *investigator) start(c ping.Config, method string) *investigation {
+// start starts an investigation of the target of c, which is probed by method, and what was seen of it so far. Nothing stops it:
+// it is short.
+func (v *investigator) start(c ping.Config, method string, seen sighting) *investigation {
 	i := &investigation{done: make(chan struct{})}
 	go func() {
 		defer close(i.done)
-		i.found = v.investigate(c, method)
+		i.found = v.investigate(c, method, seen)
 	}()
 	return i
 }
 
 // investigate examines this host: the facts, one more probe with the kernel's counters read before and after it, and a UDP
 // datagram to oneself. If nothing answers it takes some 100 ms, so that a diagnosis fits into the time of the run that
-// needs it, also for two families. The extra probe is sent as c and method say; without a method there is none.
-func (v *investigator) investigate(c ping.Config, method string) observations {
+// needs it, also for two families. The extra probe is sent as c and method say; without a method there is none, nor does a
+// service get one that has answered or that made a connection: there is no more to learn.
+func (v *investigator) investigate(c ping.Config, method string, seen sighting) observations {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	known := c.Address == v.facts.IPv4.Target || c.Address == v.facts.IPv6.Target
@@ -80,7 +100,11 @@ func (v *investigator) investigate(c ping.Config, method string) observations {
 	}
 	o := observations{facts: v.facts}
 	leaves := diagnose.Leaves(o.facts, report.Family(c.Address))
-	if method != "" && !leaves {
+	switch {
+	case method == "" || leaves || c.Port != 0 && (seen.answered || seen.waits):
+	case c.Port != 0 && method == ping.MethodUDP && !seen.refused:
+		o.probe, o.answersFrom = look(c)
+	default:
 		o.probe = probe(c, method)
 	}
 	o.udp, o.bind = datagram(c.Address, !leaves)
@@ -105,7 +129,7 @@ func (o *observations) readSockets(c ping.Config, method string) {
 // transport is the protocol whose ports the probes use, or would have used; empty for ICMP.
 func transport(c ping.Config, method string) string {
 	switch {
-	case method == ping.MethodTCP || c.Proto == ping.ProtoTCP:
+	case method == ping.MethodTCP || c.Proto >= ping.ProtoTCP:
 		return platform.TCP
 	case method == ping.MethodUDP || method == "" && c.Proto != ping.ProtoICMP:
 		return platform.UDP // what auto comes to if no other socket is permitted
@@ -115,7 +139,7 @@ func transport(c ping.Config, method string) string {
 
 // addTo completes the evidence of a run.
 func (o observations) addTo(e *diagnose.Evidence) {
-	e.Probe, e.UDP, e.Bind = o.probe, o.udp, o.bind
+	e.Probe, e.AnswersFrom, e.UDP, e.Bind = o.probe, o.answersFrom, o.udp, o.bind
 	e.Listeners, e.PortsInUse = o.listeners, o.portsInUse
 }
 
@@ -130,7 +154,10 @@ func probe(c ping.Config, method string) *diagnose.Probe {
 		c.Socket = ping.SocketRaw
 	case ping.MethodUDP:
 		c.Proto = ping.ProtoUDP // auto may have come to it
+	case ping.MethodHTTP:
+		c.Proto = ping.ProtoTCP
 	}
+	c.Echo = false // a service gets a connection and no data
 	family := report.Family(c.Address)
 	before, others := counters(family), counters(otherFamily(family))
 	p, err := ping.Open(c)
@@ -159,6 +186,35 @@ func probe(c ping.Config, method string) *diagnose.Probe {
 		*link -= min(*link, others.Value.InReceives)
 	}
 	return &result
+}
+
+// look sends one datagram to a service that has not answered, from a socket that hears answers from anywhere, between two
+// readings of the counters.
+func look(c ping.Config) (p *diagnose.Probe, answersFrom string) {
+	from := c.Source
+	if !from.IsValid() {
+		from = c.Address
+	}
+	family := report.Family(c.Address)
+	before := counters(family)
+	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)))
+	if err != nil {
+		return nil, ""
+	}
+	defer udp.Close()
+	p = &diagnose.Probe{}
+	to := netip.AddrPortFrom(c.Address, c.Port)
+	if _, err := udp.WriteToUDPAddrPort(make([]byte, c.Size), to); err != nil {
+		p.Errno = errnoName(err)
+	}
+	udp.SetReadDeadline(time.Now().Add(2 * patience))
+	_, answerer, err := udp.ReadFromUDPAddrPort(make([]byte, 1))
+	answerer = netip.AddrPortFrom(answerer.Addr().Unmap(), answerer.Port())
+	if p.Answered = err == nil && answerer == to; err == nil && !p.Answered {
+		answersFrom = answerer.String()
+	}
+	p.Counted = since(before, counters(family))
+	return p, answersFrom
 }
 
 func otherFamily(family int) int { return 10 - family }

@@ -20,6 +20,8 @@ type outcome struct {
 	count uint64
 	// errnos are what the system said to the sends that it refused.
 	errnos []string
+	// answers says that the target is a service that is asked for something.
+	answers bool
 	// mayBeSilent says that the target is a service that need not answer.
 	mayBeSilent bool
 	// sweep says at which size a sweep failed first; empty if none did. sweeping says that there is one.
@@ -72,7 +74,7 @@ func (o outcome) measure(l stats.Limits) (stats.Verdict, report.Cause) {
 	verdict, breach := l.Judge(o.summary)
 	switch {
 	case breach.Kind != stats.NoBreach:
-		return verdict, report.Breach{Breach: breach, Errnos: o.errnos, MayBeSilent: o.mayBeSilent}
+		return verdict, report.Breach{Breach: breach, Errnos: o.errnos, MayBeSilent: o.mayBeSilent, Answers: o.answers}
 	case o.summary.Received < o.count && o.runErr == nil:
 		return stats.Unhealthy, report.Unfinished{Received: o.summary.Received, Count: o.count}
 	}

@@ -113,7 +113,7 @@ func (in *Input) settled(o *Option, proto string) bool {
 		}
 	case "size", "sweep", "pattern":
 		overUDP := in.namesScheme("udp") || in.Has("proto", "udp") || proto == "udp" && !in.Has("proto") && !in.namesScheme("")
-		if service && !overUDP {
+		if service && !overUDP && !in.Has("echo", "true") {
 			return true
 		}
 	}
@@ -199,6 +199,11 @@ func (in *Input) Label(long string) string {
 		}
 	}
 	return "--" + long
+}
+
+// typed says that an option was given on the command line.
+func (in *Input) typed(long string) bool {
+	return slices.ContainsFunc(in.Given, func(g Given) bool { return g.Long == long && g.Variable == "" })
 }
 
 // values are all values of an option that may be given more than once.

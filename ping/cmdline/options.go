@@ -57,6 +57,7 @@ var options = []*Option{
 	{
 		Long: "port", Variable: "LPING_TARGET_PORT", Takes: "N", Example: "8080", Usage: "a service at this port (LPING_TARGET_PORT)",
 	},
+	{Long: "echo", Variable: "LPING_ECHO", Usage: "the service is an echo: compare what it sends back"},
 	{
 		Long: "sweep", Variable: "LPING_SWEEP", Takes: "LIST", Example: "0:1472:64", Usage: "a size a probe: FROM:TO[:STEP], TO included, or a list",
 		rivals: []string{"size"},

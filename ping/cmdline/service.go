@@ -4,10 +4,18 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"lping/ping"
 )
 
 // serviceHint is a service as it may be written.
-const serviceHint = "tcp://127.0.0.1:8080 or udp://127.0.0.1:53"
+const serviceHint = "127.0.0.1:8080, udp://127.0.0.1:53 or http://127.0.0.1:8080/healthz"
+
+// portOfHTTP is that of a URL without one.
+const portOfHTTP = "80"
+
+// urlSchemes are those of a target. TCP is a connection, UDP a datagram, HTTP a GET.
+var urlSchemes = words[ping.Proto]{{"tcp", ping.ProtoTCP}, {"udp", ping.ProtoUDP}, {"http", ping.ProtoHTTP}}
 
 // maxTargets is how many targets one run checks, side by side.
 const maxTargets = 16
@@ -17,6 +25,8 @@ type operand struct {
 	word, scheme string
 	// host is an address or a name, without brackets.
 	host, port string
+	// authority is host and port of a URL as they were written, path what follows them, with its query.
+	authority, path string
 }
 
 // readTargets takes the words of the command line apart that are no options, or else those of LPING_ADDRESS.
@@ -62,8 +72,8 @@ func (in *Input) namesScheme(scheme string) bool {
 	})
 }
 
-// parseOperand takes [SCHEME://]ADDRESS[:PORT] apart. An IPv6 address with a port stands in brackets. What has no scheme and
-// does not look like an address and a port is all host. The error is an *Error.
+// parseOperand takes [SCHEME://]ADDRESS[:PORT][PATH] apart. An IPv6 address with a port stands in brackets. What has no scheme
+// and does not look like an address and a port is all host. The error is an *Error.
 func parseOperand(word string) (operand, error) {
 	o := operand{word: word, host: word}
 	scheme, rest, isURL := strings.Cut(word, "://")
@@ -82,9 +92,15 @@ func parseOperand(word string) (operand, error) {
 	if i := strings.LastIndexByte(place, ':'); i > strings.LastIndexByte(place, ']') {
 		o.host, o.port = place[:i], place[i+1:]
 	}
+	switch o.scheme {
+	case "http":
+		return parseHTTP(o, place, path)
+	case "https":
+		return o, &Error{quote("https://") + " is beyond lping, which speaks no TLS", asTCP(place, o.port, "443")}
+	}
 	switch {
 	case isURL && o.scheme != "tcp" && o.scheme != "udp":
-		return o, &Error{quote(o.scheme+"://") + " is unknown: lping finds out whether a service takes connections", asTCP(o.scheme, place, o.port)}
+		return o, &Error{quote(o.scheme+"://") + " is unknown: tcp, udp and http are known", asTCP(place, o.port, portOfHTTP)}
 	case path != "":
 		return o, &Error{quote(path) + " is too much: a service is an address and a port", show(strings.TrimSuffix(word, path))}
 	case isAddress(place) && strings.Contains(place, ":"):
@@ -99,6 +115,36 @@ func parseOperand(word string) (operand, error) {
 	return o, nil
 }
 
+// parseHTTP takes the rest of a URL of HTTP apart (RFC 9110, section 4.2): the port may be missing, and so may the path.
+func parseHTTP(o operand, place, path string) (operand, error) {
+	o.authority, o.path = place, path
+	odd := func(r rune) bool { return r <= ' ' || r > '~' }
+	switch {
+	case strings.ContainsFunc(o.word, odd):
+		return o, &Error{quote(o.word) + " holds a character that no URL has", "write it as %20 or the like"}
+	case strings.Contains(place, "@"):
+		return o, &Error{show(o.word) + " holds a user, whom lping does not log in", show("http://" + place[strings.LastIndexByte(place, '@')+1:] + path)}
+	case strings.Contains(path, "#"):
+		return o, &Error{show(o.word) + " holds a fragment, which is never sent", show(o.word[:strings.IndexByte(o.word, '#')])}
+	case isAddress(place) && strings.Contains(place, ":"):
+		return o, &Error{quote(o.word) + " lacks brackets around its IPv6 address", "http://[::1]:8080" + path}
+	}
+	if o.port == "" {
+		o.host, o.port = strings.TrimSuffix(place, ":"), portOfHTTP
+	}
+	if o.host == "" {
+		return o, &Error{quote(o.word) + " names no address", "http://127.0.0.1:8080" + path}
+	}
+	if _, err := integer[uint16](1, 65535)(o.port); err != nil {
+		return o, Wrap("the port of "+show(o.word), err)
+	}
+	if !strings.HasPrefix(o.path, "/") {
+		o.path = "/" + o.path
+	}
+	o.host = withoutBrackets(o.host)
+	return o, nil
+}
+
 // withoutBrackets is the IPv6 address that stands in brackets, or else s as it is.
 func withoutBrackets(s string) string {
 	bare := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
@@ -108,10 +154,10 @@ func withoutBrackets(s string) string {
 	return s
 }
 
-// asTCP is how to ask about the service of a URL.
-func asTCP(scheme, place, port string) string {
+// asTCP is how to ask whether the service of a URL takes connections.
+func asTCP(place, port, usual string) string {
 	if port == "" {
-		place += ":" + map[bool]string{true: "443", false: "80"}[scheme == "https"]
+		place += ":" + usual
 	}
 	return show("tcp://" + place)
 }

@@ -15,6 +15,8 @@ import (
 const (
 	defaultCount = 5
 	defaultSize  = 56
+
+	timeoutOfHTTP = time.Second
 )
 
 // Flags are the options that were given, by their long names, as a flag library returns them. A Context of urfave/cli is
@@ -181,35 +183,37 @@ func (r *reader) methodOf(o operand, c ping.Config) ping.Config {
 		r.err = set(&c.Port, o.port, integer[uint16](1, 65535))
 	}
 	if o.scheme != "" && r.err == nil {
-		r.err = set(&c.Proto, o.scheme, protos.parse)
+		r.err = set(&c.Proto, o.scheme, urlSchemes.parse)
 	}
 	if c.Port != 0 && c.Proto == ping.ProtoAuto && c.Socket == ping.SocketAuto && !r.flags.IsSet("proto") {
 		c.Proto = ping.ProtoTCP
 	}
-	if c.Port != 0 && c.Proto != ping.ProtoTCP && c.Proto != ping.ProtoUDP && r.err == nil {
+	if c.Port != 0 && c.Proto <= ping.ProtoICMP && r.err == nil {
 		what := r.in.Label("port")
 		if o.port != "" {
 			what = show(o.word)
 		}
 		r.err = &Error{what + " needs TCP or UDP", fmt.Sprintf("lping --proto tcp --port %d", c.Port)}
 	}
+	c.Path, c.Host = o.path, o.authority
+	c.Echo = c.Port != 0 && c.Proto != ping.ProtoHTTP && r.flags.Bool("echo")
 	return c
 }
-
-// connectsOnly says that a target gets no data.
-func connectsOnly(t report.Target) bool { return t.Proto == ping.ProtoTCP && t.Port != 0 }
 
 // readSizes reads how large the probes are: as large as every target takes.
 func (s *Settings) readSizes(r *reader) {
 	for _, long := range []string{"size", "pattern", "sweep"} {
-		if r.flags.IsSet(long) && !slices.ContainsFunc(s.Targets, func(t report.Target) bool { return !connectsOnly(t) }) {
-			r.conflict(long, "does not go with a TCP service, which gets no data", "leave it out")
+		if r.flags.IsSet(long) && !slices.ContainsFunc(s.Targets, func(t report.Target) bool { return !t.ConnectsOnly() }) {
+			r.conflict(long, "does not go with a service that gets no data", "leave it out, or ask an echo: --echo")
 		}
+	}
+	if r.in.typed("echo") && !slices.ContainsFunc(s.Targets, func(t report.Target) bool { return t.Echo }) {
+		r.conflict("echo", "needs a service over TCP or UDP", "lping --echo 127.0.0.1:12345")
 	}
 	most := ping.MaxSizeIPv6
 	for _, t := range s.Targets {
 		c := s.common
-		c.Address, c.Proto, c.Port = t.Address, t.Proto, t.Port
+		c.Address, c.Proto, c.Port, c.Echo = t.Address, t.Proto, t.Port, t.Echo
 		most = min(most, c.MaxSize())
 	}
 	read(r, "size", &s.common.Size, integer[int](0, int64(most)))
@@ -229,12 +233,15 @@ func (s *Settings) complete(r *reader) {
 		t := &s.Targets[i]
 		own := t.Config
 		t.Config = s.common
-		t.Address, t.Proto, t.Port = own.Address, own.Proto, own.Port
+		t.Address, t.Proto, t.Port, t.Echo, t.Path, t.Host = own.Address, own.Proto, own.Port, own.Echo, own.Path, own.Host
 		if t.Port != 0 && t.Count == defaultCount && !r.flags.IsSet("count") && t.Sizes == nil {
 			t.Count = 1
 		}
-		if connectsOnly(*t) {
+		if t.ConnectsOnly() {
 			t.Size, t.Sizes, t.Pattern = 0, nil, nil
+		}
+		if t.Proto == ping.ProtoHTTP && !r.flags.IsSet("timeout") {
+			t.Timeout = timeoutOfHTTP
 		}
 	}
 }

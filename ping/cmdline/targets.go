@@ -53,7 +53,8 @@ func (s *Settings) addTargets(r *reader, o operand, v4, v6 bool) {
 	var list []report.Target
 	list, r.err = findTargets(o.host, v4, v6)
 	for _, t := range list {
-		t.Proto, t.Port, t.Choice, t.Optional = c.Proto, c.Port, choice, choice != 0
+		t.Proto, t.Port, t.Echo, t.Path, t.Host = c.Proto, c.Port, c.Echo, c.Path, c.Host
+		t.Choice, t.Optional = choice, choice != 0
 		if !slices.ContainsFunc(s.Targets, func(other report.Target) bool { return sameTarget(t, other) }) {
 			s.Targets = append(s.Targets, t)
 		}
@@ -62,7 +63,7 @@ func (s *Settings) addTargets(r *reader, o operand, v4, v6 bool) {
 
 // sameTarget says that two targets are one, by whatever names they go.
 func sameTarget(a, b report.Target) bool {
-	return a.Address == b.Address && a.Proto == b.Proto && a.Port == b.Port
+	return a.Address == b.Address && a.Proto == b.Proto && a.Port == b.Port && a.Path == b.Path
 }
 
 // sourceFamilies are those that the given sources leave; both if there are none.

@@ -17,6 +17,8 @@ type Breach struct {
 	stats.Breach
 	// Errnos are what the refused probes got from the system, if it was the system that refused them.
 	Errnos []string
+	// Answers says that the probes asked a service for something.
+	Answers bool
 	// MayBeSilent says that the probes went to a service that need not answer.
 	MayBeSilent bool
 }
@@ -94,6 +96,9 @@ func (b Breach) lossWords() string {
 		what = "late"
 	case stats.CorruptedLoss:
 		what = "corrupted"
+		if b.Answers {
+			what = "answered wrong"
+		}
 	case stats.RefusedLoss:
 		what = "refused"
 	}

@@ -124,10 +124,17 @@ func displayName(t Target) string {
 	return Clean(t.Name)
 }
 
+// maxPath is how much of a path the name of a target has room for.
+const maxPath = 30
+
 // Address is the address of a result's target, with the port if it is a service; its name if the address is not known.
 func Address(r Result) string {
-	if r.Target.Address.IsValid() {
-		return Clean(string(appendService(nil, r.Target)))
+	t := r.Target
+	switch {
+	case t.Proto == ping.ProtoHTTP:
+		return "http://" + Clean(string(appendService(nil, t))) + cut(Clean(t.Path), maxPath)
+	case t.Address.IsValid():
+		return Clean(string(appendService(nil, t)))
 	}
 	return Clean(r.Target.Name)
 }

@@ -66,6 +66,8 @@ type jsonStart struct {
 	Family    int     `json:"family"`
 	Method    *string `json:"method"`
 	Port      uint16  `json:"port,omitempty"`
+	Path      string  `json:"path,omitempty"`
+	Echo      bool    `json:"echo,omitempty"`
 	Size      int     `json:"size"`
 	Sizes     []int   `json:"sizes,omitempty"`
 	Stamps    *string `json:"timestamps"`
@@ -77,7 +79,7 @@ type jsonStart struct {
 func (j *jsonLines) Start(t Target) error {
 	s := jsonStart{
 		Name: t.Name, Address: t.Address.String(), Family: Family(t.Address), Method: orNull(t.Method),
-		Port: t.Port, Size: t.Size, Sizes: t.Sizes, Stamps: timestamps(t), Interface: t.Interface,
+		Port: t.Port, Path: t.Path, Echo: t.Echo, Size: t.Size, Sizes: t.Sizes, Stamps: timestamps(t), Interface: t.Interface,
 	}
 	if t.Source.IsValid() {
 		s.Source = t.Source.String()
@@ -127,9 +129,13 @@ func (j *jsonLines) Event(t Target, e ping.Event) error {
 	case ping.Timeout:
 		return j.put(append(j.event(t, e), '}'))
 	case ping.Corrupt:
-		return j.put(append(appendMismatch(appendArrival(j.event(t, e), t, e), e.Wrong), '}'))
+		b := appendArrival(j.event(t, e), t, e)
+		if !e.Answer.Wrong() {
+			b = appendMismatch(b, e.Wrong)
+		}
+		return j.put(append(b, '}'))
 	case ping.SendError:
-		return j.put(append(appendFault(j.event(t, e), t, e.Fault), '}'))
+		return j.put(append(appendAnswer(appendFault(j.event(t, e), t, e.Fault), e.Answer), '}'))
 	}
 	return nil
 }
@@ -144,6 +150,9 @@ func (j *jsonLines) event(t Target, e ping.Event) []byte {
 	b = appendAddress(append(b, `,"address":`...), sender(t, e))
 	if t.Port != 0 {
 		b = strconv.AppendUint(append(b, `,"port":`...), uint64(t.Port), 10)
+	}
+	if t.Path != "" {
+		b = appendQuoted(append(b, `,"path":`...), t.Path)
 	}
 	return b
 }
@@ -161,10 +170,27 @@ func appendArrival(b []byte, t Target, e ping.Event) []byte {
 	if e.TTL > 0 {
 		b = strconv.AppendInt(append(b, `,"ttl":`...), int64(e.TTL), 10)
 	}
-	if connectsOnly(t) {
+	if !connectsOnly(t) {
+		b = strconv.AppendInt(append(b, `,"bytes":`...), int64(e.Bytes), 10)
+	}
+	return appendAnswer(b, e.Answer)
+}
+
+// appendAnswer appends what a service did or said, if there is more to it than that it answered.
+func appendAnswer(b []byte, a *ping.Answer) []byte {
+	if a == nil {
 		return b
 	}
-	return strconv.AppendInt(append(b, `,"bytes":`...), int64(e.Bytes), 10)
+	if a.Reset {
+		b = append(b, `,"reset":true`...)
+	}
+	if a.Status != 0 {
+		b = strconv.AppendInt(append(b, `,"status":`...), int64(a.Status), 10)
+	}
+	if a.Text != "" {
+		b = appendQuoted(append(b, `,"said":`...), a.Text)
+	}
+	return b
 }
 
 func appendMismatch(b []byte, m ping.Mismatch) []byte {
@@ -226,6 +252,7 @@ type jsonSummary struct {
 	Family      int              `json:"family"`
 	Method      *string          `json:"method"`
 	Port        uint16           `json:"port,omitempty"`
+	Path        string           `json:"path,omitempty"`
 	Sent        uint64           `json:"sent"`
 	Received    uint64           `json:"received"`
 	Lost        uint64           `json:"lost"`
@@ -270,9 +297,10 @@ type jsonFinding struct {
 	Cause    string `json:"cause"`
 	Evidence string `json:"evidence"`
 	Fix      string `json:"fix"`
-	// Address and Port are those of the target, in the object of a finding only.
+	// Address, Port and Path are those of the target, in the object of a finding only.
 	Address string `json:"address,omitempty"`
 	Port    uint16 `json:"port,omitempty"`
+	Path    string `json:"path,omitempty"`
 }
 
 type jsonOverall struct {
@@ -305,7 +333,7 @@ func (j *JSONWriter) Result(r Result) error {
 		findings = append(findings, newJSONFinding(f))
 	}
 	for _, f := range findings {
-		f.Address, f.Port = r.Target.Address.String(), r.Target.Port
+		f.Address, f.Port, f.Path = r.Target.Address.String(), r.Target.Port, r.Target.Path
 		if err := j.Object("finding", f); err != nil {
 			return err
 		}
@@ -323,7 +351,7 @@ func newJSONSummary(r Result, findings []jsonFinding) jsonSummary {
 	s := r.Summary
 	out := jsonSummary{
 		Address: r.Target.Address.String(), Family: Family(r.Target.Address), Method: orNull(r.Target.Method),
-		Port: r.Target.Port, Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, InFlight: s.InFlight,
+		Port: r.Target.Port, Path: r.Target.Path, Sent: s.Sent, Received: s.Received, Lost: s.Lost, Late: s.Late, InFlight: s.InFlight,
 		SendErrors: s.SendErrors, Duplicates: s.Duplicates, Corrupted: s.Corrupted, Foreign: s.Foreign,
 		Stamps: timestamps(r.Target), Stamped: s.Stamped, Split: s.Kernel.Count, ClockSteps: s.ClockSteps,
 		RTT: newJSONDistribution(s.RTT), Send: newJSONDistribution(s.Send),

@@ -81,6 +81,9 @@ func (e *exposition) family(name, kind, help string, add func(*sample, Result)) 
 		if t.Port != 0 {
 			labels = append(labels, "port", strconv.Itoa(int(t.Port)))
 		}
+		if t.Path != "" {
+			labels = append(labels, "path", t.Path)
+		}
 		add(&sample{e, name, labels}, r)
 	}
 	if len(e.b) == header {

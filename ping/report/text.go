@@ -94,10 +94,13 @@ func (t *text) flood(k ping.Kind) error {
 // reply writes the line of a right answer. The bell stands where ping has it, before the newline.
 func (t *text) reply(target Target, e ping.Event) error {
 	b := t.begin(e)
-	if connectsOnly(target) {
+	switch {
+	case target.Method == ping.MethodHTTP && e.Answer != nil:
+		b = appendSeq(append(appendStatus(b, target, e.Answer), ": "...), target, e.Seq)
+	case connectsOnly(target):
 		b = append(appendService(append(b, "connected to "...), target), ": "...)
 		b = appendSeq(b, target, e.Seq)
-	} else {
+	default:
 		b = t.appendPacket(b, target, e)
 	}
 	b = append(pingTime(append(b, " time="...), e.RTT, t.o.Precise), " ms"...)
@@ -106,6 +109,8 @@ func (t *text) reply(target Target, e ping.Event) error {
 		b = append(b, " (DUP!)"...)
 	case e.Kind == ping.Late && !t.o.PingOnly:
 		b = append(b, " (LATE)"...)
+	case e.Answer != nil && e.Answer.Reset:
+		b = append(b, " (RESET)"...)
 	}
 	if t.o.Audible {
 		b = append(b, '\a')
@@ -152,6 +157,9 @@ func appendSeq(b []byte, t Target, seq uint64) []byte {
 
 // corrupt writes the answer and what is wrong with it.
 func (t *text) corrupt(target Target, e ping.Event) error {
+	if target.Method == ping.MethodHTTP && e.Answer != nil {
+		return t.put(appendSeq(append(appendStatus(t.begin(e), target, e.Answer), ": "...), target, e.Seq))
+	}
 	b := t.appendPacket(t.begin(e), target, e)
 	if t.o.Audible {
 		b = append(b, '\a')
@@ -188,7 +196,7 @@ func (t *text) sendError(target Target, e ping.Event) error {
 		return nil
 	}
 	b = append(appendSeq(b, target, e.Seq), ' ')
-	if connectsOnly(target) {
+	if target.Port != 0 && protocol(target) != "udp" {
 		b = append(appendService(append(b, "connect to "...), target), ": "...)
 	} else {
 		b = append(b, "send: "...)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"lping/ping"
@@ -25,7 +26,10 @@ func appendBanner(b []byte, t Target) []byte {
 	}
 	b = appendOrigin(b, t)
 	over := strings.ToUpper(protocol(t))
-	if connectsOnly(t) {
+	switch {
+	case t.Method == ping.MethodHTTP:
+		return append(append(append(b, "GET "...), Clean(t.Path)...), " over HTTP."...)
+	case connectsOnly(t):
 		return append(b, "connections over TCP."...)
 	}
 	b = appendSize(b, t)
@@ -71,19 +75,32 @@ func appendOrigin(b []byte, t Target) []byte {
 	return fmt.Appendf(b, "from %s %s: ", from, Clean(t.Interface))
 }
 
-// protocol is what carries the probes: icmp, udp or tcp.
+// protocol is what carries the probes: icmp, udp, tcp or http.
 func protocol(t Target) string {
 	switch t.Method {
 	case ping.MethodUDP:
 		return "udp"
 	case ping.MethodTCP:
 		return "tcp"
+	case ping.MethodHTTP:
+		return "http"
 	}
 	return "icmp"
 }
 
-// connectsOnly says that the probes are connections without data: those to a TCP service.
-func connectsOnly(t Target) bool { return t.Method == ping.MethodTCP && t.Port != 0 }
+// connectsOnly says that the probes are connections without data of ours: those to a service that is no echo.
+func connectsOnly(t Target) bool {
+	return t.Method == ping.MethodTCP && t.Port != 0 && !t.Echo || t.Method == ping.MethodHTTP
+}
+
+// appendStatus appends what a service said to a GET.
+func appendStatus(b []byte, t Target, a *ping.Answer) []byte {
+	b = strconv.AppendInt(append(b, "HTTP "...), int64(a.Status), 10)
+	if a.Text != "" {
+		b = append(append(b, ' '), safeForParsers(a.Text)...)
+	}
+	return appendService(append(b, " from "...), t)
+}
 
 // appendService appends the address of the target and, if it is a service, its port.
 func appendService(b []byte, t Target) []byte {

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -164,4 +165,17 @@ func plainError(err error) error {
 		return os.NewSyscallError(call.Syscall, plainErrno(e))
 	}
 	return err
+}
+
+// faultOfNet is what an error of package net means; EAGAIN if the lifetime or the run is over.
+func faultOfNet(err error) Fault {
+	switch e := plainErrno(errno(err)); {
+	case err == nil:
+		return Fault{}
+	case errors.Is(err, io.EOF):
+		return Fault{Errno: syscall.EPIPE}
+	case e != 0:
+		return Fault{Errno: e}
+	}
+	return Fault{Errno: syscall.EAGAIN}
 }

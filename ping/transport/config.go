@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"lping/ping/transport/service"
 )
 
 // SocketMode says which kind of ICMP socket may be used.
@@ -25,9 +27,10 @@ const (
 	ProtoICMP              // ICMP echo, or an error
 	ProtoUDP               // datagrams
 	ProtoTCP               // a connection a probe
+	ProtoHTTP              // a GET a probe
 )
 
-var protoNames = [...]string{ProtoAuto: "auto", ProtoICMP: "icmp", ProtoUDP: "udp", ProtoTCP: "tcp"}
+var protoNames = [...]string{ProtoAuto: "auto", ProtoICMP: "icmp", ProtoUDP: "udp", ProtoTCP: "tcp", ProtoHTTP: "http"}
 
 // String is the protocol's name in lower case.
 func (p Proto) String() string {
@@ -71,12 +74,18 @@ type Config struct {
 	Proto Proto
 	// Socket is the kind of ICMP socket; the zero value tries datagram, then raw. Any other implies ProtoICMP.
 	Socket SocketMode
-	// Port is that of a local service, for ProtoUDP and ProtoTCP; 0 means our own echo.
+	// Port is that of a local service, for ProtoUDP, ProtoTCP and ProtoHTTP; 0 means our own echo.
 	Port uint16
+	// Echo says that the service is an echo: it gets the data, and what it sends back is compared. Not for HTTP.
+	Echo bool
+	// Path is what to ask for over HTTP (RFC 9112, origin-form), Host the value of the field Host, Agent that of User-Agent.
+	Path, Host, Agent string
+	// Peers tells how a service over TCP is doing; nil knows nothing.
+	Peers service.Peers
 	// Timeout is how long the answer to one message may take; 0 means DefaultTimeout. A later answer is still delivered,
 	// unless the room is needed for a newer message.
 	Timeout time.Duration
-	// Size is the number of data bytes after the 8-byte echo header, up to MaxSize. A TCP service gets none.
+	// Size is the number of data bytes after the 8-byte echo header, up to MaxSize. A TCP service gets none, nor does one of HTTP.
 	Size int
 	// Sizes are those of the first message, the second and so on; after the last comes the first again. Empty means Size
 	// for all. Not for a TCP service.
@@ -97,6 +106,15 @@ type Config struct {
 	PathMTU PathMTU
 }
 
+// recognizeEcho makes a reply of what a service sent back, if it is an echo and that is a request by its header.
+func (c Config) recognizeEcho(p *Packet) {
+	if c.Echo && p.Fault.Errno == 0 && len(p.Msg) >= HeaderLen {
+		was := p.Msg[0]
+		makeReply(p.Msg)
+		p.Opaque = p.Msg[0] == was
+	}
+}
+
 // WithDefaults is c with its zero values replaced by what they mean. Size becomes the largest of Sizes.
 func (c Config) WithDefaults() Config {
 	if !c.Address.IsValid() {
@@ -109,14 +127,16 @@ func (c Config) WithDefaults() Config {
 	if len(c.Sizes) > 0 {
 		c.Size = slices.Max(c.Sizes)
 	}
-	if c.connectsOnly() {
+	if c.ConnectsOnly() {
 		c.Size = 0
 	}
 	return c
 }
 
-// connectsOnly says that a connection is all that is asked for: a TCP service gets no data.
-func (c Config) connectsOnly() bool { return c.Proto == ProtoTCP && c.Port != 0 }
+// ConnectsOnly says that the service gets no data of ours: a connection or a GET is all.
+func (c Config) ConnectsOnly() bool {
+	return c.Proto == ProtoHTTP || c.Proto == ProtoTCP && c.Port != 0 && !c.Echo
+}
 
 // SizeOf is the number of data bytes of message seq, which counts from 1.
 func (c Config) SizeOf(seq uint64) int {
@@ -138,7 +158,7 @@ func (c Config) source() netip.Addr {
 // the datagram's data. If ProtoAuto falls back to UDP, the limit is that of UDP.
 func (c Config) MaxSize() int {
 	switch {
-	case c.Proto == ProtoTCP:
+	case c.Proto >= ProtoTCP:
 		return MaxSizeTCP
 	case c.Proto == ProtoUDP:
 		return maxSizeICMP(c.Address) - HeaderLen
@@ -158,6 +178,8 @@ func maxSizeICMP(address netip.Addr) int {
 func (c Config) Validate() error {
 	c = c.WithDefaults()
 	switch {
+	case c.Proto > ProtoHTTP:
+		return fmt.Errorf("unknown protocol %d", c.Proto)
 	case c.Source.IsValid() && c.Source.Unmap().Is4() != c.Address.Is4():
 		return fmt.Errorf("source %v and target %v are of different families", c.Source, c.Address)
 	case c.Size < 0 || c.Size > c.MaxSize():
@@ -174,12 +196,14 @@ func (c Config) Validate() error {
 		return fmt.Errorf("unknown socket mode %d", c.Socket)
 	case c.PathMTU > PathMTUProbe:
 		return fmt.Errorf("unknown path-MTU mode %d", c.PathMTU)
-	case c.Proto > ProtoTCP:
-		return fmt.Errorf("unknown protocol %d", c.Proto)
-	case c.connectsOnly() && len(c.Sizes) > 0:
+	case c.ConnectsOnly() && len(c.Sizes) > 0:
 		return errors.New("a TCP service gets no data whose size could differ")
-	case c.Port != 0 && c.Proto != ProtoUDP && c.Proto != ProtoTCP:
+	case c.Port != 0 && c.Proto <= ProtoICMP:
 		return fmt.Errorf("port %d needs UDP or TCP", c.Port)
+	case c.Proto == ProtoHTTP && (c.Port == 0 || c.Path == "" || c.Host == "" || c.Echo):
+		return errors.New("HTTP needs a port, a path and a host, and is no echo")
+	case c.Echo && c.Port == 0:
+		return errors.New("an echo that is not ours needs a port")
 	case c.Socket != SocketAuto && c.Proto != ProtoAuto && c.Proto != ProtoICMP:
 		return errors.New("the kind of ICMP socket says nothing about UDP and TCP")
 	}

@@ -39,6 +39,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"lping/ping/transport/service"
 )
 
 // What Conn.Recv returns if it has read nothing.
@@ -80,6 +82,11 @@ type Queue interface {
 	Room(size int) int
 }
 
+// Waiter is a Conn that knows which connections a service keeps waiting.
+type Waiter interface {
+	Unserved() service.Unserved
+}
+
 // Limiter is a Conn on which only so many messages may be under way: one more makes it give up the oldest. Answers come in
 // any order.
 type Limiter interface {
@@ -105,6 +112,8 @@ type Packet struct {
 	Fault Fault
 	// Opaque is set if this names no message of ours: Msg is in a service's own words, or Fault is all there is.
 	Opaque bool
+	// Answer is what a service did or said, if there is more to it than that it answered.
+	Answer *service.Answer
 }
 
 // Fault is why a message could not be delivered.
@@ -122,6 +131,7 @@ const (
 	MethodRaw   = "icmp-raw"
 	MethodUDP   = "udp"
 	MethodTCP   = "tcp"
+	MethodHTTP  = "http"
 )
 
 // Socket is what Open found.

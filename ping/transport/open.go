@@ -92,8 +92,8 @@ func openMethod(c Config, method string) (Conn, Socket, error) {
 	switch method {
 	case MethodUDP:
 		return openUDP(c)
-	case MethodTCP:
-		return openTCP(c)
+	case MethodTCP, MethodHTTP:
+		return openTCP(c, method)
 	}
 	return openICMP(c, method)
 }
@@ -130,6 +130,7 @@ func openProto(c Config, open opener) (conn Conn, s Socket, failure *OpenError) 
 	}{
 		{MethodUDP, c.Proto == ProtoUDP, &said.UDP},
 		{MethodTCP, c.Proto == ProtoTCP, &said.TCP},
+		{MethodHTTP, c.Proto == ProtoHTTP, &said.TCP},
 		{MethodDgram, c.Proto <= ProtoICMP && c.Socket != SocketRaw, &said.Dgram},
 		{MethodRaw, c.Proto <= ProtoICMP && c.Socket != SocketDgram, &said.Raw},
 	} {

@@ -12,10 +12,12 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"lping/ping/transport/service"
 )
 
-// Over TCP each message has a connection of its own. To our own listener it carries the echo request there and the reply
-// back; to a service the handshake is all. This is the same on all systems, by package net. System calls of our own, in the
+// Over TCP each message has a connection of its own. To our own listener, and to a service that is an echo, it carries the echo
+// request there and the reply back; over HTTP it is a GET, and to another service the handshake is all. This is the same on all systems, by package net. System calls of our own, in the
 // thread of the run, would take 22 us of RTT and not 97, and a third of the CPU, for 600 lines more that are for Linux only.
 
 // maxConnects is how many connections may be under way at once; on a healthy loopback it is one.
@@ -29,8 +31,11 @@ type tcpConn struct {
 	arrivals
 	config Config
 	to     netip.AddrPort
-	// listener is nil if a service listens.
+	// listener is ours, or else nil; service is what is known of another, or else nil.
 	listener net.Listener
+	service  *service.Service
+	// parting are the connections that have their answer and are being closed.
+	parting sync.WaitGroup
 	// ctx ends what is under way when the conn is closed.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -41,6 +46,8 @@ type tcpConn struct {
 	underway []*connection
 	// unknown are the sockets at the listener of which it is not known whose they are, the oldest first.
 	unknown []net.Conn
+	// closing says that Close was called.
+	closing bool
 }
 
 // connection is our end of a connection.
@@ -54,18 +61,22 @@ type connection struct {
 // header is an echo header, by which a message is known.
 type header [HeaderLen]byte
 
-func openTCP(c Config) (Conn, Socket, error) {
+func openTCP(c Config, method string) (Conn, Socket, error) {
 	tc := &tcpConn{config: c, to: netip.AddrPortFrom(c.Address, c.Port)}
 	tc.prepare(HeaderLen + c.Size + 1)
 	tc.ctx, tc.cancel = context.WithCancel(context.Background())
 	err := bindable(c) // what no message could do is found out now
-	if err == nil && c.Port == 0 {
+	switch {
+	case err != nil:
+	case c.Port == 0:
 		err = tc.listen()
+	default:
+		tc.service = &service.Service{To: tc.to, Timeout: c.Timeout, Peers: c.Peers}
 	}
 	if err != nil {
 		return nil, Socket{}, plainError(err)
 	}
-	return tc, describeSocket(c, MethodTCP, tc.to.Port()), nil
+	return tc, describeSocket(c, method, tc.to.Port()), nil
 }
 
 // listen opens our own listener, at a port that the system chooses.
@@ -173,53 +184,159 @@ func (tc *tcpConn) Send(msg []byte) error {
 	tc.underway = append(tc.underway, x)
 	tc.workers.Go(func() {
 		p := Packet{Msg: tc.buffer(), From: tc.config.Address}
-		tc.run(x, &p)
-		x.cancel()
+		leave := tc.run(x, &p)
 		tc.mu.Lock()
 		tc.underway = without(tc.underway, x)
 		tc.mu.Unlock()
 		if p.Fault.Errno != syscall.EAGAIN { // nobody waits for one that was given up
 			tc.put(arrival{packet: p})
 		}
+		leave()
+		x.cancel()
 	})
 	return nil
 }
 
-// run makes a connection and, to our own listener, sends the request over it and reads the reply. What became of it is
-// in p, whose message has room for the reply and one byte more, so that a longer one shows.
-func (tc *tcpConn) run(x *connection, p *Packet) {
+// run makes a connection and does with it what the far end is for. What became of it is in p, whose message has room for the
+// reply and one byte more, so that a longer one shows. The result closes the connection, if it is still open.
+func (tc *tcpConn) run(x *connection, p *Packet) (leave func()) {
+	if tc.service != nil {
+		return tc.call(x, p)
+	}
 	start := time.Now()
-	socket, fault := tc.connect(x.ctx)
-	p.RTT = time.Since(start)
-	if fault.Errno != 0 {
-		p.Fault, p.Msg = fault, append(p.Msg[:0], x.request...)
-		return
+	socket := tc.open(x, p, start)
+	if socket == nil {
+		return func() {}
 	}
 	defer tc.use(x.ctx, socket)()
-	if tc.listener == nil {
-		p.Msg = append(p.Msg[:0], x.request...)
+	tc.exchange(socket, x.request, start, p)
+	return func() {}
+}
+
+// open makes the connection of a request. If there is none, p says why.
+func (tc *tcpConn) open(x *connection, p *Packet, start time.Time) *net.TCPConn {
+	socket, fault := tc.connect(x.ctx)
+	p.RTT = time.Since(start)
+	p.Msg = append(p.Msg[:0], x.request...)
+	switch {
+	case fault.Errno == syscall.ECONNRESET && tc.service != nil && tc.config.Proto == ProtoTCP && !tc.config.Echo:
+		p.Answer = &service.Answer{Reset: true} // as soon as the handshake was done
 		makeReply(p.Msg)
+	case fault.Errno != 0:
+		p.Fault = fault
+	}
+	return socket
+}
+
+// call is run for a service.
+func (tc *tcpConn) call(x *connection, p *Packet) (leave func()) {
+	s, start := tc.service, time.Now()
+	inOrder, ok := s.Admit(x.ctx)
+	if !ok {
+		p.Fault.Errno = syscall.EAGAIN
+		return func() {}
+	}
+	socket := tc.open(x, p, start)
+	s.Opened()
+	if socket == nil {
+		return s.Closed
+	}
+	end := tc.use(x.ctx, socket)
+	if inOrder {
+		_ = socket.SetLinger(-1)
+	}
+	s.Begin(socket)
+	tc.ask(socket, x.request, start, inOrder, p)
+	s.End(socket, p.Fault.Errno != syscall.EAGAIN)
+	if inOrder && tc.mayPart() {
+		return func() {
+			defer tc.parting.Done()
+			s.Part(socket)
+			end()
+			s.Closed()
+		}
+	}
+	return func() {
+		end()
+		s.Closed()
+	}
+}
+
+// mayPart says that Close will wait while a connection is closed in order.
+func (tc *tcpConn) mayPart() bool {
+	tc.mu.Lock()
+	defer tc.mu.Unlock()
+	if !tc.closing {
+		tc.parting.Add(1)
+	}
+	return !tc.closing
+}
+
+// ask does with a connection to a service what the service is for.
+func (tc *tcpConn) ask(socket net.Conn, request []byte, start time.Time, inOrder bool, p *Packet) {
+	switch {
+	case tc.config.Proto == ProtoHTTP:
+		p.Connect = p.RTT
+		var err error
+		p.Answer, err = service.Get(socket, tc.config.Path, tc.config.Host, tc.config.Agent)
+		p.RTT = time.Since(start)
+		tc.conclude(request, err, p)
+	case tc.config.Echo:
+		tc.exchange(socket, request, start, p)
+	default:
+		err := tc.service.Visit(socket, start, inOrder)
+		if errno(err) == syscall.ECONNRESET {
+			p.Answer, err = &service.Answer{Reset: true}, nil
+		}
+		if took := time.Since(start); took > tc.config.Timeout {
+			p.RTT = took // so long nobody had accepted it
+		}
+		tc.conclude(request, err, p)
+	}
+}
+
+// conclude makes a packet of the answer to a request, or of the error that came instead.
+func (tc *tcpConn) conclude(request []byte, err error, p *Packet) {
+	p.Msg = append(p.Msg[:0], request...)
+	if p.Fault = faultOfNet(err); err == nil {
+		makeReply(p.Msg)
+	}
+	if said, ok := errors.AsType[service.NotHTTP](err); ok {
+		p.Answer = &service.Answer{Text: string(said)}
+	}
+}
+
+// exchange sends a request over a connection and reads what is sent back. A service sends back the very request.
+func (tc *tcpConn) exchange(socket net.Conn, request []byte, start time.Time, p *Packet) {
+	p.Connect = p.RTT
+	head := bytes.Clone(request[:HeaderLen])
+	if tc.service == nil {
+		makeReply(head)
+	}
+	n, err := echo(socket, p.Msg[:len(request)+1], request, head)
+	p.RTT = time.Since(start)
+	switch {
+	case tc.service != nil && err == io.EOF && n >= HeaderLen: // a part of it, whose data is too short
+	case errors.Is(err, errNotReply):
+		p.Answer = &service.Answer{Text: service.Printable(string(p.Msg[:n]))}
+		fallthrough
+	case err != nil:
+		tc.conclude(request, err, p)
 		return
 	}
-	p.Connect = p.RTT
-	n, err := echo(socket, p.Msg[:len(x.request)+1], x.request)
-	p.RTT = time.Since(start)
-	if p.Fault = faultOfNet(err); err != nil {
-		n = copy(p.Msg, x.request)
-	}
+	makeReply(p.Msg[:n])
 	p.Msg = p.Msg[:n]
 }
 
 // errNotReply says that what came back does not begin as the reply must.
 var errNotReply = os.NewSyscallError("read", syscall.EPROTO)
 
-// echo sends a request and reads what comes back, until it is as long as the request. It returns the length.
-func echo(socket net.Conn, reply, request []byte) (n int, err error) {
+// echo sends a request and reads what comes back, which must begin with head, until it is as long as the request. It returns
+// the length.
+func echo(socket net.Conn, reply, request, head []byte) (n int, err error) {
 	if _, err := socket.Write(request); err != nil {
 		return 0, err
 	}
-	head := bytes.Clone(request[:HeaderLen])
-	makeReply(head)
 	for n < len(request) {
 		got, err := socket.Read(reply[n:])
 		n += got
@@ -257,28 +374,27 @@ func (tc *tcpConn) connect(ctx context.Context) (*net.TCPConn, Fault) {
 	return socket, Fault{}
 }
 
+// Unserved is what the service keeps waiting.
+func (tc *tcpConn) Unserved() service.Unserved {
+	if tc.service == nil {
+		return service.Unserved{}
+	}
+	return tc.service.Waiting()
+}
+
 // Limit is how many connections may be under way.
 func (*tcpConn) Limit() int { return maxConnects }
 
 func (tc *tcpConn) Close() error {
-	tc.cancel()
 	close(tc.closed)
+	tc.mu.Lock()
+	tc.closing = true
+	tc.mu.Unlock()
+	tc.parting.Wait()
+	tc.cancel()
 	if tc.listener != nil {
 		tc.listener.Close()
 	}
 	tc.workers.Wait()
 	return nil
-}
-
-// faultOfNet is what an error of package net means; EAGAIN if the lifetime or the run is over.
-func faultOfNet(err error) Fault {
-	switch e := plainErrno(errno(err)); {
-	case err == nil:
-		return Fault{}
-	case errors.Is(err, io.EOF):
-		return Fault{Errno: syscall.EPIPE}
-	case e != 0:
-		return Fault{Errno: e}
-	}
-	return Fault{Errno: syscall.EAGAIN}
 }

@@ -102,7 +102,7 @@ func FuzzTCP(f *testing.F) {
 			far.Close()
 		}()
 		reply := make([]byte, len(msg)+1)
-		n, err := echo(inSteps{near, 1 + int(here)}, reply, msg)
+		n, err := echo(inSteps{near, 1 + int(here)}, reply, msg, replyTo(msg)[:HeaderLen])
 		if err != nil || !bytes.Equal(reply[:n], replyTo(msg)) {
 			t.Errorf("got %x, %v; want %x", reply[:n], err, replyTo(msg))
 		}
@@ -145,7 +145,7 @@ func TestEcho(t *testing.T) {
 				far.Close()
 			}()
 			reply := make([]byte, len(msg)+1)
-			n, err := echo(near, reply, msg)
+			n, err := echo(near, reply, msg, right[:HeaderLen])
 			if !errors.Is(err, tt.err) || !bytes.Equal(reply[:n], tt.want) {
 				t.Errorf("got %x, %v; want %x, %v", reply[:n], err, tt.want, tt.err)
 			}

@@ -17,13 +17,15 @@ type udpConn struct {
 	// echo is the far end; -1 if a service answers.
 	echo int
 	buf  []byte
+	// config is what was asked for.
+	config Config
 	// latest is the length of the latest datagram at the far end; it still stands in buf, as it was sent back.
 	latest int
 }
 
 // openUDP opens the client's socket and, unless there is a service, the far end.
 func openUDP(c Config) (Conn, Socket, error) {
-	uc := &udpConn{echo: -1}
+	uc := &udpConn{echo: -1, config: c}
 	s, err := uc.open(c)
 	if err != nil {
 		closeAll(uc.echo)
@@ -114,6 +116,7 @@ func (uc *udpConn) Send(msg []byte) error {
 func (uc *udpConn) Recv(p *Packet, b []byte, until time.Time) error {
 	for {
 		if err := uc.try(p, b); err != ErrTimeout {
+			uc.config.recognizeEcho(p)
 			return err
 		}
 		if uc.sendBack() {

@@ -14,13 +14,14 @@ import (
 type udpConn struct {
 	arrivals
 	target netip.Addr
+	config Config
 	client *net.UDPConn
 	// echo is the far end; nil if a service answers.
 	echo *net.UDPConn
 }
 
 func openUDP(c Config) (Conn, Socket, error) {
-	uc := &udpConn{target: c.Address}
+	uc := &udpConn{target: c.Address, config: c}
 	uc.prepare(maxDatagram)
 	port, err := uc.open(c)
 	if err != nil {
@@ -112,6 +113,8 @@ func (uc *udpConn) receive() {
 		case untaken(err) != 0:
 			uc.release(b)
 			x = uc.report()
+		default:
+			uc.config.recognizeEcho(&x.packet)
 		}
 		if !uc.put(x) {
 			return

@@ -34,6 +34,9 @@ const (
 	FwICMPOnly       Code = "fw_icmp_only"
 	PortRefused      Code = "port_refused"
 	PortSilent       Code = "port_silent"
+	ServiceSlow      Code = "service_slow"
+	ServiceError     Code = "service_error"
+	PortResets       Code = "port_resets"
 	PayloadCorrupted Code = "payload_corrupted"
 	DuplicateReplies Code = "duplicate_replies"
 	CPUThrottled     Code = "cpu_throttled"
@@ -100,7 +103,7 @@ var (
 	stopped = []Code{EchoIgnored, ConntrackFull, XfrmBlocks, QdiscDrop, FwReject, FwOutput, IngressDrop, FwInputRequest,
 		FwInputReply, QueueOverflow}
 	// unserved: one end of UDP or TCP is missing.
-	unserved = []Code{PortsExhausted, PortRefused, PortSilent}
+	unserved = []Code{PortsExhausted, PortRefused, PortSilent, ServiceSlow, ServiceError}
 )
 
 // rules are all rules, the most basic cause first. A new one has a constant above, its function find in the file of its topic,
@@ -199,6 +202,18 @@ var rules = [...]rule{
 		"The port neither answers nor refuses, and nothing on the way explains it. A full backlog shows that a " +
 			"service of TCP does not accept; one of UDP need not answer."},
 		find: portSilent, consequenceOf: [][]Code{absent, astray, stopped, {PortsExhausted}}},
+	{Entry: Entry{ServiceSlow, Error, []Part{PartProbe}, "the service is slow or hangs",
+		"The service is there and does not accept, read or answer within the timeout. The kernel tells which connections " +
+			"wait to be accepted and how much is unread, or the answer came late."},
+		find: serviceSlow, consequenceOf: [][]Code{absent, astray, stopped, {PortsExhausted, PortRefused, PortSilent}}},
+	{Entry: Entry{ServiceError, Error, []Part{PartProbe}, "the service answers wrong",
+		"A service that was asked by HTTP has a status that is not 200 to 399, or speaks no HTTP; an echo sends back " +
+			"something else; or it closes before it answers. The answer shows it."},
+		find: serviceError, evenIfAnswered: true, neverAllowed: true, consequenceOf: [][]Code{absent, astray, stopped, {PortsExhausted, PortRefused}}},
+	{Entry: Entry{PortResets, Warning, []Part{PartProbe}, "the service resets connections",
+		"The service accepts connections and resets them, although nothing was sent that it could dislike. A client that " +
+			"sends something may fare better."},
+		find: portResets, evenIfAnswered: true},
 	{Entry: Entry{PayloadCorrupted, Error, []Part{PartProbe}, "answers carry other data",
 		"An answer held other data than was sent, or ICMP refused a packet for its checksum. Every answer is compared " +
 			"whole."},

@@ -117,7 +117,7 @@ func TestNoFalseAlarm(t *testing.T) {
 // TestLossAllowed holds that limits excuse loss, and neither that the loopback itself is absent nor a service, unless there
 // was an answer.
 func TestLossAllowed(t *testing.T) {
-	away := []Code{LoMissing, LoDown, AddrMissing, IPv6Disabled, IPv6MTU, PortRefused}
+	away := []Code{LoMissing, LoDown, AddrMissing, IPv6Disabled, IPv6MTU, PortRefused, ServiceError}
 	for _, c := range testCases(t) {
 		for _, received := range []uint64{0, 1} {
 			e := c.Evidence

@@ -24,10 +24,13 @@ type Evidence struct {
 	Sweep string `json:"sweep,omitempty"`
 	// Asked says that the user asked for this family, and not for a look at both.
 	Asked bool `json:"asked"`
-	// Method is how the probes travel: icmp-dgram, icmp-raw, udp or tcp; empty if no socket could be opened.
+	// Method is how the probes travel: icmp-dgram, icmp-raw, udp, tcp or http; empty if no socket could be opened.
 	Method string `json:"method"`
 	// Port is that of the service that is probed; 0 if the kernel or lping itself answers.
 	Port uint16 `json:"port,omitempty"`
+	// Echo says that the service is asked as an echo, Path what it is asked for over HTTP.
+	Echo bool   `json:"echo,omitempty"`
+	Path string `json:"path,omitempty"`
 	// Datagram and Raw say why an ICMP socket of that kind could not be opened.
 	Datagram string `json:"open_datagram,omitempty"`
 	Raw      string `json:"open_raw,omitempty"`
@@ -45,6 +48,22 @@ type Evidence struct {
 	SendErrors uint64 `json:"send_errors"`
 	// Silent are the probes of an interrupted run that had already waited for too long.
 	Silent uint64 `json:"silent,omitempty"`
+	// Unaccepted are connections that were made and not accepted in time, Held those that were not begun, since the queue of the
+	// service had no room for them without harm.
+	Unaccepted uint64 `json:"unaccepted,omitempty"`
+	Held       uint64 `json:"held,omitempty"`
+	// Hanging are connections that were made, may have been accepted, and brought no answer to what was asked.
+	Hanging uint64 `json:"hanging,omitempty"`
+	// Resets are connections that the service accepted and reset.
+	Resets uint64 `json:"resets,omitempty"`
+	// Wrong are answers of a service that were not as they should be. Status is that of the last one over HTTP, or 0; Said is the
+	// reason with it or what was said instead.
+	Wrong  uint64 `json:"wrong,omitempty"`
+	Status int    `json:"status,omitempty"`
+	Said   string `json:"said,omitempty"`
+	// Timeout is how long an answer may take, Slowest how long a late one took, in ms.
+	Timeout float64 `json:"timeout_ms,omitempty"`
+	Slowest float64 `json:"slowest_ms,omitempty"`
 	// Duplicates are answers beyond the first one of a probe.
 	Duplicates uint64 `json:"duplicates"`
 	// Refused are the errors that the kernel had for a send, at once or on the error queue. Reports are the ICMP
@@ -57,6 +76,8 @@ type Evidence struct {
 
 	// Probe is the extra probe, sent by the same method; nil if none was.
 	Probe *Probe `json:"probe,omitempty"`
+	// AnswersFrom is the address and port from which a service over UDP answered, if they are others than those that were asked.
+	AnswersFrom string `json:"answers_from,omitempty"`
 	// UDP is a datagram to a socket of our own on the same address; nil if none was sent.
 	UDP *Datagram `json:"udp,omitempty"`
 	// Listeners are the sockets on the port of the service, PortsInUse is how many of the ports that the system gives out
@@ -126,7 +147,7 @@ func (e Evidence) Unanswered() bool { return e.Sent > 0 && e.Received == 0 }
 func (e Evidence) icmp() bool { return strings.HasPrefix(e.Method, "icmp") }
 
 // tcp says whether the probes travel over TCP.
-func (e Evidence) tcp() bool { return e.Method == "tcp" }
+func (e Evidence) tcp() bool { return e.Method == "tcp" || e.Method == "http" }
 
 // refused says whether send failed with one of these errors, in the run or in the extra probe.
 func (e Evidence) refused(errnos ...string) bool {

@@ -56,6 +56,10 @@ func packetLoss(f platform.Facts, e Evidence) (Finding, bool) {
 	if cause, fix := e.ended(); cause != "" {
 		out.Cause, out.Fix = cause, fix
 	}
+	if e.Port != 0 && e.Lost == missing {
+		out.Cause = fmt.Sprintf("%s answered %d of %d probes", e.service(), e.Received, e.decided())
+		out.Fix = "look at the log of the service, and at limits of its rate; -i 1 asks it less often"
+	}
 	switch {
 	case e.refused("EMSGSIZE"):
 		out.Fix = tooLarge

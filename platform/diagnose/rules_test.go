@@ -362,7 +362,7 @@ func TestTakes(t *testing.T) {
 		{"::1", "127.0.0.1", false, false}, {"fe80::1", "fe80::1%lo", false, true},
 	} {
 		l := platform.Listener{Address: netip.MustParseAddr(tt.at), IPv6Only: tt.only}
-		if got := takes(l, netip.MustParseAddr(tt.to)); got != tt.want {
+		if got := l.Takes(netip.MustParseAddr(tt.to)); got != tt.want {
 			t.Errorf("%s, IPv6 only %v, for %s: got %v, want %v", tt.at, tt.only, tt.to, got, tt.want)
 		}
 	}

@@ -1,7 +1,9 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -73,7 +75,7 @@ func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 // of TCP does not accept.
 func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{Evidence: join(tally(e), listening(e), e.moved(), e.udp())}
-	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors == 0
+	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors+e.Late == 0
 	l, taken := listener(f, e)
 	if taken && e.tcp() && l.Full() {
 		out.Cause = fmt.Sprintf("%s does not accept: its backlog of %d is full", e.service(), l.Backlog)
@@ -81,6 +83,11 @@ func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 		return out, silent
 	}
 	switch _, known := e.Listeners.Get(); {
+	case e.waiting() || taken && !e.tcp() && l.Queue > 0:
+		return Finding{}, false // service_slow knows more
+	case e.AnswersFrom != "":
+		out.Cause = fmt.Sprintf("%s answers from %s, where no client expects it", e.service(), e.AnswersFrom)
+		out.Fix = fmt.Sprintf("ask %s, or let the service listen on %s itself", e.AnswersFrom, e.Target)
 	case known && !taken:
 		out.Cause = "nobody listens on " + e.service() + ", and a firewall likely drops the refusal"
 		out.Fix = "start the service"
@@ -105,7 +112,7 @@ func (e Evidence) closed() bool {
 // refusal.
 func (e Evidence) refusalSent(c platform.Counters) bool {
 	list, known := e.Listeners.Get()
-	taken := slices.ContainsFunc(list, func(l platform.Listener) bool { return takes(l, e.Target) })
+	taken := slices.ContainsFunc(list, func(l platform.Listener) bool { return l.Takes(e.Target) })
 	return known && !taken && e.Method == "udp" && c.OutDestUnreachs > 0
 }
 
@@ -123,19 +130,11 @@ func listener(f platform.Facts, e Evidence) (platform.Listener, bool) {
 	i, known := loopback(f, e)
 	list, _ := e.Listeners.Get()
 	for _, l := range list {
-		if takes(l, e.Target) && (l.Interface == 0 || known && l.Interface == i.Index) {
+		if l.Takes(e.Target) && (l.Interface == 0 || known && l.Interface == i.Index) {
 			return l, true
 		}
 	}
 	return platform.Listener{}, false
-}
-
-// takes says whether a socket gets what is sent to an address. One on :: gets IPv4, too, unless it is for IPv6 only.
-func takes(l platform.Listener, to netip.Addr) bool {
-	if l.Address.IsUnspecified() {
-		return l.Address.Is4() == to.Is4() || l.Address.Is6() && !l.IPv6Only
-	}
-	return l.Address == to.WithZone("")
 }
 
 // service is the address and the port that the probes go to.
@@ -192,4 +191,102 @@ func listening(e Evidence) string {
 		parts = append(parts, part)
 	}
 	return "sockets there: " + strings.Join(parts, "; ")
+}
+
+// serviceSlow: the service is there, and what it does takes longer than the timeout, if it does anything at all.
+func serviceSlow(f platform.Facts, e Evidence) (Finding, bool) {
+	l, taken := listener(f, e)
+	out := Finding{
+		Evidence: join(tally(e), e.waits(), listening(e)),
+		Fix:      "look at its log and at what it waits for; for more time: -W " + seconds(4*e.Timeout),
+	}
+	switch {
+	case e.Late > 0:
+		out.Cause = fmt.Sprintf("%s answers too late, after %s", e.service(), duration(e.Slowest))
+		out.Fix = "-W " + seconds(2*e.Slowest) + ", or look why the service is slow"
+	case e.Unaccepted > 0 || e.Held > 0 && !l.Full():
+		out.Cause = e.service() + " accepts no connection: the service hangs or is overloaded"
+	case e.Hanging > 0:
+		out.Cause = fmt.Sprintf("%s takes the connection and gives no answer in %s", e.service(), duration(e.Timeout))
+	case taken && !e.tcp() && l.Queue > 0:
+		out.Cause = fmt.Sprintf("%s does not read what it gets: %d bytes wait", e.service(), l.Queue)
+	default:
+		return Finding{}, false
+	}
+	return out, e.Port != 0
+}
+
+// waits tells what became of the connections that have no answer.
+func (e Evidence) waits() string {
+	var parts []string
+	for _, c := range []struct {
+		n    uint64
+		what string
+	}{
+		{e.Unaccepted, "made and not accepted"}, {e.Hanging, "made and not answered"}, {e.Held, "not begun, to leave room in the backlog"},
+	} {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d connections %s", c.n, c.what))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// waiting says that the service is known to keep connections waiting.
+func (e Evidence) waiting() bool { return e.Unaccepted+e.Held+e.Hanging > 0 }
+
+// portResets: the service accepts connections and resets them. A client that sends something may fare better, so this is a
+// warning.
+func portResets(_ platform.Facts, e Evidence) (Finding, bool) {
+	return Finding{
+		Cause:    fmt.Sprintf("%s accepts connections and resets them", e.service()),
+		Evidence: fmt.Sprintf("%d of %d connections were reset after the handshake", e.Resets, e.Sent),
+		Fix:      "look at the log of the service: it may refuse this client, or have no room for one more",
+	}, e.Resets > 0
+}
+
+// serviceError: the service answers, and not as it should.
+func serviceError(_ platform.Facts, e Evidence) (Finding, bool) {
+	out := Finding{
+		Evidence: join(tally(e), e.sends(), e.said()),
+		Fix:      "look at the log of the service",
+	}
+	what := "HTTP"
+	if e.Echo {
+		what = "an echo"
+	}
+	switch {
+	case e.Status != 0:
+		out.Cause = strings.TrimSpace(fmt.Sprintf("%s answers %d %s", e.service(), e.Status, e.Said))
+	case e.refused("EPROTO") || e.Echo && e.Corrupted > 0:
+		out.Cause = fmt.Sprintf("%s answers, and is not %s", e.service(), what)
+		out.Fix = "ask the port of the right service, or ask this one for less: " + strings.Replace(e.Method, "http", "tcp", 1) + "://" + e.service()
+	case e.refused("EPIPE"):
+		out.Cause = e.service() + " closes the connection before it answers"
+	case e.refused("ECONNRESET"):
+		out.Cause = e.service() + " resets the connection before it answers"
+	}
+	return out, out.Cause != "" && e.asked() && e.Wrong+e.Corrupted+e.SendErrors > 0
+}
+
+// said is what the service said, if it is not in the cause.
+func (e Evidence) said() string {
+	if e.Status == 0 && e.Said != "" {
+		return fmt.Sprintf("it says %q", e.Said)
+	}
+	return ""
+}
+
+// asked says that the probes ask a service for something, so that there are wrong answers.
+func (e Evidence) asked() bool { return e.Method == "http" || e.Echo }
+
+// seconds is a time for -W: whole seconds, at least one.
+func seconds(ms float64) string { return fmt.Sprintf("%gs", math.Max(1, math.Ceil(ms/1000))) }
+
+// duration is a time in ms for a person.
+func duration(ms float64) string {
+	if ms >= 1000 {
+		return fmt.Sprintf("%.3gs", ms/1000)
+	}
+	return fmt.Sprintf("%.3gms", cmp.Or(ms, 1))
 }

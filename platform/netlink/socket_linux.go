@@ -22,15 +22,28 @@ const (
 	sourceAtLeast = 2 // INET_DIAG_BC_S_GE
 	sourceAtMost  = 3 // INET_DIAG_BC_S_LE
 	// stateClose and stateListen are those of net/tcp_states.h. A socket of UDP is closed unless connected.
-	stateClose  = 7
-	stateListen = 10
-	allStates   = math.MaxUint32
+	stateEstablished = 1
+	stateSynReceived = 3
+	stateClose       = 7
+	stateCloseWait   = 8
+	stateListen      = 10
+	allStates        = math.MaxUint32
 )
 
 // Socket is what sock_diag tells of a socket. The backlog of a socket of UDP has no meaning.
 type Socket struct {
 	Listener
 	Port uint16
+	// State is one of net/tcp_states.h. Inode is 0 as long as no program has the socket.
+	State byte
+	Inode uint32
+}
+
+// Waits says that a connection is still to be accepted. ok is false if the socket is none: the kernel tells of the listener if
+// there is no such connection.
+func (s Socket) Waits() (waits, ok bool) {
+	open := s.State == stateEstablished || s.State == stateSynReceived || s.State == stateCloseWait
+	return open && s.Inode == 0, s.State != stateListen
 }
 
 // GetListeners asks for the sockets of a family that take what comes to a port.
@@ -45,6 +58,22 @@ func GetListeners(family byte, protocol string, port uint16) Request {
 // GetSockets asks for all sockets of a family whose local port is within a range.
 func GetSockets(family byte, protocol string, ports fact.Range) Request {
 	return getSockets(family, protocol, allStates, ports)
+}
+
+// GetConnection asks for the end of a TCP connection that is a service's.
+func GetConnection(client, service netip.AddrPort) Request {
+	b := make([]byte, sizeofDiagRequest)
+	b[0], b[1] = unix.AF_INET, unix.IPPROTO_TCP
+	if service.Addr().Is6() {
+		b[0] = unix.AF_INET6
+	}
+	binary.NativeEndian.PutUint32(b[4:], allStates)
+	binary.BigEndian.PutUint16(b[8:], service.Port())
+	binary.BigEndian.PutUint16(b[10:], client.Port())
+	copy(b[12:28], service.Addr().AsSlice())
+	copy(b[28:44], client.Addr().AsSlice())
+	copy(b[48:], []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}) // INET_DIAG_NOCOOKIE, twice
+	return get(sockDiagByFamily, b)
 }
 
 // getSockets is struct inet_diag_req_v2 with a filter by port, which the kernel applies. A single port stands in the
@@ -84,7 +113,7 @@ func ParseSocket(b []byte) (Socket, error) {
 	if len(b) < sizeofDiagMessage {
 		return Socket{}, errShort
 	}
-	s := Socket{Port: binary.BigEndian.Uint16(b[4:])}
+	s := Socket{State: b[1], Port: binary.BigEndian.Uint16(b[4:]), Inode: binary.NativeEndian.Uint32(b[68:])}
 	switch b[0] {
 	case unix.AF_INET:
 		s.Address = netip.AddrFrom4([4]byte(b[8:]))

@@ -137,5 +137,13 @@ type Listener struct {
 	Backlog uint32 `json:"backlog,omitempty"`
 }
 
+// Takes says whether the socket gets what is sent to an address. One on :: gets IPv4, too, unless it is for IPv6 only.
+func (l Listener) Takes(to netip.Addr) bool {
+	if l.Address.IsUnspecified() {
+		return l.Address.Is4() == to.Is4() || l.Address.Is6() && !l.IPv6Only
+	}
+	return l.Address == to.WithZone("")
+}
+
 // Full says that the system lets no further connection into the queue (sk_acceptq_is_full in include/net/sock.h).
 func (l Listener) Full() bool { return l.Queue > l.Backlog }

@@ -12,20 +12,21 @@ import (
 // importLaw says which of our packages each of our packages may import. "." is the command, "*" is all of them. Tests may
 // import what they want: it is in no binary.
 var importLaw = map[string][]string{
-	".":                 {"*"},
-	"ping":              {"ping/transport"},
-	"ping/check":        {"ping", "ping/report", "stats", "platform", "platform/diagnose"},
-	"ping/cmdline":      {"ping", "ping/report", "stats", "platform"},
-	"ping/doctor":       {"ping", "ping/check", "ping/report", "stats", "platform", "platform/diagnose"},
-	"ping/report":       {"ping", "stats", "platform", "platform/diagnose"},
-	"ping/transport":    nil,
-	"platform":          {"platform/fact", "platform/netlink"},
-	"platform/diagnose": {"platform"},
-	"platform/fact":     nil,
-	"platform/file":     nil,
-	"platform/netlink":  {"platform/fact"},
-	"platform/startup":  nil,
-	"stats":             nil,
+	".":                      {"*"},
+	"ping":                   {"ping/transport", "ping/transport/service"},
+	"ping/check":             {"ping", "ping/report", "stats", "platform", "platform/diagnose"},
+	"ping/cmdline":           {"ping", "ping/report", "stats", "platform"},
+	"ping/doctor":            {"ping", "ping/check", "ping/report", "stats", "platform", "platform/diagnose"},
+	"ping/report":            {"ping", "stats", "platform", "platform/diagnose"},
+	"ping/transport":         {"ping/transport/service"},
+	"ping/transport/service": nil,
+	"platform":               {"platform/fact", "platform/netlink"},
+	"platform/diagnose":      {"platform"},
+	"platform/fact":          nil,
+	"platform/file":          nil,
+	"platform/netlink":       {"platform/fact"},
+	"platform/startup":       nil,
+	"stats":                  nil,
 }
 
 // mainOnly are the names that only main.go may use: they end the process, or they write to standard output although the
