@@ -80,7 +80,7 @@ func execute(ctx context.Context, in *cmdline.Input, stdout, stderr io.Writer) (
 	switch {
 	case err != nil:
 		return 0, err
-	case in.Doctor:
+	case in.Command == cmdline.Doctor:
 		return examine(ctx, in, flags, stdout)
 	}
 	return checkAsAsked(ctx, in, flags, stdout, stderr)

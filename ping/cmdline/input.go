@@ -22,8 +22,8 @@ type Given struct {
 type Input struct {
 	// Given are the options in the order in which they count: of two that contradict each other the last one holds.
 	Given []Given
-	// Doctor says that the command is doctor.
-	Doctor bool
+	// Command is empty for a check.
+	Command Command
 	// Format and Scheme are known even if Err is set: the error is written in that format, with that exit status.
 	Format Format
 	Scheme stats.Scheme
@@ -34,6 +34,15 @@ type Input struct {
 	operands []operand
 	unTyped  bool // the operands are those of LPING_ADDRESS
 }
+
+// Command is a word in the place of the address that asks for something else than a check.
+type Command string
+
+// Doctor is the command that shows the whole picture.
+const Doctor Command = "doctor"
+
+// commands are all commands.
+var commands = []Command{Doctor}
 
 // Format is an output format.
 type Format string
@@ -73,10 +82,10 @@ func Read(args []string, lookup func(string) (string, bool)) Input {
 	}
 	var words []string
 	in.Given, words, in.Err = parseArgs(options, args)
-	if len(words) > 0 && words[0] == "doctor" {
-		in.Doctor, words = true, words[1:]
+	if len(words) > 0 && slices.Contains(commands, Command(words[0])) && !in.isPing() {
+		in.Command, words = Command(words[0]), words[1:]
 	}
-	if address, ok := lookup("LPING_ADDRESS"); ok && len(words) == 0 && !in.Doctor {
+	if address, ok := lookup("LPING_ADDRESS"); ok && len(words) == 0 && in.Command == "" {
 		words, in.unTyped = strings.Fields(address), true
 	}
 	err := cmp.Or(in.Err, in.readTargets(words))

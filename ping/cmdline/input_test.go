@@ -93,23 +93,24 @@ func TestReadPrecedence(t *testing.T) {
 func TestReadOperands(t *testing.T) {
 	tests := []struct {
 		name, args, env string
-		doctor          bool
+		command         Command
 		want            string
 	}{
-		{"none", "lping -q", "", false, ""},
-		{"typed", "lping ::1 -q localhost", "LPING_ADDRESS=127.0.0.2", false, "::1 localhost"},
-		{"variable", "lping", "LPING_ADDRESS=127.0.0.2", false, "127.0.0.2"},
-		{"empty variable", "lping", "LPING_ADDRESS=", false, ""},
-		{"doctor", "lping -4 doctor", "LPING_ADDRESS=127.0.0.2", true, ""},
-		{"doctor with an operand", "lping doctor ::1", "", true, "::1"},
-		{"doctor as an operand", "lping ::1 doctor", "", false, "::1 doctor"},
-		{"doctor is no address", "lping", "LPING_ADDRESS=doctor", false, "doctor"},
+		{"none", "lping -q", "", "", ""},
+		{"typed", "lping ::1 -q localhost", "LPING_ADDRESS=127.0.0.2", "", "::1 localhost"},
+		{"variable", "lping", "LPING_ADDRESS=127.0.0.2", "", "127.0.0.2"},
+		{"empty variable", "lping", "LPING_ADDRESS=", "", ""},
+		{"doctor", "lping -4 doctor", "LPING_ADDRESS=127.0.0.2", Doctor, ""},
+		{"doctor with an operand", "lping doctor ::1", "", Doctor, "::1"},
+		{"doctor as an operand", "lping ::1 doctor", "", "", "::1 doctor"},
+		{"ping knows no commands", "ping doctor", "", "", "doctor"},
+		{"doctor is no address", "lping", "LPING_ADDRESS=doctor", "", "doctor"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			in := readLine(tt.args, tt.env)
-			if got := strings.Join(wordsOf(in), " "); got != tt.want || in.Doctor != tt.doctor || in.Err != nil {
-				t.Errorf("operands %q, doctor %v, %v, want %q, %v", got, in.Doctor, in.Err, tt.want, tt.doctor)
+			if got := strings.Join(wordsOf(in), " "); got != tt.want || in.Command != tt.command || in.Err != nil {
+				t.Errorf("operands %q, command %q, %v, want %q, %q", got, in.Command, in.Err, tt.want, tt.command)
 			}
 		})
 	}

@@ -83,15 +83,25 @@ func (in *Input) DoctorSettings(f Flags) (s Settings, err error) {
 // checkDoctor reports what was typed but is nothing that doctor takes. A variable is no error: it is meant for the checks.
 func (in *Input) checkDoctor() error {
 	const usage = "lping doctor [-4] [-6] [-j] [--exit SCHEME]"
-	taken := []string{"ipv4", "ipv6", "format", "json", "exit"}
-	for _, g := range in.Given {
-		bad := !slices.Contains(taken, g.Long) || g.Long == "format" && g.Value != "text" && g.Value != "json"
-		if g.Variable == "" && bad {
-			return &Error{Message: "doctor takes no --" + g.Long, Hint: usage}
-		}
+	taken := []string{"ipv4", "ipv6", "json", "exit"}
+	if in.Format == Text || in.Format == JSON {
+		taken = append(taken, "format")
+	}
+	if err := in.takesOnly(taken, usage); err != nil {
+		return err
 	}
 	if len(in.operands) > 0 {
 		return &Error{Message: "doctor takes no address: it looks at 127.0.0.1 and ::1", Hint: usage}
+	}
+	return nil
+}
+
+// takesOnly reports an option that was typed but is none of those that the command takes.
+func (in *Input) takesOnly(taken []string, usage string) error {
+	for _, g := range in.Given {
+		if g.Variable == "" && !slices.Contains(taken, g.Long) {
+			return &Error{Message: string(in.Command) + " takes no --" + g.Long, Hint: usage}
+		}
 	}
 	return nil
 }

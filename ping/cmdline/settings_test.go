@@ -46,7 +46,7 @@ func settingsOf(args []string, lookup func(string) (string, bool)) (Settings, er
 	if in.Err != nil {
 		return Settings{}, in.Err
 	}
-	if in.Doctor {
+	if in.Command == Doctor {
 		return in.DoctorSettings(givenFlags(in.Given))
 	}
 	return in.Settings(givenFlags(in.Given))
