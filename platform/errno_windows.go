@@ -25,6 +25,8 @@ func ErrnoName(e syscall.Errno) string {
 		return "EPROTONOSUPPORT"
 	case syscall.EAFNOSUPPORT, 10047:
 		return "EAFNOSUPPORT"
+	case syscall.EADDRINUSE, 10048:
+		return "EADDRINUSE"
 	case syscall.EADDRNOTAVAIL, 10049:
 		return "EADDRNOTAVAIL"
 	case syscall.ENETDOWN, 10050:
