@@ -7,6 +7,7 @@
 //
 //	lping [options] [address or service]
 //	lping doctor [-4] [-6] [-j] [--exit SCHEME]
+//	lping serve [-4] [-6] [-q] [ADDRESS:PORT]
 //
 // lping -h lists the options; the README explains the output and the exit status.
 package main
@@ -18,6 +19,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -35,6 +37,7 @@ import (
 	"lping/ping/cmdline"
 	"lping/ping/doctor"
 	"lping/ping/report"
+	"lping/ping/serve"
 	"lping/platform"
 	"lping/platform/file"
 	"lping/platform/startup"
@@ -82,6 +85,8 @@ func execute(ctx context.Context, in *cmdline.Input, stdout, stderr io.Writer) (
 		return 0, err
 	case in.Command == cmdline.Doctor:
 		return examine(ctx, in, flags, stdout)
+	case in.Command == cmdline.Serve:
+		return echo(ctx, in, flags, stdout)
 	}
 	return checkAsAsked(ctx, in, flags, stdout, stderr)
 }
@@ -224,9 +229,7 @@ func examine(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout
 	if err != nil {
 		return 0, err
 	}
-	if status := platform.StatusSignals(); len(status) > 0 {
-		signal.Ignore(status...) // doctor is over before anybody could read a status
-	}
+	ignoreStatus() // doctor is over before anybody could read a status
 	pic, err := doctor.Examine(ctx, check.Config{Targets: s.Targets, Exit: in.Scheme})
 	if err != nil {
 		return 0, err
@@ -240,6 +243,43 @@ func examine(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout
 		return 0, writeError(err)
 	}
 	return pic.ExitCode, nil
+}
+
+// echo serves until a signal comes.
+func echo(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout io.Writer) (int, error) {
+	c, err := in.ServeConfig(flags)
+	if err != nil {
+		return 0, err
+	}
+	startup.UseProcessors(processors)
+	ignoreStatus()
+	ctx, stop := signal.NotifyContext(ctx, ending()...)
+	defer stop()
+	s, err := serve.Listen(c)
+	if err == nil {
+		err = s.Run(ctx, stdout)
+	}
+	if failed, ok := errors.AsType[*net.OpError](err); ok {
+		return 0, cmdline.WithHint(failed, socketHint(failed))
+	}
+	if err != nil {
+		return 0, writeError(err)
+	}
+	return 0, nil
+}
+
+// socketHint is what to do if serve cannot have a socket.
+func socketHint(err error) string {
+	e, _ := errors.AsType[syscall.Errno](err)
+	switch platform.ErrnoName(e) {
+	case "EADDRINUSE":
+		return "ss -ltunp shows who has the port; lping serve without a port takes a free one"
+	case "EACCES":
+		return "a port from 1024 on needs no privilege"
+	case "EADDRNOTAVAIL", "EAFNOSUPPORT":
+		return "lping doctor shows what is wrong with that address"
+	}
+	return "lping serve needs some sockets: see ulimit -n"
 }
 
 // colorful says whether to write in colour: on a terminal that has colours, unless NO_COLOR is set (no-color.org).
@@ -295,6 +335,13 @@ func handleSignals(k *check.Check, stop context.CancelCauseFunc, stderr io.Write
 		signal.Stop(signals)
 		close(signals)
 		<-done
+	}
+}
+
+// ignoreStatus is for what has no status to tell: these signals would kill it.
+func ignoreStatus() {
+	if status := platform.StatusSignals(); len(status) > 0 {
+		signal.Ignore(status...) // of none it would ignore all
 	}
 }
 

@@ -38,11 +38,13 @@ type Input struct {
 // Command is a word in the place of the address that asks for something else than a check.
 type Command string
 
-// Doctor is the command that shows the whole picture.
-const Doctor Command = "doctor"
+// The commands.
+const (
+	Doctor Command = "doctor" // the whole picture
+	Serve  Command = "serve"  // an echo to test against; it reads no variables
+)
 
-// commands are all commands.
-var commands = []Command{Doctor}
+var commands = []Command{Doctor, Serve}
 
 // Format is an output format.
 type Format string
@@ -75,7 +77,7 @@ func (f Format) scheme() stats.Scheme {
 // Read reads the arguments, with the program's name, and the environment through lookup, which is os.LookupEnv. What is
 // typed overrules a variable; an empty variable is unset.
 func Read(args []string, lookup func(string) (string, bool)) Input {
-	in := Input{program: "lping"}
+	in := Input{program: "lping", Format: Text}
 	if len(args) > 0 {
 		in.program = strings.TrimSuffix(filepath.Base(args[0]), ".exe")
 		args = args[1:]
@@ -84,6 +86,12 @@ func Read(args []string, lookup func(string) (string, bool)) Input {
 	in.Given, words, in.Err = parseArgs(options, args)
 	if len(words) > 0 && slices.Contains(commands, Command(words[0])) && !in.isPing() {
 		in.Command, words = Command(words[0]), words[1:]
+	}
+	if in.Command == Serve {
+		for _, word := range words {
+			in.operands = append(in.operands, operand{word: word, host: word})
+		}
+		return in
 	}
 	if address, ok := lookup("LPING_ADDRESS"); ok && len(words) == 0 && in.Command == "" {
 		words, in.unTyped = strings.Fields(address), true
@@ -174,7 +182,6 @@ func boolean(s string) (value string, ok bool) {
 
 // findFormat finds the output format and the exit scheme. The error is about the first bad value.
 func (in *Input) findFormat() (err error) {
-	in.Format = Text
 	chosen := false
 	for _, g := range in.Given {
 		var bad error

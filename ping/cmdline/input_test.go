@@ -103,7 +103,10 @@ func TestReadOperands(t *testing.T) {
 		{"doctor", "lping -4 doctor", "LPING_ADDRESS=127.0.0.2", Doctor, ""},
 		{"doctor with an operand", "lping doctor ::1", "", Doctor, "::1"},
 		{"doctor as an operand", "lping ::1 doctor", "", "", "::1 doctor"},
-		{"ping knows no commands", "ping doctor", "", "", "doctor"},
+		{"serve", "lping -q serve 8080", "LPING_ADDRESS=127.0.0.2", Serve, "8080"},
+		{"serve alone", "lping serve", "LPING_ADDRESS=127.0.0.2 LPING_QUIET=x", Serve, ""},
+		{"ping knows no doctor", "ping doctor", "", "", "doctor"},
+		{"ping knows no serve", "ping serve", "", "", "serve"},
 		{"doctor is no address", "lping", "LPING_ADDRESS=doctor", "", "doctor"},
 	}
 	for _, tt := range tests {

@@ -101,6 +101,7 @@ whether all is well and, if not, why.
 
 Usage: lping [options] [address or service]
        lping doctor [-4] [-6] [-j] [--exit SCHEME]     the whole picture
+       lping serve [-4] [-6] [-q] [ADDRESS:PORT]       an echo to test against
 
 The address is 127.0.0.1, ::1, localhost, or another address of loopback. A
 service is an address and a port: localhost:8080, tcp://[::1]:8080, or

@@ -38,7 +38,7 @@ func (in *Input) readTargets(words []string) error {
 		o := operand{word: word, host: word}
 		if !in.isPing() {
 			var err error
-			if o, err = parseOperand(word); err != nil {
+			if o, err = parseOperand(word, 1); err != nil {
 				return err
 			}
 		}
@@ -73,8 +73,8 @@ func (in *Input) namesScheme(scheme string) bool {
 }
 
 // parseOperand takes [SCHEME://]ADDRESS[:PORT][PATH] apart. An IPv6 address with a port stands in brackets. What has no scheme
-// and does not look like an address and a port is all host. The error is an *Error.
-func parseOperand(word string) (operand, error) {
+// and does not look like an address and a port is all host. A port is at least leastPort. The error is an *Error.
+func parseOperand(word string, leastPort int64) (operand, error) {
 	o := operand{word: word, host: word}
 	scheme, rest, isURL := strings.Cut(word, "://")
 	if !isURL {
@@ -108,7 +108,7 @@ func parseOperand(word string) (operand, error) {
 	case o.host == "" || o.port == "":
 		return o, &Error{quote(word) + " is not an address and a port", serviceHint}
 	}
-	if _, err := integer[uint16](1, 65535)(o.port); err != nil {
+	if _, err := integer[uint16](leastPort, 65535)(o.port); err != nil {
 		return o, Wrap("the port of "+show(word), err)
 	}
 	o.host = withoutBrackets(o.host)

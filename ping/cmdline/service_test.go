@@ -123,7 +123,7 @@ func FuzzService(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, word string) {
-		o, err := parseOperand(word)
+		o, err := parseOperand(word, 1)
 		checkError(t, err)
 		if err != nil {
 			return
