@@ -1,6 +1,7 @@
 package scripttools
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -20,13 +21,32 @@ var services = map[string]struct {
 }{
 	"tcp":         {stream: acceptEach(func(c net.Conn) { io.Copy(io.Discard, c) })},
 	"tcp-backlog": {stream: fillBacklog},
+	"tcp-banner":  {stream: acceptEach(func(c net.Conn) { io.WriteString(c, banner); io.Copy(io.Discard, c) })},
 	"tcp-closes":  {stream: acceptEach(func(c net.Conn) { c.Read(make([]byte, 1)) })},
+	"tcp-ends":    {stream: acceptEach(func(net.Conn) {})},
+	"tcp-hangs":   {stream: func(net.Listener) error { return nil }},
+	"tcp-holds":   {stream: acceptEach(func(net.Conn) { select {} })},
+	"tcp-resets":  {stream: acceptEach(func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) })},
 	"tcp-writes":  {stream: acceptEach(func(c net.Conn) { io.Copy(c, zeros{}) })},
-	"udp-echo":    {datagram: answer(1)},
-	"udp-chatty":  {datagram: answer(2)},
-	"udp-silent":  {datagram: answer(0)},
-	"udp-unread":  {datagram: func(net.PacketConn) error { return nil }},
-	"udp-forge":   {datagram: forgeDatagrams},
+	// These answer what comes as an echo does, or not quite.
+	"tcp-echo":  {stream: acceptEach(func(c net.Conn) { io.Copy(c, c) })},
+	"tcp-else":  {stream: acceptEach(answerOnce(func(b []byte) []byte { return bytes.ToUpper(append([]byte("what? "), b...)) }))},
+	"tcp-half":  {stream: acceptEach(answerOnce(half))},
+	"tcp-more":  {stream: acceptEach(answerOnce(func(b []byte) []byte { return append(b, b...) }))},
+	"tcp-wrong": {stream: acceptEach(answerOnce(wrong))},
+
+	"udp-echo":      {datagram: answer(1)},
+	"udp-chatty":    {datagram: answer(2)},
+	"udp-silent":    {datagram: answer(0)},
+	"udp-unread":    {datagram: func(net.PacketConn) error { return nil }},
+	"udp-half":      {datagram: answerWith(func(c net.PacketConn, b []byte, to net.Addr) { c.WriteTo(half(b), to) })},
+	"udp-wrong":     {datagram: answerWith(func(c net.PacketConn, b []byte, to net.Addr) { c.WriteTo(wrong(b), to) })},
+	"udp-else":      {datagram: answerWith(func(c net.PacketConn, b []byte, to net.Addr) { c.WriteTo([]byte("what?"), to) })},
+	"udp-100ms":     {datagram: answerAfter(100 * time.Millisecond)},
+	"udp-300ms":     {datagram: answerAfter(300 * time.Millisecond)},
+	"udp-500ms":     {datagram: answerAfter(500 * time.Millisecond)},
+	"udp-elsewhere": {datagram: answerElsewhere},
+	"udp-forge":     {datagram: forgeDatagrams},
 }
 
 // serve is "serve KIND ADDRESS:PORT,… COMMAND": while the command runs such a service is there. The result is the
@@ -90,6 +110,30 @@ func acceptEach(f func(net.Conn)) func(net.Listener) error {
 	}
 }
 
+// banner is what a service may say unasked.
+const banner = "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"
+
+// answerOnce reads once and sends back what f makes of it, and then reads to the end.
+func answerOnce(f func([]byte) []byte) func(net.Conn) {
+	return func(c net.Conn) {
+		b := make([]byte, 1<<16)
+		n, _ := c.Read(b)
+		c.Write(f(b[:n:n]))
+		io.Copy(io.Discard, c)
+	}
+}
+
+func half(b []byte) []byte { return b[:len(b)/2] }
+
+// wrong changes the last byte.
+func wrong(b []byte) []byte {
+	b = bytes.Clone(b)
+	if len(b) > 0 {
+		b[len(b)-1]++
+	}
+	return b
+}
+
 // zeros has no end.
 type zeros struct{}
 
@@ -108,6 +152,23 @@ func fillBacklog(l net.Listener) error {
 
 // answer sends back what comes, some times.
 func answer(times int) func(net.PacketConn) error {
+	return answerWith(func(c net.PacketConn, b []byte, to net.Addr) {
+		for range times {
+			c.WriteTo(b, to)
+		}
+	})
+}
+
+// answerAfter sends back what comes, one after the other, and needs this long for each.
+func answerAfter(d time.Duration) func(net.PacketConn) error {
+	return answerWith(func(c net.PacketConn, b []byte, to net.Addr) {
+		time.Sleep(d)
+		c.WriteTo(b, to)
+	})
+}
+
+// answerWith has f answer each datagram.
+func answerWith(f func(c net.PacketConn, b []byte, to net.Addr)) func(net.PacketConn) error {
 	return func(c net.PacketConn) error {
 		go func() {
 			b := make([]byte, 1<<16)
@@ -116,13 +177,21 @@ func answer(times int) func(net.PacketConn) error {
 				if errors.Is(err, net.ErrClosed) {
 					return
 				}
-				for range times {
-					c.WriteTo(b[:n], from)
-				}
+				f(c, b[:n], from)
 			}
 		}()
 		return nil
 	}
+}
+
+// answerElsewhere sends back what comes, from the port after its own.
+func answerElsewhere(c net.PacketConn) error {
+	own := c.LocalAddr().(*net.UDPAddr)
+	other, err := net.ListenUDP("udp", &net.UDPAddr{IP: own.IP, Port: own.Port + 1})
+	if err != nil {
+		return err
+	}
+	return answerWith(func(_ net.PacketConn, b []byte, to net.Addr) { other.WriteTo(b, to) })(c)
 }
 
 // forged counts the datagrams of forgeDatagrams.
@@ -144,13 +213,17 @@ func forgeDatagrams(c net.PacketConn) error {
 	return nil
 }
 
-// portsOfUDP reads the local ports from /proc/net/udp and udp6: the second field is address:port, in hexadecimal.
-func portsOfUDP() (list []int) {
-	for _, name := range []string{"/proc/self/net/udp", "/proc/self/net/udp6"} {
-		b, _ := os.ReadFile(name)
+// portsOfUDP are the local ports of UDP.
+func portsOfUDP() []int { return localPorts("udp", "") }
+
+// localPorts reads the local ports of the sockets in this state, or in any, from /proc/net: the second field is address:port and
+// the fourth the state, in hexadecimal.
+func localPorts(protocol, state string) (list []int) {
+	for _, name := range []string{protocol, protocol + "6"} {
+		b, _ := os.ReadFile("/proc/self/net/" + name)
 		for line := range strings.Lines(string(b)) {
 			f := strings.Fields(line)
-			if len(f) < 2 {
+			if len(f) < 4 || state != "" && f[3] != state {
 				continue
 			}
 			_, port, _ := strings.Cut(f[1], ":")
