@@ -19,12 +19,8 @@ import (
 	"lping/stats"
 )
 
-const (
-	// silence is how long the first reply may take before somebody looks for a cause. On loopback it is there when send returns.
-	silence = 20 * time.Millisecond
-	// serviceSilence is silence for a service, which may have more to do: nobody asks it again before that.
-	serviceSilence = 200 * time.Millisecond
-)
+// silence is how long the first reply may take before somebody looks for a cause. On loopback it is there when send returns.
+const silence = 20 * time.Millisecond
 
 // ErrInterrupted is the cause of a context that ends because the user wants to see the summary.
 var ErrInterrupted = errors.New("interrupted")
@@ -257,10 +253,11 @@ func (k *Check) event(j *job, e *ping.Event) {
 	}
 }
 
-// silence is how long the first reply may take before somebody looks for a cause.
+// silence is how long the first reply may take before somebody looks for a cause. A service may have more to do: nobody asks it
+// again before its time is over.
 func (j *job) silence() time.Duration {
 	if j.target.Port != 0 {
-		return min(serviceSilence, cmp.Or(j.target.Timeout, ping.DefaultTimeout))
+		return cmp.Or(j.target.Timeout, ping.DefaultTimeout)
 	}
 	return silence
 }

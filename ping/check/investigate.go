@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -90,7 +91,7 @@ func (v *investigator) start(c ping.Config, method string, seen sighting) *inves
 // investigate examines this host: the facts, one more probe with the kernel's counters read before and after it, and a UDP
 // datagram to oneself. If nothing answers it takes some 100 ms, so that a diagnosis fits into the time of the run that
 // needs it, also for two families. The extra probe is sent as c and method say; without a method there is none, nor does a
-// service get one that has answered or that made a connection: there is no more to learn.
+// service get one that has answered, that made a connection, or that does not read: there is no more to learn.
 func (v *investigator) investigate(c ping.Config, method string, seen sighting) observations {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -99,31 +100,33 @@ func (v *investigator) investigate(c ping.Config, method string, seen sighting) 
 		v.facts, v.read = platform.Read("/", c.Address), time.Now()
 	}
 	o := observations{facts: v.facts}
+	protocol := transport(c, method)
+	if protocol != "" && c.Port != 0 { // before any probe of ours waits there
+		o.listeners = platform.ReadListeners(protocol, c.Port)
+	}
 	leaves := diagnose.Leaves(o.facts, report.Family(c.Address))
 	switch {
 	case method == "" || leaves || c.Port != 0 && (seen.answered || seen.waits):
 	case c.Port != 0 && method == ping.MethodUDP && !seen.refused:
-		o.probe, o.answersFrom = look(c)
+		if !o.unread(c.Address) {
+			o.probe, o.answersFrom = look(c)
+		}
 	default:
 		o.probe = probe(c, method)
 	}
 	o.udp, o.bind = datagram(c.Address, !leaves)
-	o.readSockets(c, method)
+	// All ports that are in use are of interest only if one could not be had.
+	ports, ok := o.facts.Ports.Get()
+	if ok && protocol != "" && (o.probe == nil || o.probe.Errno == "EADDRNOTAVAIL") {
+		o.portsInUse = platform.ReadPortsInUse(protocol, ports)
+	}
 	return o
 }
 
-// readSockets reads what else has to do with ports. All that are in use are of interest only if one could not be had.
-func (o *observations) readSockets(c ping.Config, method string) {
-	protocol := transport(c, method)
-	if protocol == "" {
-		return
-	}
-	if c.Port != 0 {
-		o.listeners = platform.ReadListeners(protocol, c.Port)
-	}
-	if ports, ok := o.facts.Ports.Get(); ok && (o.probe == nil || o.probe.Errno == "EADDRNOTAVAIL") {
-		o.portsInUse = platform.ReadPortsInUse(protocol, ports)
-	}
+// unread says that a service over UDP has not read what it got: one more datagram would tell nothing.
+func (o *observations) unread(service netip.Addr) bool {
+	list, _ := o.listeners.Get()
+	return slices.ContainsFunc(list, func(l platform.Listener) bool { return l.Takes(service) && l.Queue > 0 })
 }
 
 // transport is the protocol whose ports the probes use, or would have used; empty for ICMP.
