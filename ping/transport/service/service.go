@@ -29,8 +29,9 @@ const (
 	farewell = 100 * time.Millisecond
 	// patience is how long a service may take before a connection to it counts as waiting.
 	patience = 150 * time.Millisecond
-	// maxBanner is how much of what a service says unasked is read, in bytes.
-	maxBanner = 64 << 10
+	// maxBanner is how much of what a service says unasked is read, in bytes, and maxRest how much of an answer after what is of
+	// interest: a server that cannot send a whole page writes that into its log.
+	maxBanner, maxRest = 64 << 10, 16 << 20
 )
 
 // Peers tells what the kernel knows of the far ends of TCP connections on this host. ok is false if it cannot be told.
@@ -217,7 +218,7 @@ func (s *Service) Visit(socket net.Conn, start time.Time, inOrder bool) error {
 	late, end := start.Add(s.Timeout/10*9), start.Add(s.Timeout+time.Second)
 	var accepted time.Time
 	for pause := firstLook; time.Now().Before(end); pause = min(2*pause, lastLook) {
-		err := drain(socket, time.Now().Add(pause))
+		err := drain(socket, time.Now().Add(pause), maxBanner)
 		switch {
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
@@ -236,14 +237,14 @@ func (s *Service) Visit(socket net.Conn, start time.Time, inOrder bool) error {
 // sends after that would be answered by a reset.
 func (s *Service) Part(socket net.Conn) {
 	_ = socket.(*net.TCPConn).CloseWrite()
-	_ = drain(socket, time.Now().Add(farewell))
+	_ = drain(socket, time.Now().Add(farewell), maxRest)
 }
 
 // drain reads what a service says, to its end or until it has said enough. The error is nil then, and else that of the read.
-func drain(socket net.Conn, until time.Time) error {
+func drain(socket net.Conn, until time.Time, enough int) error {
 	_ = socket.SetReadDeadline(until)
 	b := make([]byte, 4<<10)
-	for left := maxBanner; left > 0; {
+	for left := enough; left > 0; {
 		n, err := socket.Read(b)
 		left -= n
 		if err == io.EOF {
