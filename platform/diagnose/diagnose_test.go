@@ -256,6 +256,8 @@ func TestText(t *testing.T) {
 		"icmp_not_permitted-udp-instead":                 `info icmp_not_permitted: ICMP sockets are not permitted here; fix: sysctl -w net.ipv4.ping_group_range="0 2147483647"`,
 		"port_refused-nobody-listens":                    "error port_refused: nobody listens on 127.0.0.1:8080; fix: start the service",
 		"port_refused-family":                            "error port_refused: [::1]:8080 is closed: the service listens on 127.0.0.1 only; fix: let the service listen on ::1 too",
+		"port_refused-family-named":                      "error port_refused: [::1]:8080 is closed: the service listens on 127.0.0.1 only; fix: let the service listen on ::1 too, or ask 127.0.0.1",
+		"port_refused-ipv6-only-named":                   "error port_refused: 127.0.0.1:8080 is closed: the service listens on :: (IPv6) only; fix: let the service listen on 127.0.0.1 too, or ask ::1",
 		"port_refused-many-addresses":                    "error port_refused: [::1]:8080 is closed: the service listens on 192.168.100.100, 2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff and others only; fix: let the service listen on ::1 too",
 		"port_refused-unread":                            "error port_refused: likely nobody listens on 127.0.0.1:8080; fix: start the service, or let it listen on 127.0.0.1 too",
 		"port_refused-ipv6-only":                         "error port_refused: 127.0.0.1:8080 is closed: the service listens on :: (IPv6) only; fix: let the service listen on 127.0.0.1 too",

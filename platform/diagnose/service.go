@@ -67,8 +67,22 @@ func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 	case len(list) > 0:
 		out.Cause = fmt.Sprintf("%s is closed: the service listens on %s only", e.service(), places(list))
 		out.Fix = fmt.Sprintf("let the service listen on %s too", e.Target)
+		if e.Named {
+			out.Fix += fmt.Sprintf(", or ask %s", reachable(list[0], e.Target))
+		}
 	}
 	return out, e.Port != 0 && e.closed()
+}
+
+// reachable is an address at which a socket is to be reached that does not take what is sent to target.
+func reachable(l platform.Listener, target netip.Addr) netip.Addr {
+	switch {
+	case !l.Address.IsUnspecified():
+		return l.Address
+	case target.Is6():
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
 }
 
 // portSilent: the port neither answers nor refuses, and nothing on the way explains it. A service of UDP need not answer. One
@@ -261,10 +275,8 @@ func serviceError(_ platform.Facts, e Evidence) (Finding, bool) {
 	case e.refused("EPROTO") || e.Echo && e.Corrupted > 0:
 		out.Cause = fmt.Sprintf("%s answers, and is not %s", e.service(), what)
 		out.Fix = "ask the port of the right service, or ask this one for less: " + strings.Replace(e.Method, "http", "tcp", 1) + "://" + e.service()
-	case e.refused("EPIPE"):
-		out.Cause = e.service() + " closes the connection before it answers"
-	case e.refused("ECONNRESET"):
-		out.Cause = e.service() + " resets the connection before it answers"
+	case e.refused("EPIPE") || e.refused("ECONNRESET"): // a close resets if the request was not read by then
+		out.Cause = e.service() + " ends the connection before it answers"
 	}
 	return out, out.Cause != "" && e.asked() && e.Wrong+e.Corrupted+e.SendErrors > 0
 }
