@@ -265,7 +265,7 @@ func (j *job) silence() time.Duration {
 // investigate starts to look for the cause of what is wrong with a target, unless that was done before.
 func (k *Check) investigate(j *job) {
 	if j.investigation == nil {
-		j.investigation = k.investigator.start(j.target.Config, j.target.Method, j.seen())
+		j.investigation = k.investigator.start(j.target.Config, j.target.Method, func() sighting { return k.seen(j) })
 	}
 }
 

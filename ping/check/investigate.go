@@ -22,6 +22,9 @@ import (
 // returns, so this is the time that a starved process may need to notice.
 const patience = 25 * time.Millisecond
 
+// lateness is how much longer than its timeout a service over UDP may take before it is asked again. The run waits as long.
+const lateness = 200 * time.Millisecond
+
 // observations are what an investigation found out about this host.
 type observations struct {
 	facts platform.Facts
@@ -42,13 +45,15 @@ type observations struct {
 type sighting struct{ answered, refused, waits bool }
 
 // seen is what was seen of a target so far.
-func (j *job) seen() sighting {
+func (k *Check) seen(j *job) sighting {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if j.pinger == nil {
 		return sighting{}
 	}
 	s := j.recorder.Summary()
 	return sighting{
-		answered: s.Received+s.Corrupted > 0 || j.tally.reached(), refused: s.SendErrors > 0,
+		answered: s.Received+s.Late+s.Corrupted > 0 || j.tally.reached(), refused: s.SendErrors > 0,
 		waits: j.pinger.Unserved() != ping.Unserved{},
 	}
 }
@@ -77,13 +82,16 @@ type investigator struct {
 // fresh is how long facts are as good as new: that is enough for two investigations in a row, one for each family.
 const fresh = 200 * time.Millisecond
 
-// start starts an investigation of the target of c, which is probed by method, and what was seen of it so far. Nothing stops it:
-// it is short.
-func (v *investigator) start(c ping.Config, method string, seen sighting) *investigation {
+// start starts an investigation of the target of c, which is probed by method; seen tells what was seen of it so far. Nothing
+// stops it: it is short. A service over UDP that answers late must not get one more datagram, so it has the time for that first.
+func (v *investigator) start(c ping.Config, method string, seen func() sighting) *investigation {
 	i := &investigation{done: make(chan struct{})}
 	go func() {
 		defer close(i.done)
-		i.found = v.investigate(c, method, seen)
+		if c.Port != 0 && method == ping.MethodUDP && !seen().refused {
+			time.Sleep(lateness)
+		}
+		i.found = v.investigate(c, method, seen())
 	}()
 	return i
 }
@@ -210,8 +218,13 @@ func look(c ping.Config) (p *diagnose.Probe, answersFrom string) {
 	if _, err := udp.WriteToUDPAddrPort(make([]byte, c.Size), to); err != nil {
 		p.Errno = errnoName(err)
 	}
-	udp.SetReadDeadline(time.Now().Add(2 * patience))
-	_, answerer, err := udp.ReadFromUDPAddrPort(make([]byte, 1))
+	var answerer netip.AddrPort
+	for range tries {
+		udp.SetReadDeadline(time.Now().Add(patience))
+		if _, answerer, err = udp.ReadFromUDPAddrPort(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+	}
 	answerer = netip.AddrPortFrom(answerer.Addr().Unmap(), answerer.Port())
 	if p.Answered = err == nil && answerer == to; err == nil && !p.Answered {
 		answersFrom = answerer.String()
@@ -265,10 +278,13 @@ func datagram(to netip.Addr, may bool) (d *diagnose.Datagram, bind string) {
 	return &diagnose.Datagram{Errno: errnoName(err), Answered: err == nil && bytes.Equal(got[:n], sent)}, ""
 }
 
-// receive reads one datagram. The runtime does not even try a read that begins after its deadline, as it may on a machine
-// that starves us, so there are some attempts.
+// tries is how often a datagram is waited for. The runtime does not even try a read that begins after its deadline, as it may on
+// a machine that starves us.
+const tries = 3
+
+// receive reads one datagram.
 func receive(c net.Conn, b []byte) (n int, err error) {
-	for range 3 {
+	for range tries {
 		c.SetReadDeadline(time.Now().Add(patience))
 		if n, err = c.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
 			break
