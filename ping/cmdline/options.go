@@ -31,7 +31,7 @@ var options = []*Option{
 	{Short: "c", Long: "count", Variable: "LPING_COUNT", Takes: "N", Example: "5", Usage: "probes (5); 0: until interrupted, as with -w or -f alone"},
 	{Short: "i", Long: "interval", Variable: "LPING_INTERVAL", Takes: "T", Example: "0.2", Usage: "time between probes (50ms); 0: as the replies come"},
 	{Short: "W", Long: "timeout", Variable: "LPING_TIMEOUT", Takes: "T", Example: "0.4", Usage: "time for the reply to one probe (400ms); 0: no limit"},
-	{Short: "w", Long: "deadline", Variable: "LPING_DEADLINE", Takes: "T", Example: "10", Usage: "time for the run; goes on until -c replies came"},
+	{Short: "w", Long: "deadline", Variable: "LPING_DEADLINE", Takes: "T", Example: "10", Usage: "time for the run; goes on until -c replies came", rivals: []string{"wait"}},
 	{Short: "s", Long: "size", Variable: "LPING_SIZE", Takes: "N", Example: "56", Usage: "data bytes (56)", rivals: []string{"sweep"}},
 	{Short: "p", Long: "pattern", Variable: "LPING_PATTERN", Takes: "HEX", Example: "ff00", Usage: "up to 16 bytes that fill the data after the nonce"},
 	{Short: "f", Long: "flood", Variable: "LPING_FLOOD", Usage: "as fast as the replies come, at least every 10 ms"},
@@ -58,6 +58,7 @@ var options = []*Option{
 		Long: "port", Variable: "LPING_TARGET_PORT", Takes: "N", Example: "8080", Usage: "a service at this port (LPING_TARGET_PORT)",
 	},
 	{Long: "echo", Variable: "LPING_ECHO", Usage: "the service is an echo: compare what it sends back"},
+	{Long: "wait", Variable: "LPING_WAIT", Takes: "T", Example: "30", Usage: "until every target answers, for up to T", rivals: []string{"deadline"}},
 	{
 		Long: "sweep", Variable: "LPING_SWEEP", Takes: "LIST", Example: "0:1472:64", Usage: "a size a probe: FROM:TO[:STEP], TO included, or a list",
 		rivals: []string{"size"},

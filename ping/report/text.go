@@ -230,6 +230,10 @@ func (t *text) Finish(r Report) error {
 		}
 		switch {
 		case !t.o.PingOnly:
+			if r.Waited > 0 && i == 0 {
+				b = append(append(b, "waited "...), seconds(r.Waited)...)
+				b = append(b, '\n')
+			}
 			b = appendOutcome(b, result, len(r.Results) > 1)
 			if i > 0 && i == len(r.Results)-1 {
 				b = fmt.Appendf(b, "overall %s\n", r.Verdict)

@@ -169,7 +169,7 @@ func (e Evidence) counted() (platform.Counters, bool) {
 func (e Evidence) sends() string {
 	var parts []string
 	for _, r := range e.Refused {
-		parts = append(parts, fmt.Sprintf("%d sends got %s", r.Count, r.Errno))
+		parts = append(parts, fmt.Sprintf("%d %s got %s", r.Count, sends(r.Count), r.Errno))
 	}
 	for _, r := range e.Reports {
 		parts = append(parts, fmt.Sprintf("%d ICMP errors of type %d code %d", r.Count, r.Type, r.Code))
@@ -181,6 +181,14 @@ func (e Evidence) sends() string {
 		parts = append(parts, "bind got "+e.Bind)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// sends is the word for so many of them.
+func sends(n uint64) string {
+	if n == 1 {
+		return "send"
+	}
+	return "sends"
 }
 
 // udp tells what became of the UDP datagram.
