@@ -193,6 +193,9 @@ func (j *job) ownEvidence(s stats.Summary) diagnose.Evidence {
 		open = j.pinger.Socket().Denied
 		e.Silent = j.pinger.Waiting(j.silence())
 		waits := j.pinger.Unserved()
+		if from := j.pinger.Rewritten(); from.IsValid() {
+			e.RewrittenFrom = from.String()
+		}
 		e.Unaccepted, e.Hanging, e.Held = waits.Unaccepted, waits.Unanswered, waits.Held
 		if n, ok := j.pinger.QueueDrops(); ok {
 			e.QueueDrops = platform.Know(n)

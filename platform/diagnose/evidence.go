@@ -76,6 +76,8 @@ type Evidence struct {
 
 	// Probe is the extra probe, sent by the same method; nil if none was.
 	Probe *Probe `json:"probe,omitempty"`
+	// RewrittenFrom is the address from which our own echo got the probes, if they were sent from another.
+	RewrittenFrom string `json:"rewritten_from,omitempty"`
 	// AnswersFrom is the address and port from which a service over UDP answered, if they are others than those that were asked.
 	AnswersFrom string `json:"answers_from,omitempty"`
 	// UDP is a datagram to a socket of our own on the same address; nil if none was sent.
