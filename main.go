@@ -5,7 +5,7 @@
 // Command lping says whether the loopback of this machine, container or network namespace is healthy, and if not,
 // why not. It sends ICMP echo requests to 127.0.0.1 or ::1, matches the replies and ends with a verdict.
 //
-//	lping [options] [address or service]
+//	lping [options] [target ...]
 //	lping doctor [-4] [-6] [-j] [--exit SCHEME]
 //	lping serve [-4] [-6] [-q] [ADDRESS:PORT]
 //
