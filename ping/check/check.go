@@ -109,7 +109,11 @@ func (k *Check) Status(w io.Writer) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, j := range k.jobs {
-		_ = report.Status(w, j.recorder.Summary()) // a status nobody can read is no reason to stop
+		name := ""
+		if len(k.jobs) > 1 {
+			name = report.Address(report.Result{Target: j.target})
+		}
+		_ = report.Status(w, name, j.recorder.Summary()) // a status nobody can read is no reason to stop
 	}
 }
 
