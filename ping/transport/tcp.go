@@ -281,7 +281,7 @@ func (tc *tcpConn) ask(socket net.Conn, request []byte, start time.Time, inOrder
 		tc.exchange(socket, request, start, p)
 	default:
 		err := tc.service.Visit(socket, start, inOrder)
-		if errno(err) == syscall.ECONNRESET {
+		if faultOfNet(err).Errno == syscall.ECONNRESET {
 			p.Answer, err = &service.Answer{Reset: true}, nil
 		}
 		if took := time.Since(start); took > tc.config.Timeout {
