@@ -243,7 +243,7 @@ func (tc *tcpConn) call(x *connection, p *Packet) (leave func()) {
 	}
 	s.Begin(socket)
 	tc.ask(socket, x.request, start, inOrder, p)
-	s.End(socket, p.Fault.Errno != syscall.EAGAIN)
+	s.End(socket, tc.answered(p))
 	if inOrder && tc.mayPart() {
 		return func() {
 			defer tc.parting.Done()
@@ -256,6 +256,12 @@ func (tc *tcpConn) call(x *connection, p *Packet) (leave func()) {
 		end()
 		s.Closed()
 	}
+}
+
+// answered says that a run hears of an answer: of one that is too late and wrong it does not, so that is none.
+func (tc *tcpConn) answered(p *Packet) bool {
+	right := p.Fault.Errno == 0 && !p.Answer.Wrong() && !tc.config.Echo
+	return p.Fault.Errno != syscall.EAGAIN && (right || p.RTT <= tc.config.Timeout)
 }
 
 // mayPart says that Close will wait while a connection is closed in order.
