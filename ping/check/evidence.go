@@ -65,7 +65,7 @@ func (t *tally) answer(e *ping.Event) {
 	case a == nil:
 	case a.Reset:
 		t.resets++
-	case e.Kind != ping.Reply:
+	case a.Wrong() || e.Kind == ping.SendError:
 		t.wrong++
 		t.status, t.said = a.Status, a.Text
 	}
