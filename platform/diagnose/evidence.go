@@ -52,7 +52,7 @@ type Evidence struct {
 	// service had no room for them without harm.
 	Unaccepted uint64 `json:"unaccepted,omitempty"`
 	Held       uint64 `json:"held,omitempty"`
-	// Hanging are connections that were made, may have been accepted, and brought no answer to what was asked.
+	// Hanging are connections that were made, may have been accepted, and brought no answer in time to what was asked.
 	Hanging uint64 `json:"hanging,omitempty"`
 	// Resets are connections that the service accepted and reset.
 	Resets uint64 `json:"resets,omitempty"`
