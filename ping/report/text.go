@@ -196,9 +196,12 @@ func (t *text) sendError(target Target, e ping.Event) error {
 		return nil
 	}
 	b = append(appendSeq(b, target, e.Seq), ' ')
-	if target.Port != 0 && protocol(target) != "udp" {
+	switch {
+	case answering(target, f.Errno):
+		b = append(appendService(append(b, "answer of "...), target), ": "...)
+	case target.Port != 0 && protocol(target) != "udp":
 		b = append(appendService(append(b, "connect to "...), target), ": "...)
-	} else {
+	default:
 		b = append(b, "send: "...)
 	}
 	b = append(append(b, f.Errno.Error()...), " ("...)
