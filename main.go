@@ -5,7 +5,7 @@
 // Command lping says whether the loopback of this machine, container or network namespace is healthy, and if not,
 // why not. It sends ICMP echo requests to 127.0.0.1 or ::1, matches the replies and ends with a verdict.
 //
-//	lping [options] [address or service]
+//	lping [options] [target ...]
 //	lping doctor [-4] [-6] [-j] [--exit SCHEME]
 //	lping serve [-4] [-6] [-q] [ADDRESS:PORT]
 //
@@ -179,7 +179,7 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 	renderer := newRenderer(in.Format, stdout, s.Output)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	k := check.New(check.Config{
+	k := newCheck(s, check.Config{
 		Targets: s.Targets, Limits: s.Limits, Exit: in.Scheme,
 		Renderer: renderer, Quiet: s.Output.Quiet, Buckets: in.Format == cmdline.Prometheus,
 	})
@@ -188,8 +188,8 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 		startup.UseProcessors(processors)
 		ignoreSignals = handleSignals(k, stop, stderr)
 	}
-	short := slices.Contains(atTheEnd, in.Format) && !slices.ContainsFunc(s.Targets, lasting)
-	once := !slices.ContainsFunc(s.Targets, repeated)
+	short := s.Wait == 0 && slices.Contains(atTheEnd, in.Format) && !slices.ContainsFunc(s.Targets, lasting)
+	once := s.Wait == 0 && !slices.ContainsFunc(s.Targets, repeated)
 	switch {
 	case short:
 		saveThreads()
@@ -215,6 +215,20 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 		return 0, writeError(err)
 	}
 	return r.ExitCode, nil
+}
+
+// checker is a check, or one that is made until all is well.
+type checker interface {
+	Start() (more bool)
+	Run(context.Context) (report.Report, error)
+	Status(io.Writer)
+}
+
+func newCheck(s cmdline.Settings, c check.Config) checker {
+	if s.Wait > 0 {
+		return check.NewWait(c, s.Wait)
+	}
+	return check.New(c)
 }
 
 // terminal says whether w is one.
@@ -314,7 +328,7 @@ func ending() []os.Signal {
 }
 
 // handleSignals ends the run on an interrupt and prints its state on the signals that ask for it. The result stops that.
-func handleSignals(k *check.Check, stop context.CancelCauseFunc, stderr io.Writer) func() {
+func handleSignals(k checker, stop context.CancelCauseFunc, stderr io.Writer) func() {
 	signals := make(chan os.Signal, 1)
 	done := make(chan struct{})
 	signal.Notify(signals, append(platform.StatusSignals(), ending()...)...)

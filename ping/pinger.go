@@ -2,6 +2,7 @@ package ping
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"lping/ping/transport"
@@ -65,6 +66,14 @@ func (p *Pinger) Unserved() Unserved {
 		return c.Unserved()
 	}
 	return Unserved{}
+}
+
+// Rewritten is the address from which our own echo got the probes, if it is not the one that they were sent from.
+func (p *Pinger) Rewritten() netip.Addr {
+	if c, can := p.conn.(transport.Rewriter); can {
+		return c.Rewritten()
+	}
+	return netip.Addr{}
 }
 
 // Close closes the socket. It must not be called while Run runs.

@@ -124,7 +124,8 @@ func TestSocketEcho(t *testing.T) {
 		}
 		for _, e := range events {
 			answer := e.Kind == Reply && (e.TTL == 64 || k.quick && e.TTL == 0) && e.Bytes == 64 && e.RTT > 0
-			if e.Kind != Sent && !answer || e.From != k.address || e.Ident != s.Ident {
+			still := e.Kind == NoAnswer // a loaded machine may take longer than the interval
+			if e.Kind != Sent && !still && !answer || e.From != k.address || e.Ident != s.Ident {
 				t.Errorf("%+v", e)
 			}
 		}

@@ -225,6 +225,8 @@ type Counters struct {
 	FilterDrops uint64 `json:"filter_drops,omitempty"`
 	// LinkSent are packets of any family that the loopback interface took; 0 if unreadable.
 	LinkSent uint64 `json:"link_sent,omitempty"`
+	// OthersSent are packets of any family that the other interfaces took; 0 if unreadable.
+	OthersSent uint64 `json:"others_sent,omitempty"`
 }
 
 // Sub is what was counted since an earlier snapshot. On 32-bit kernels counters start again at 2^32. It goes through the

@@ -121,8 +121,8 @@ func TestNamespaceFirewall(t *testing.T) {
 	inNamespace(t, func() { got, err = readChains() },
 		"nft add table inet t", "nft 'add chain inet t c { type filter hook input priority 0; policy drop; }'", "nft add chain inet t other",
 		"nft add table netdev n", "nft 'add chain netdev n i { type filter hook ingress device lo priority 0; }'")
-	want := []Chain{{Family: "inet", Table: "t", Name: "c", Hook: "input", Policy: "drop"},
-		{Family: "netdev", Table: "n", Name: "i", Hook: "ingress", Policy: "accept", Devices: []string{"lo"}}}
+	want := []Chain{{Family: "inet", Table: "t", Name: "c", Type: "filter", Hook: "input", Policy: "drop"},
+		{Family: "netdev", Table: "n", Name: "i", Type: "filter", Hook: "ingress", Policy: "accept", Devices: []string{"lo"}}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}

@@ -52,6 +52,8 @@ type Check struct {
 	writeErr     error
 	stop         context.CancelCauseFunc
 	investigator investigator
+	// patient says that nobody is to look for causes yet.
+	patient bool
 }
 
 // job is the check of one target.
@@ -103,7 +105,11 @@ func (k *Check) Status(w io.Writer) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, j := range k.jobs {
-		_ = report.Status(w, j.recorder.Summary()) // a status nobody can read is no reason to stop
+		name := ""
+		if len(k.jobs) > 1 {
+			name = report.Address(report.Result{Target: j.target})
+		}
+		_ = report.Status(w, name, j.recorder.Summary()) // a status nobody can read is no reason to stop
 	}
 }
 
@@ -132,8 +138,22 @@ func (k *Check) Run(ctx context.Context) (report.Report, error) {
 	if len(k.jobs) == 0 {
 		return report.Report{ExitCode: k.config.Exit.Status(stats.Unknown, false), Unchecked: true}, &UncheckedError{Err: ErrNoTarget}
 	}
+	if err := k.runAll(ctx); err != nil {
+		return report.Report{}, err
+	}
+	return k.report()
+}
+
+// probe is Start and Run without the judgement.
+func (k *Check) probe(ctx context.Context) error {
+	k.Start()
+	return k.runAll(ctx)
+}
+
+// runAll runs all jobs to their end, side by side. The error is one of the renderer.
+func (k *Check) runAll(ctx context.Context) error {
 	if k.writeErr != nil {
-		return report.Report{}, k.writeErr
+		return k.writeErr
 	}
 	ctx, k.stop = context.WithCancelCause(ctx)
 	defer k.stop(nil)
@@ -143,10 +163,16 @@ func (k *Check) Run(ctx context.Context) (report.Report, error) {
 	}
 	k.run(ctx, k.jobs[0])
 	others.Wait()
-	if k.writeErr != nil {
-		return report.Report{}, k.writeErr
+	return k.writeErr
+}
+
+// glance is the verdict over all jobs before anybody looks for causes.
+func (k *Check) glance() (v stats.Verdict, checked bool) {
+	var list []judgement
+	for _, j := range k.jobs {
+		list = append(list, judge(j.outcome(), k.config.Limits, nil))
 	}
-	return k.report()
+	return judgeAll(list)
 }
 
 // Evidence is what Run judged, one entry a target.
@@ -264,7 +290,7 @@ func (j *job) silence() time.Duration {
 
 // investigate starts to look for the cause of what is wrong with a target, unless that was done before.
 func (k *Check) investigate(j *job) {
-	if j.investigation == nil {
+	if j.investigation == nil && !k.patient {
 		j.investigation = k.investigator.start(j.target.Config, j.target.Method, func() sighting { return k.seen(j) })
 	}
 }
@@ -368,24 +394,4 @@ func (j *job) diagnoseName() []diagnose.Finding {
 	}
 	list := diagnose.Diagnose(platform.ReadNames("/"), j.evidence)
 	return slices.DeleteFunc(list, func(f diagnose.Finding) bool { return f.Code != diagnose.HostsLocalhost })
-}
-
-// ownEvidence is what the run itself showed.
-func (j *job) ownEvidence(s stats.Summary) diagnose.Evidence {
-	e := j.tally.evidence(j.target, s)
-	open, _ := errors.AsType[*ping.OpenError](j.openErr)
-	if j.pinger != nil {
-		open = j.pinger.Socket().Denied
-		e.Silent = j.pinger.Waiting(j.silence())
-		waits := j.pinger.Unserved()
-		e.Unaccepted, e.Hanging, e.Held = waits.Unaccepted, waits.Unanswered, waits.Held
-		if n, ok := j.pinger.QueueDrops(); ok {
-			e.QueueDrops = platform.Know(n)
-		}
-	}
-	if open != nil {
-		e.Datagram, e.Raw = errnoName(open.Dgram), errnoName(open.Raw)
-		e.Stream = errnoName(cmp.Or(open.UDP, open.TCP))
-	}
-	return e
 }

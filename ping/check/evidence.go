@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -64,7 +65,7 @@ func (t *tally) answer(e *ping.Event) {
 	case a == nil:
 	case a.Reset:
 		t.resets++
-	case e.Kind != ping.Reply:
+	case a.Wrong() || e.Kind == ping.SendError:
 		t.wrong++
 		t.status, t.said = a.Status, a.Text
 	}
@@ -182,4 +183,27 @@ func latency(d stats.Distribution) *diagnose.Latency {
 	return &diagnose.Latency{
 		Count: d.Count, Min: float64(d.Min.Nanoseconds()) / 1e6, P50: float64(d.P50.Nanoseconds()) / 1e6, P99: float64(d.P99.Nanoseconds()) / 1e6,
 	}
+}
+
+// ownEvidence is what the run itself showed.
+func (j *job) ownEvidence(s stats.Summary) diagnose.Evidence {
+	e := j.tally.evidence(j.target, s)
+	open, _ := errors.AsType[*ping.OpenError](j.openErr)
+	if j.pinger != nil {
+		open = j.pinger.Socket().Denied
+		e.Silent = j.pinger.Waiting(j.silence())
+		waits := j.pinger.Unserved()
+		if from := j.pinger.Rewritten(); from.IsValid() {
+			e.RewrittenFrom = from.String()
+		}
+		e.Unaccepted, e.Hanging, e.Held = waits.Unaccepted, waits.Unanswered, waits.Held
+		if n, ok := j.pinger.QueueDrops(); ok {
+			e.QueueDrops = platform.Know(n)
+		}
+	}
+	if open != nil {
+		e.Datagram, e.Raw = errnoName(open.Dgram), errnoName(open.Raw)
+		e.Stream = errnoName(cmp.Or(open.UDP, open.TCP))
+	}
+	return e
 }

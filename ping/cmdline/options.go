@@ -28,10 +28,10 @@ type Option struct {
 var options = []*Option{
 	{Short: "4", Long: "ipv4", Variable: "LPING_IPV4", Usage: "check 127.0.0.1 (the default)", rivals: []string{"ipv6"}},
 	{Short: "6", Long: "ipv6", Variable: "LPING_IPV6", Usage: "check ::1; -4 -6: both at once, one verdict for both", rivals: []string{"ipv4"}},
-	{Short: "c", Long: "count", Variable: "LPING_COUNT", Takes: "N", Example: "5", Usage: "probes (5); 0: until interrupted, as with -w or -f alone"},
+	{Short: "c", Long: "count", Variable: "LPING_COUNT", Takes: "N", Example: "5", Usage: "probes (5; a service: 1); 0: until interrupted"},
 	{Short: "i", Long: "interval", Variable: "LPING_INTERVAL", Takes: "T", Example: "0.2", Usage: "time between probes (50ms); 0: as the replies come"},
-	{Short: "W", Long: "timeout", Variable: "LPING_TIMEOUT", Takes: "T", Example: "0.4", Usage: "time for the reply to one probe (400ms); 0: no limit"},
-	{Short: "w", Long: "deadline", Variable: "LPING_DEADLINE", Takes: "T", Example: "10", Usage: "time for the run; goes on until -c replies came"},
+	{Short: "W", Long: "timeout", Variable: "LPING_TIMEOUT", Takes: "T", Example: "0.4", Usage: "time for a reply (400ms; HTTP: 1s); 0: no limit"},
+	{Short: "w", Long: "deadline", Variable: "LPING_DEADLINE", Takes: "T", Example: "10", Usage: "time for the run; goes on until -c replies came", rivals: []string{"wait"}},
 	{Short: "s", Long: "size", Variable: "LPING_SIZE", Takes: "N", Example: "56", Usage: "data bytes (56)", rivals: []string{"sweep"}},
 	{Short: "p", Long: "pattern", Variable: "LPING_PATTERN", Takes: "HEX", Example: "ff00", Usage: "up to 16 bytes that fill the data after the nonce"},
 	{Short: "f", Long: "flood", Variable: "LPING_FLOOD", Usage: "as fast as the replies come, at least every 10 ms"},
@@ -58,6 +58,7 @@ var options = []*Option{
 		Long: "port", Variable: "LPING_TARGET_PORT", Takes: "N", Example: "8080", Usage: "a service at this port (LPING_TARGET_PORT)",
 	},
 	{Long: "echo", Variable: "LPING_ECHO", Usage: "the service is an echo: compare what it sends back"},
+	{Long: "wait", Variable: "LPING_WAIT", Takes: "T", Example: "30", Usage: "until every target answers, for up to T", rivals: []string{"deadline"}},
 	{
 		Long: "sweep", Variable: "LPING_SWEEP", Takes: "LIST", Example: "0:1472:64", Usage: "a size a probe: FROM:TO[:STEP], TO included, or a list",
 		rivals: []string{"size"},
@@ -99,15 +100,15 @@ func (o *Option) names() string {
 const helpHead = `lping checks loopback: it sends ICMP echo requests to 127.0.0.1 or ::1 and says
 whether all is well and, if not, why.
 
-Usage: lping [options] [address or service]
+Usage: lping [options] [target ...]
        lping doctor [-4] [-6] [-j] [--exit SCHEME]     the whole picture
        lping serve [-4] [-6] [-q] [ADDRESS:PORT]       an echo to test against
 
-The address is 127.0.0.1, ::1, localhost, or another address of loopback. A
-service is an address and a port: localhost:8080, tcp://[::1]:8080, or
-udp://127.0.0.1:53. T is in seconds (0.2) or has a unit (200ms). Every option
-has a variable as well: LPING_COUNT=3 is --count 3. LPING_ADDRESS is the
-address or the service.
+A target is an address of loopback (127.0.0.1, ::1, localhost, 127.0.0.2) or a
+service there: localhost:8080, [::1]:8080, tcp://127.0.0.1:8080,
+udp://127.0.0.1:53, http://127.0.0.1:8080/healthz. Up to 16 are checked at once.
+T is in seconds (0.2) or has a unit (200ms). Every option has a variable as
+well: LPING_COUNT=3 is --count 3. LPING_ADDRESS is the targets.
 
 Options:
 `
@@ -116,7 +117,7 @@ const helpTail = `
 Examples:
   lping -4 -6 --health      both families, one line, exit status 0 or 1
   lping -f -c 100000 -q     a flood of 100000 probes, only the statistics
-  lping localhost:8080      does a service take connections, by which family?
+  lping localhost:8080      does a service accept connections? By which family?
 `
 
 // Help is the text of --help.

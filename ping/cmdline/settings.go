@@ -33,6 +33,8 @@ type Settings struct {
 	Targets []report.Target
 	Limits  stats.Limits
 	Output  report.Options
+	// Wait is how long to wait until all is well; 0 is not to wait.
+	Wait time.Duration
 	// File is what the output is written to; empty is standard output.
 	File string
 
@@ -59,6 +61,7 @@ func (in *Input) Settings(f Flags) (Settings, error) {
 	s.readTargets(r)
 	s.readSizes(r)
 	s.complete(r)
+	s.readWait(r)
 	s.readFile(r)
 	return s, r.err
 }
@@ -252,6 +255,30 @@ func (s *Settings) complete(r *reader) {
 		}
 		if t.Proto == ping.ProtoHTTP && !r.flags.IsSet("timeout") {
 			t.Timeout = timeoutOfHTTP
+		}
+	}
+}
+
+// maxWaited is how many answers in a row may be waited for: they are kept until all have come.
+const maxWaited = 1000
+
+// readWait reads how long to wait. One answer of each target is enough unless a count says more.
+func (s *Settings) readWait(r *reader) {
+	read(r, "wait", &s.Wait, parseSeconds)
+	if s.Wait == 0 {
+		return
+	}
+	s.Wait = min(s.Wait, ping.MaxTime)
+	if s.common.Deadline > 0 {
+		r.conflict("wait", "and -w both say when it is over", "leave one of them out")
+	}
+	for i := range s.Targets {
+		t := &s.Targets[i]
+		if !r.flags.IsSet("count") && t.Sizes == nil {
+			t.Count = 1
+		}
+		if t.Count == 0 || t.Count > maxWaited {
+			r.conflict("wait", "needs a count of answers in a row, "+decimal(maxWaited)+" at most", "leave out -c: one answer is enough")
 		}
 	}
 }

@@ -108,6 +108,9 @@ func TestSettings(t *testing.T) {
 			}
 			o.Limits = s.Limits
 		}},
+		{"lping --wait 30", "", func(s *Settings, c *ping.Config, _ *report.Options) { s.Wait, c.Count = 30*time.Second, 1 }},
+		{"lping --wait 30", "LPING_DEADLINE=1", func(s *Settings, c *ping.Config, _ *report.Options) { s.Wait, c.Count = 30*time.Second, 1 }},
+		{"lping -c 3 --wait 1m", "", func(s *Settings, c *ping.Config, _ *report.Options) { s.Wait, c.Count = time.Minute, 3 }},
 		{"lping --output lping.prom", "", func(s *Settings, _ *ping.Config, _ *report.Options) { s.File = "lping.prom" }},
 		{"lping --output -", "", func(*Settings, *ping.Config, *report.Options) {}},
 		{"/bin/ping", "", func(_ *Settings, c *ping.Config, o *report.Options) { c.Proto, o.PingOnly = ping.ProtoICMP, true }},
@@ -119,8 +122,8 @@ func TestSettings(t *testing.T) {
 			tt.change(&want, &want.common, &want.Output)
 			address := want.Targets[0].Address
 			want.Targets[0].Config = want.common
-			if want.common.Port != 0 {
-				want.common.Count = 5 // which is that of targets that are no service
+			if want.common.Port != 0 || want.Wait != 0 && want.common.Count == 1 {
+				want.common.Count = 5 // which is that of addresses
 			}
 			want.Targets[0].Address = address
 			got, err := settingsOf(strings.Fields(tt.args), environ(tt.env))
@@ -160,6 +163,8 @@ func TestSettingsErrors(t *testing.T) {
 		{"lping -6 -s 65528", "", "--size: 65528 is out of range (0 to 65527); the most is 65527"},
 		{"lping -46 -s 65508", "", "--size: 65508 is out of range (0 to 65507); the most is 65507"},
 		{"lping -6 --proto udp --sweep 65520", "", "--sweep: 65520 is out of range (0 to 65519); the most is 65519"},
+		{"lping --wait 1 -w 1", "", "--wait and -w both say when it is over; leave one of them out"},
+		{"lping --wait 1 -f -c 1001", "", "--wait needs a count of answers in a row, 1000 at most; leave out -c: one answer is enough"},
 		{"lping --output=", "", "--output: no file is named; --output lping.prom"},
 	}
 	for _, tt := range tests {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,6 +102,9 @@ func (b Breach) lossWords() string {
 		}
 	case stats.RefusedLoss:
 		what = "refused"
+		if b.Answers && !slices.Contains(b.Errnos, "ECONNREFUSED") {
+			what = "failed"
+		}
 	}
 	return fmt.Sprintf("%d of %d probes %s", b.Loss.Count, b.Loss.Decided, what)
 }

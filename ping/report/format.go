@@ -70,6 +70,9 @@ func threeDecimals(b []byte, d time.Duration) []byte { return appendMillis(b, mi
 // Milliseconds is d in ms with three decimals.
 func Milliseconds(d time.Duration) string { return string(threeDecimals(nil, d)) }
 
+// seconds is d in seconds with one decimal, and their unit.
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s" }
+
 // exactMillis appends d in ms to the nanosecond, without trailing zeros and without an exponent.
 func exactMillis(b []byte, d time.Duration) []byte {
 	if d < 0 {

@@ -76,15 +76,17 @@ func TestStatus(t *testing.T) {
 	s := stats.Summary{Sent: 3, Received: 3, EWMA: 17_000}
 	s.RTT = stats.Distribution{Count: 3, Min: 11_000, Mean: 30_000, Max: 42_000}
 	for _, c := range []struct {
+		name    string
 		summary stats.Summary
 		want    string
 	}{
-		{s, "\r3/3 packets, 0% loss, min/avg/ewma/max = 0.011/0.030/0.017/0.042 ms\n"},
-		{stats.Summary{Sent: 3, Lost: 2, InFlight: 1, LossPercent: 100}, "\r0/3 packets, 100% loss\n"},
-		{stats.Summary{}, "\r0/0 packets, 0% loss\n"},
+		{"", s, "\r3/3 packets, 0% loss, min/avg/ewma/max = 0.011/0.030/0.017/0.042 ms\n"},
+		{"[::1]:80", s, "\r[::1]:80: 3/3 packets, 0% loss, min/avg/ewma/max = 0.011/0.030/0.017/0.042 ms\n"},
+		{"", stats.Summary{Sent: 3, Lost: 2, InFlight: 1, LossPercent: 100}, "\r0/3 packets, 100% loss\n"},
+		{"", stats.Summary{}, "\r0/0 packets, 0% loss\n"},
 	} {
 		var b strings.Builder
-		if err := Status(&b, c.summary); err != nil || b.String() != c.want {
+		if err := Status(&b, c.name, c.summary); err != nil || b.String() != c.want {
 			t.Errorf("got %q, %v, want %q", b.String(), err, c.want)
 		}
 	}

@@ -169,7 +169,7 @@ func TestWriteError(t *testing.T) {
 			}
 		}
 	}
-	if err := Status(&broken{}, troubled().Summary); !errors.Is(err, errBroken) {
+	if err := Status(&broken{}, "", troubled().Summary); !errors.Is(err, errBroken) {
 		t.Errorf("status: got error %v", err)
 	}
 }

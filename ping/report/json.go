@@ -23,6 +23,8 @@ type JSONWriter struct {
 	lines
 	// begun says that the first object was written.
 	begun bool
+	// waited is that of the report.
+	waited time.Duration
 }
 
 // NewJSONWriter gives a writer that has written no object yet.
@@ -264,6 +266,7 @@ type jsonSummary struct {
 	Foreign     uint64           `json:"foreign"`
 	LossPercent *percent         `json:"loss_percent"`
 	Duration    *millis          `json:"duration_ms"`
+	Waited      *millis          `json:"waited_ms,omitempty"`
 	Stamps      *string          `json:"timestamps"`
 	Stamped     uint64           `json:"stamped"`
 	Split       uint64           `json:"split"`
@@ -311,6 +314,7 @@ type jsonOverall struct {
 // Finish writes the findings and the summary of each result and, if there are several, the verdict over all of them.
 func (j *jsonLines) Finish(r Report) error {
 	for _, result := range r.Results {
+		j.waited = r.Waited
 		if err := j.Result(result); err != nil {
 			return err
 		}
@@ -338,7 +342,12 @@ func (j *JSONWriter) Result(r Result) error {
 			return err
 		}
 	}
-	return j.Object("summary", newJSONSummary(r, findings))
+	s := newJSONSummary(r, findings)
+	if j.waited > 0 {
+		waited := millis(j.waited)
+		s.Waited = &waited
+	}
+	return j.Object("summary", s)
 }
 
 func newJSONFinding(f diagnose.Finding) jsonFinding {

@@ -37,7 +37,11 @@ func (l *line) Event(Target, ping.Event) error { return nil }
 // Finish writes the whole output.
 func (l *line) Finish(r Report) error {
 	results := r.byNeed()
-	head := cut(headline(r.Verdict, results, maxLine), maxLine)
+	head := headline(r.Verdict, results, maxLine)
+	if r.Waited > 0 && r.Verdict == stats.Healthy { // else a fix is the last word
+		head += " waited=" + strings.ReplaceAll(seconds(r.Waited), " ", "")
+	}
+	head = cut(head, maxLine)
 	if err := l.put(append(l.buf[:0], head...)); err != nil {
 		return err
 	}

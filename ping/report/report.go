@@ -3,6 +3,8 @@
 package report
 
 import (
+	"time"
+
 	"lping/ping"
 	"lping/platform/diagnose"
 	"lping/stats"
@@ -57,6 +59,8 @@ type Report struct {
 	ByNeed   []int
 	Verdict  stats.Verdict
 	ExitCode int
+	// Waited is how long it took until all was well, or until that was given up; 0 if nobody waited.
+	Waited time.Duration
 	// Unchecked says that no target could be checked at all.
 	Unchecked bool
 }

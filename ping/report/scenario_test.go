@@ -290,7 +290,7 @@ func scenarios() []scenario {
 		Count: 5, Min: 30_000, Mean: 33_400, Max: 45_000, StdDev: 5_834,
 		P50: 31_000, P90: 45_000, P99: 45_000, P999: 45_000, Jitter: 4_000,
 	}
-	return []scenario{
+	return append(serviceScenarios(), []scenario{
 		typical,
 		healthyScenario("healthy", t, Options{}),
 		healthyScenario("name", named, Options{}),
@@ -314,7 +314,7 @@ func scenarios() []scenario {
 		healthyScenario("tcp-service", over(target4(), ping.MethodTCP, 8080), Options{}),
 		service(),
 		sweep(),
-	}
+	}...)
 }
 
 // over is a target that is probed by another method than ICMP; port 0 is our own echo.

@@ -196,9 +196,12 @@ func (t *text) sendError(target Target, e ping.Event) error {
 		return nil
 	}
 	b = append(appendSeq(b, target, e.Seq), ' ')
-	if target.Port != 0 && protocol(target) != "udp" {
+	switch {
+	case answering(target, f.Errno):
+		b = append(appendService(append(b, "answer of "...), target), ": "...)
+	case target.Port != 0 && protocol(target) != "udp":
 		b = append(appendService(append(b, "connect to "...), target), ": "...)
-	} else {
+	default:
 		b = append(b, "send: "...)
 	}
 	b = append(append(b, f.Errno.Error()...), " ("...)
@@ -230,6 +233,10 @@ func (t *text) Finish(r Report) error {
 		}
 		switch {
 		case !t.o.PingOnly:
+			if r.Waited > 0 && i == 0 {
+				b = append(append(b, "waited "...), seconds(r.Waited)...)
+				b = append(b, '\n')
+			}
 			b = appendOutcome(b, result, len(r.Results) > 1)
 			if i > 0 && i == len(r.Results)-1 {
 				b = fmt.Appendf(b, "overall %s\n", r.Verdict)

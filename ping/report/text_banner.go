@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"lping/ping"
 )
@@ -91,6 +92,12 @@ func protocol(t Target) string {
 // connectsOnly says that the probes are connections without data of ours: those to a service that is no echo.
 func connectsOnly(t Target) bool {
 	return t.Method == ping.MethodTCP && t.Port != 0 && !t.Echo || t.Method == ping.MethodHTTP
+}
+
+// answering says that a service took the connection, and that it is the answer which failed.
+func answering(t Target, e syscall.Errno) bool {
+	asked := t.Method == ping.MethodHTTP || t.Method == ping.MethodTCP && t.Echo
+	return asked && (e == syscall.ECONNRESET || e == syscall.EPIPE || e == syscall.EPROTO)
 }
 
 // appendStatus appends what a service said to a GET.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -155,6 +156,17 @@ func portOf(a net.Addr) uint16 {
 	return 0
 }
 
+// endOf is the address of a TCP socket's end.
+func endOf(a net.Addr) netip.Addr {
+	if a, ok := a.(*net.TCPAddr); ok {
+		return a.AddrPort().Addr()
+	}
+	return netip.Addr{}
+}
+
+// sameAddress compares addresses; a system may leave the zone out.
+func sameAddress(a, b netip.Addr) bool { return a.Unmap().WithZone("") == b.Unmap().WithZone("") }
+
 // plainError is an error of package net as the system call put it.
 func plainError(err error) error {
 	if err == nil {
@@ -178,4 +190,12 @@ func faultOfNet(err error) Fault {
 		return Fault{Errno: e}
 	}
 	return Fault{Errno: syscall.EAGAIN}
+}
+
+// without is a list without one of its elements.
+func without[T comparable](list []T, x T) []T {
+	if i := slices.Index(list, x); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
 }

@@ -35,8 +35,11 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
+	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -85,6 +88,12 @@ type Queue interface {
 // Waiter is a Conn that knows which connections a service keeps waiting.
 type Waiter interface {
 	Unserved() service.Unserved
+}
+
+// Rewriter is a Conn to our own echo, which sees where its messages come from.
+type Rewriter interface {
+	// Rewritten is that address if it is not the one that they were sent from, as NAT does it; else it is not valid.
+	Rewritten() netip.Addr
 }
 
 // Limiter is a Conn on which only so many messages may be under way: one more makes it give up the oldest. Answers come in
@@ -181,6 +190,32 @@ const (
 // HeaderLen is the length of an echo header in bytes: type, code, checksum (2), identifier (2), sequence number (2).
 const HeaderLen = 8
 
+// heads are the beginnings of the latest messages, header and nonce, by which our own echo knows them wherever a NAT rule says
+// that they come from. The zero value is ready.
+type heads struct {
+	ring [maxConnects]struct {
+		head   [2 * HeaderLen]byte
+		length int
+	}
+	next int
+}
+
+func (h *heads) add(msg []byte) {
+	x := &h.ring[h.next%len(h.ring)]
+	x.length = copy(x.head[:], msg)
+	h.next++
+}
+
+// has says whether a message begins as one of them.
+func (h *heads) has(msg []byte) bool {
+	for i := range h.ring[:min(h.next, len(h.ring))] {
+		if x := &h.ring[i]; bytes.HasPrefix(msg, x.head[:x.length]) {
+			return true
+		}
+	}
+	return false
+}
+
 // maxDatagram is room for the data of any datagram.
 const maxDatagram = 1 << 16
 
@@ -205,4 +240,26 @@ func setType(msg []byte, from4, to4, from6, to6 byte) {
 	case msg[0] == from6:
 		msg[0] = to6
 	}
+}
+
+// errNotReply says that what came back does not begin as the reply must.
+var errNotReply = os.NewSyscallError("read", syscall.EPROTO)
+
+// echo sends a request and reads what comes back, which must begin with head, until it is as long as the request. It returns
+// the length.
+func echo(socket net.Conn, reply, request, head []byte) (n int, err error) {
+	if _, err := socket.Write(request); err != nil {
+		return 0, err
+	}
+	for n < len(request) {
+		got, err := socket.Read(reply[n:])
+		n += got
+		if !bytes.HasPrefix(head, reply[:min(n, HeaderLen)]) {
+			return n, errNotReply
+		}
+		if err != nil && n < len(request) {
+			return n, err
+		}
+	}
+	return n, nil
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
 	"unsafe"
@@ -236,11 +237,13 @@ func rawAddress(to netip.AddrPort) (*rawAddr, error) {
 	sa.Family, sa.Addr = unix.AF_INET6, to.Addr().As16()
 	putPort(&sa.Port, to.Port())
 	if zone := to.Addr().Zone(); zone != "" {
-		ifi, err := net.InterfaceByName(zone)
-		if err != nil {
+		if ifi, err := net.InterfaceByName(zone); err == nil {
+			sa.Scope_id = uint32(ifi.Index)
+		} else if index, failed := strconv.ParseUint(zone, 10, 32); failed == nil {
+			sa.Scope_id = uint32(index)
+		} else {
 			return nil, err
 		}
-		sa.Scope_id = uint32(ifi.Index)
 	}
 	raw.length = unix.SizeofSockaddrInet6
 	return raw, nil
@@ -292,13 +295,25 @@ func noOptions(int) error { return nil }
 // localAddress is what a socket is bound to, without a zone.
 func localAddress(fd int) (netip.AddrPort, error) {
 	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}, os.NewSyscallError("getsockname", err)
+	}
+	return addressOf(sa), nil
+}
+
+// addressOf is an address of the system. A zone is kept as its number, by which the system knows it, too.
+func addressOf(sa unix.Sockaddr) netip.AddrPort {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)), nil
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
 	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)), nil
+		a := netip.AddrFrom16(sa.Addr)
+		if sa.ZoneId != 0 {
+			a = a.WithZone(strconv.Itoa(int(sa.ZoneId)))
+		}
+		return netip.AddrPortFrom(a, uint16(sa.Port))
 	}
-	return netip.AddrPort{}, os.NewSyscallError("getsockname", err)
+	return netip.AddrPort{}
 }
 
 // sendBytes hands bytes to a connected socket, without waiting.

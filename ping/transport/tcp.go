@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -46,6 +45,8 @@ type tcpConn struct {
 	underway []*connection
 	// unknown are the sockets at the listener of which it is not known whose they are, the oldest first.
 	unknown []net.Conn
+	// rewritten is where our own connections seem to come from, if that is not so.
+	rewritten netip.Addr
 	// closing says that Close was called.
 	closing bool
 }
@@ -138,18 +139,13 @@ func (tc *tcpConn) recognize(socket net.Conn, h header) (n int, ok bool) {
 	for _, x := range tc.underway {
 		if h == header(x.request) {
 			tc.unknown = without(tc.unknown, socket)
+			if from := endOf(socket.RemoteAddr()); !sameAddress(from, tc.config.source()) {
+				tc.rewritten = from
+			}
 			return len(x.request), true
 		}
 	}
 	return 0, false
-}
-
-// without is a list without one of its elements.
-func without[T comparable](list []T, x T) []T {
-	if i := slices.Index(list, x); i >= 0 {
-		return slices.Delete(list, i, i+1)
-	}
-	return list
 }
 
 // serveEcho is the listener's end of a connection. It knows its client by the header of the request, since a NAT rule may change
@@ -247,7 +243,7 @@ func (tc *tcpConn) call(x *connection, p *Packet) (leave func()) {
 	}
 	s.Begin(socket)
 	tc.ask(socket, x.request, start, inOrder, p)
-	s.End(socket, p.Fault.Errno != syscall.EAGAIN)
+	s.End(socket, tc.answered(p))
 	if inOrder && tc.mayPart() {
 		return func() {
 			defer tc.parting.Done()
@@ -260,6 +256,12 @@ func (tc *tcpConn) call(x *connection, p *Packet) (leave func()) {
 		end()
 		s.Closed()
 	}
+}
+
+// answered says that a run hears of an answer: of one that is too late and wrong it does not, so that is none.
+func (tc *tcpConn) answered(p *Packet) bool {
+	right := p.Fault.Errno == 0 && !p.Answer.Wrong() && !tc.config.Echo
+	return p.Fault.Errno != syscall.EAGAIN && (right || p.RTT <= tc.config.Timeout)
 }
 
 // mayPart says that Close will wait while a connection is closed in order.
@@ -285,7 +287,7 @@ func (tc *tcpConn) ask(socket net.Conn, request []byte, start time.Time, inOrder
 		tc.exchange(socket, request, start, p)
 	default:
 		err := tc.service.Visit(socket, start, inOrder)
-		if errno(err) == syscall.ECONNRESET {
+		if faultOfNet(err).Errno == syscall.ECONNRESET {
 			p.Answer, err = &service.Answer{Reset: true}, nil
 		}
 		if took := time.Since(start); took > tc.config.Timeout {
@@ -328,28 +330,6 @@ func (tc *tcpConn) exchange(socket net.Conn, request []byte, start time.Time, p 
 	p.Msg = p.Msg[:n]
 }
 
-// errNotReply says that what came back does not begin as the reply must.
-var errNotReply = os.NewSyscallError("read", syscall.EPROTO)
-
-// echo sends a request and reads what comes back, which must begin with head, until it is as long as the request. It returns
-// the length.
-func echo(socket net.Conn, reply, request, head []byte) (n int, err error) {
-	if _, err := socket.Write(request); err != nil {
-		return 0, err
-	}
-	for n < len(request) {
-		got, err := socket.Read(reply[n:])
-		n += got
-		if !bytes.HasPrefix(head, reply[:min(n, HeaderLen)]) {
-			return n, errNotReply
-		}
-		if err != nil && n < len(request) {
-			return n, err
-		}
-	}
-	return n, nil
-}
-
 // connect makes a connection. One that the system made with itself, since it chose the very port that is asked for, counts as
 // refused (RFC 9293, section 3.5: simultaneous open).
 func (tc *tcpConn) connect(ctx context.Context) (*net.TCPConn, Fault) {
@@ -380,6 +360,13 @@ func (tc *tcpConn) Unserved() service.Unserved {
 		return service.Unserved{}
 	}
 	return tc.service.Waiting()
+}
+
+// Rewritten is the address that our listener saw last, if no connection was made from there.
+func (tc *tcpConn) Rewritten() netip.Addr {
+	tc.mu.Lock()
+	defer tc.mu.Unlock()
+	return tc.rewritten
 }
 
 // Limit is how many connections may be under way.

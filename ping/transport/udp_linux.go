@@ -19,6 +19,12 @@ type udpConn struct {
 	buf  []byte
 	// config is what was asked for.
 	config Config
+	// client is the address of the client's socket, met where its messages came from at the far end, if there was one. That may
+	// be another address: a NAT rule may rewrite it.
+	client, met netip.AddrPort
+	// paired says that the far end hears nobody but met. Until then it knows the messages by sent.
+	paired bool
+	sent   heads
 	// latest is the length of the latest datagram at the far end; it still stands in buf, as it was sent back.
 	latest int
 }
@@ -56,7 +62,7 @@ func (uc *udpConn) open(c Config) (Socket, error) {
 	}
 	uc.watch(uc.echo)
 	uc.buf = make([]byte, maxDatagram)
-	if err = uc.pair(s); err != nil {
+	if uc.client, err = localAddress(uc.fd); err != nil {
 		uc.datagrams.Close()
 	}
 	return s, err
@@ -85,27 +91,40 @@ func (uc *udpConn) dial(c Config, port uint16) (Socket, error) {
 	return s, err
 }
 
-// pair connects the far end to the client's socket, so that the kernel lets nothing in from elsewhere, and throws away
-// what came before. If connect is refused no echo will leave, and says so.
-func (uc *udpConn) pair(s Socket) error {
-	client, err := localAddress(uc.fd)
+// meet takes one datagram at the far end before it is paired. The first message of ours shows where they come from: the far
+// end is connected to that, so that the kernel lets nothing in from elsewhere, and paired when nothing is left of what came
+// before. If connect is refused no echo will leave, and says so.
+func (uc *udpConn) meet() (n int, e syscall.Errno) {
+	n, sa, err := unix.Recvfrom(uc.echo, uc.buf, unix.MSG_DONTWAIT)
 	if err != nil {
-		return err
+		e = errno(err)
+		uc.paired = idle(e) && uc.met.IsValid()
+		return 0, e
 	}
-	to, err := rawAddress(netip.AddrPortFrom(s.Local, client.Port()))
-	if err != nil {
-		return err
+	if !uc.sent.has(uc.buf[:n]) {
+		return 0, 0 // a stranger
 	}
-	_ = to.connect(uc.echo)
-	for range maxAttempts {
-		if _, e := recvBytes(uc.echo, uc.buf); idle(e) {
-			break
+	if from := addressOf(sa); !uc.met.IsValid() {
+		if to, err := rawAddress(from); err == nil {
+			_ = to.connect(uc.echo)
 		}
+		uc.met = from
 	}
-	return nil
+	return n, 0
+}
+
+// Rewritten is the address that our messages come from, if it is not the one that they were sent from.
+func (uc *udpConn) Rewritten() netip.Addr {
+	if !uc.met.IsValid() || uc.met.Addr() == uc.client.Addr() {
+		return netip.Addr{}
+	}
+	return uc.met.Addr()
 }
 
 func (uc *udpConn) Send(msg []byte) error {
+	if uc.echo >= 0 && !uc.paired {
+		uc.sent.add(msg)
+	}
 	if err := uc.datagrams.Send(msg); err != nil {
 		return err
 	}
@@ -134,7 +153,11 @@ func (uc *udpConn) sendBack() bool {
 	if uc.echo < 0 || uc.report.Fault.Errno != 0 {
 		return false
 	}
-	n, e := recvBytes(uc.echo, uc.buf)
+	receive := recvBytes
+	if !uc.paired {
+		receive = func(int, []byte) (int, syscall.Errno) { return uc.meet() }
+	}
+	n, e := receive(uc.echo, uc.buf)
 	switch {
 	case idle(e):
 		return false

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 )
 
@@ -18,6 +19,13 @@ type udpConn struct {
 	client *net.UDPConn
 	// echo is the far end; nil if a service answers.
 	echo *net.UDPConn
+
+	// mu guards what follows.
+	mu sync.Mutex
+	// sent are the messages that the far end knows; rewritten is where they seem to come from, if that is not the client's
+	// address.
+	sent      heads
+	rewritten netip.Addr
 }
 
 func openUDP(c Config) (Conn, Socket, error) {
@@ -72,7 +80,30 @@ func (uc *udpConn) enlarge(n int) {
 	}
 }
 
+// recognize says whether a message is ours, wherever a NAT rule says that it comes from.
+func (uc *udpConn) recognize(msg []byte, from netip.Addr) bool {
+	uc.mu.Lock()
+	defer uc.mu.Unlock()
+	ours := uc.sent.has(msg)
+	if ours && !sameAddress(from, uc.client.LocalAddr().(*net.UDPAddr).AddrPort().Addr()) {
+		uc.rewritten = from.Unmap()
+	}
+	return ours
+}
+
+// Rewritten is the address that our messages come from, if it is not the one that they were sent from.
+func (uc *udpConn) Rewritten() netip.Addr {
+	uc.mu.Lock()
+	defer uc.mu.Unlock()
+	return uc.rewritten
+}
+
 func (uc *udpConn) Send(msg []byte) error {
+	if uc.echo != nil {
+		uc.mu.Lock()
+		uc.sent.add(msg)
+		uc.mu.Unlock()
+	}
 	_, err := uc.client.Write(msg)
 	if e := untaken(err); e != 0 { // the system refuses a send to report on the one before it
 		select {
@@ -124,7 +155,6 @@ func (uc *udpConn) receive() {
 
 // sendBack is the far end: it echoes what the client sends, and nothing that comes from elsewhere.
 func (uc *udpConn) sendBack() {
-	client := uc.client.LocalAddr().(*net.UDPAddr).AddrPort()
 	b := make([]byte, maxDatagram)
 	for failed := 0; failed < maxAttempts; {
 		n, from, err := uc.echo.ReadFromUDPAddrPort(b)
@@ -136,15 +166,12 @@ func (uc *udpConn) sendBack() {
 			continue
 		}
 		failed = 0
-		if n > 0 && from.Port() == client.Port() && sameAddress(from.Addr(), client.Addr()) {
+		if n > 0 && uc.recognize(b[:n], from.Addr()) {
 			makeReply(b[:n])
 			_, _ = uc.echo.WriteToUDPAddrPort(b[:n], from) // what does not leave is a probe without an answer
 		}
 	}
 }
-
-// sameAddress compares addresses; a system may leave the zone out.
-func sameAddress(a, b netip.Addr) bool { return a.Unmap().WithZone("") == b.Unmap().WithZone("") }
 
 func (uc *udpConn) Close() error {
 	close(uc.closed)

@@ -89,9 +89,10 @@ func TestMain(m *testing.M) {
 
 // recipes are the files of this directory, and how many commands with lping each has.
 var recipes = map[string]int{
-	"Dockerfile": 1, "compose.yaml": 1, "app.container": 1, "pod.yaml": 1, "ecs-task.json": 1, "app.nomad.hcl": 1,
+	"Dockerfile": 1, "compose.yaml": 1, "app.container": 1, "pod.yaml": 1,
+	"web-compose.yaml": 1, "web.container": 1, "web-pod.yaml": 2, "ecs-task.json": 1, "app.nomad.hcl": 1,
 	"consul.json": 1, "lping.service": 1, "lping.timer": 0, "lping-textfile.service": 0, "lping-textfile.timer": 0,
-	"nagios.cfg": 1, "icinga2-command.conf": 1, "icinga2-service.conf": 0, "README.md": 2,
+	"nagios.cfg": 1, "icinga2-command.conf": 1, "icinga2-service.conf": 0, "README.md": 3,
 }
 
 func TestEveryRecipeIsTested(t *testing.T) {
@@ -281,12 +282,27 @@ func TestUnits(t *testing.T) {
 
 // TestQuadlet has Podman's generator make a unit of the Quadlet recipe, whose command line must say what the recipe says.
 func TestQuadlet(t *testing.T) {
+	t.Run("app", func(t *testing.T) {
+		checkQuadlet(t, "app.container", [][]string{
+			{"--health-cmd", `["/lping", "--health"]`}, {"--health-retries", "1"},
+			{"--cap-drop", "all"}, {"--security-opt", "no-new-privileges"},
+		})
+	})
+	t.Run("web", func(t *testing.T) {
+		checkQuadlet(t, "web.container", [][]string{
+			{"--health-cmd", `["/lping", "--health", "127.0.0.1", "localhost:8080"]`}, {"--health-retries", "3"},
+		})
+	})
+}
+
+func checkQuadlet(t *testing.T, file string, wants [][]string) {
+	t.Helper()
 	generator := quadlet()
 	if generator == "" {
-		t.Skip("needs quadlet, which is part of Podman from 4.4 on and reads app.container")
+		t.Skip("needs quadlet, which is part of Podman from 4.4 on and reads " + file)
 	}
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "app.container"), readRecipe(t, "app.container"))
+	writeFile(t, filepath.Join(dir, file), readRecipe(t, file))
 	out, status := run(t, time.Minute, "env", "QUADLET_UNIT_DIRS="+dir, generator, "-dryrun")
 	m := regexp.MustCompile(`(?m)^ExecStart=(.*)$`).FindStringSubmatch(out)
 	if status != 0 || m == nil {
@@ -307,12 +323,10 @@ func TestQuadlet(t *testing.T) {
 			words = append(words, word)
 		}
 	}
-	for _, want := range [][]string{
-		{"--sysctl", rangeSysctl + "=" + ourRange},
-		{"--health-cmd", `["/lping", "--health"]`},
-		{"--health-interval", "30s"}, {"--health-timeout", "2s"}, {"--health-retries", "1"}, {"--health-on-failure", "kill"},
-		{"--user", ourUser}, {"--cap-drop", "all"}, {"--security-opt", "no-new-privileges"},
-	} {
+	for _, want := range slices.Concat(wants, [][]string{
+		{"--sysctl", rangeSysctl + "=" + ourRange}, {"--user", ourUser},
+		{"--health-interval", "30s"}, {"--health-timeout", "2s"}, {"--health-on-failure", "kill"},
+	}) {
 		i := slices.Index(words, want[0])
 		if i < 0 || !slices.Equal(words[i:min(i+2, len(words))], want) || slices.Contains(words[i+1:], want[0]) {
 			t.Errorf("not %q, or more than once, in %q", want, words)
@@ -332,8 +346,16 @@ func quadlet() string {
 
 // TestPod has kubectl read the pod, without a cluster.
 func TestPod(t *testing.T) {
+	t.Run("app", func(t *testing.T) { checkPod(t, "pod.yaml", []string{"/lping", "--health"}) })
+	t.Run("web", func(t *testing.T) {
+		checkPod(t, "web-pod.yaml", []string{"/lping", "--health", "127.0.0.1", "http://127.0.0.1:8080/healthz"})
+	})
+}
+
+func checkPod(t *testing.T, file string, command []string) {
+	t.Helper()
 	needs(t, "kubectl", "the pod")
-	out, status := run(t, time.Minute, "kubectl", "set", "env", "--local", "-f", "pod.yaml", "-o", "json", "A=b")
+	out, status := run(t, time.Minute, "kubectl", "set", "env", "--local", "-f", file, "-o", "json", "A=b")
 	if status != 0 {
 		t.Fatalf("kubectl: status %d\n%s", status, out)
 	}
@@ -353,7 +375,7 @@ func TestPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	// kubectl drops what it does not know.
-	for _, m := range regexp.MustCompile(`(?m)^[ -]*(\w+):`).FindAllStringSubmatch(readRecipe(t, "pod.yaml"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^[ -]*(\w+):`).FindAllStringSubmatch(readRecipe(t, file), -1) {
 		if !strings.Contains(out, `"`+m[1]+`":`) {
 			t.Errorf("kubectl does not know %s", m[1])
 		}
@@ -365,7 +387,7 @@ func TestPod(t *testing.T) {
 	if !c.RunAsNonRoot || fmt.Sprintf("%d:%d", c.RunAsUser, c.RunAsGroup) != ourUser {
 		t.Errorf("security context: %+v", c)
 	}
-	if c := pod.Spec.Containers; len(c) != 1 || !slices.Equal(c[0].ReadinessProbe.Exec.Command, []string{"/lping", "--health"}) {
+	if c := pod.Spec.Containers; len(c) != 1 || !slices.Equal(c[0].ReadinessProbe.Exec.Command, command) {
 		t.Errorf("containers: %+v", c)
 	}
 }

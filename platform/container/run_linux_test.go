@@ -352,6 +352,9 @@ func TestCompose(t *testing.T) {
 	if out, status := run(t, patience, append(files, "config")...); status != 0 {
 		t.Fatalf("config: status %d\n%s", status, out)
 	}
+	if out, status := run(t, patience, slices.Concat(compose, []string{"--file", "web-compose.yaml", "config"})...); status != 0 {
+		t.Errorf("web-compose.yaml: config: status %d\n%s", status, out)
+	}
 	onEngines(t, func(t *testing.T, e *engine) {
 		if e.name != "docker" {
 			return

@@ -20,6 +20,7 @@ const (
 	RouteMissing     Code = "route_missing"
 	PortsExhausted   Code = "ports_exhausted"
 	ICMPNotPermitted Code = "icmp_not_permitted"
+	NATRedirects     Code = "nat_redirects"
 	EchoIgnored      Code = "echo_ignored"
 	ConntrackFull    Code = "conntrack_full"
 	XfrmBlocks       Code = "xfrm_blocks"
@@ -34,6 +35,7 @@ const (
 	FwICMPOnly       Code = "fw_icmp_only"
 	PortRefused      Code = "port_refused"
 	PortSilent       Code = "port_silent"
+	NATRewrites      Code = "nat_rewrites"
 	ServiceSlow      Code = "service_slow"
 	ServiceError     Code = "service_error"
 	PortResets       Code = "port_resets"
@@ -100,7 +102,7 @@ var (
 	// astray: packets to the target have no way that stays on this host.
 	astray = []Code{AddrMissing, RuleBlocks, RouteMissing}
 	// stopped: something on the way stops the packets or their answers.
-	stopped = []Code{EchoIgnored, ConntrackFull, XfrmBlocks, QdiscDrop, FwReject, FwOutput, IngressDrop, FwInputRequest,
+	stopped = []Code{NATRedirects, EchoIgnored, ConntrackFull, XfrmBlocks, QdiscDrop, FwReject, FwOutput, IngressDrop, FwInputRequest,
 		FwInputReply, QueueOverflow}
 	// unserved: one end of UDP or TCP is missing.
 	unserved = []Code{PortsExhausted, PortRefused, PortSilent, ServiceSlow, ServiceError}
@@ -146,6 +148,10 @@ var rules = [...]rule{
 		"The system refuses ICMP sockets to this process, or refuses to send by them. The errors of the sockets show " +
 			"it; if UDP took the place of ICMP it is for information."},
 		find: icmpNotPermitted, evenIfAnswered: true},
+	{Entry: Entry{NATRedirects, Error, []Part{PartFirewall}, "NAT sends the probes elsewhere",
+		"A nat or mangle chain at OUTPUT sends the probes to another place, and nothing answers there. A send that gets EINVAL or " +
+			"ENETUNREACH shows it, or packets that lo never took while other interfaces did."},
+		find: natRedirects, consequenceOf: [][]Code{absent, astray}},
 	{Entry: Entry{EchoIgnored, Error, []Part{PartSwitches}, "the kernel ignores echo requests",
 		"The switch icmp_echo_ignore_all is on, so no echo request is answered. The switch shows it, or counters if " +
 			"it cannot be read: requests arrive and no reply is made."},
@@ -161,19 +167,19 @@ var rules = [...]rule{
 	{Entry: Entry{QdiscDrop, Error, []Part{PartQueues}, "a queue or egress filter drops",
 		"A queueing discipline, a tc filter or a netdev chain drops or holds what leaves by the loopback interface. " +
 			"ENOBUFS from send shows it, or what the discipline counts, or a packet that never reached the interface."},
-		find: qdiscDrop, fixedInside: true, consequenceOf: [][]Code{absent, astray}},
+		find: qdiscDrop, fixedInside: true, consequenceOf: [][]Code{absent, astray, {NATRedirects}}},
 	{Entry: Entry{FwReject, Error, []Part{PartFirewall}, "a firewall rejects",
 		"A firewall answers the probes with an ICMP error or a reset. These answers show it, or that the kernel " +
 			"counts an ICMP error that it sent."},
-		find: fwReject, fixedInside: true},
+		find: fwReject, fixedInside: true, consequenceOf: [][]Code{{NATRedirects}}},
 	{Entry: Entry{FwOutput, Error, []Part{PartFirewall}, "a firewall drops on the way out",
 		"A firewall at OUTPUT or POSTROUTING, or a cgroup program on egress, drops the probes or the replies. EPERM " +
 			"from send shows it, or packets that IP counts as discarded."},
-		find: fwOutput, fixedInside: true, consequenceOf: [][]Code{{ConntrackFull, XfrmBlocks, QdiscDrop, FwReject}}},
+		find: fwOutput, fixedInside: true, consequenceOf: [][]Code{{NATRedirects, ConntrackFull, XfrmBlocks, QdiscDrop, FwReject}}},
 	{Entry: Entry{IngressDrop, Error, []Part{PartQueues}, "an ingress filter drops",
 		"A tc filter, a netdev chain or an XDP program drops what arrives on the loopback interface. A packet that " +
 			"the interface took and IP never received shows it, so it is likely at best."},
-		find: ingressDrop, fixedInside: true, consequenceOf: [][]Code{absent, astray}},
+		find: ingressDrop, fixedInside: true, consequenceOf: [][]Code{absent, astray, {NATRedirects}}},
 	{Entry: Entry{FwInputRequest, Error, []Part{PartFirewall}, "a firewall drops the request",
 		"A firewall at INPUT or PREROUTING drops the probes. A packet that IP received and did not deliver shows it, " +
 			"so it is likely at best."},
@@ -210,6 +216,10 @@ var rules = [...]rule{
 		"A service that was asked by HTTP has a status that is not 200 to 399, or speaks no HTTP; an echo sends back " +
 			"something else; or it closes before it answers. The answer shows it."},
 		find: serviceError, evenIfAnswered: true, neverAllowed: true, consequenceOf: [][]Code{absent, astray, stopped, {PortsExhausted, PortRefused}}},
+	{Entry: Entry{NATRewrites, Warning, []Part{PartFirewall}, "NAT rewrites packets of loopback",
+		"A NAT rule gives packets on loopback another source address, as MASQUERADE without an interface does. Our own echo " +
+			"sees it; services see clients that are not local."},
+		find: natRewrites, evenIfAnswered: true, fixedInside: true},
 	{Entry: Entry{PortResets, Warning, []Part{PartProbe}, "the service resets connections",
 		"The service accepts connections and resets them, although nothing was sent that it could dislike. A client that " +
 			"sends something may fare better."},

@@ -267,6 +267,17 @@ func TestText(t *testing.T) {
 		"port_silent-answers-now":                        "error port_silent: 127.0.0.1:8080 is open or silent: no answer and no refusal; fix: --max-loss 100% if this service never answers",
 		"port_silent-tcp":                                "error port_silent: 127.0.0.1:8080 neither answers nor refuses; fix: look at the service: ss -tan 'sport = :8080'",
 		"port_silent-refusal-dropped":                    "error port_silent: nobody listens on 127.0.0.1:8080, and a firewall likely drops the refusal; fix: start the service",
+		"port_silent-elsewhere":                          "error port_silent: 127.0.0.7:8080 answers from 127.0.0.1:8080, where no client expects it; fix: ask 127.0.0.1:8080, or let the service listen on 127.0.0.7 itself",
+		"port_resets":                                    "warning port_resets: 127.0.0.1:8080 accepts connections and resets them; fix: look at the log of the service: it may refuse this client, or have no room for one more",
+		"service_slow-late":                              "error service_slow: 127.0.0.1:8080 answers too late, after 512ms; fix: -W 2s, or look why the service is slow",
+		"service_slow-unaccepted":                        "error service_slow: 127.0.0.1:8080 accepts no connection: the service hangs or is overloaded; fix: look at its log and at what it waits for, or allow more time: -W 2s",
+		"service_slow-held":                              "error service_slow: 127.0.0.1:8080 accepts no connection: the service hangs or is overloaded; fix: look at its log and at what it waits for, or allow more time: -W 2s",
+		"service_slow-http":                              "error service_slow: 127.0.0.1:8080 takes the connection and gives no answer in 1s; fix: look at its log and at what it waits for, or allow more time: -W 4s",
+		"service_slow-udp":                               "error service_slow: 127.0.0.1:8080 does not read what it gets: 1664 bytes wait; fix: look at its log and at what it waits for, or allow more time: -W 1s",
+		"service_slow-not-full":                          "error port_silent: 127.0.0.1:8080 does not accept: its backlog of 5 is full; fix: restart the service, or raise its backlog",
+		"service_error-status":                           "error service_error: 127.0.0.1:8080 answers 503 Service Unavailable; fix: look at the log of the service",
+		"service_error-no-http":                          "error service_error: 127.0.0.1:8080 answers, and is not HTTP; fix: give the port of the right service, or check only that this one answers: tcp://127.0.0.1:8080",
+		"service_error-echo":                             "error service_error: 127.0.0.1:8080 answers, and is not an echo; fix: give the port of the right service, or check only that this one answers: udp://127.0.0.1:8080",
 		"ports_exhausted-udp":                            `error ports_exhausted: no local port is left; fix: sysctl -w net.ipv4.ip_local_port_range="1024 65535", or close sockets: ss -tuan`,
 		"ports_exhausted-docker":                         `error ports_exhausted: no local port is left; fix: docker run --sysctl net.ipv4.ip_local_port_range="1024 65535", or close sockets: ss -tuan`,
 		"fw_output-tcp":                                  "error fw_output: a firewall likely drops the probes at OUTPUT; fix: nft insert rule inet t c oifname lo accept",
@@ -369,4 +380,73 @@ func FuzzDiagnose(f *testing.F) {
 			t.Errorf("answers are missing, got %q", codes(list))
 		}
 	})
+}
+
+// FuzzService holds the same for whatever a service may do, with the words that tell it.
+func FuzzService(f *testing.F) {
+	f.Add(byte(0), uint16(0x1111), uint64(0), byte(0), 503, "no", true)
+	f.Add(byte(1), uint16(0x0500), uint64(0x010203), byte(4), 0, "220 hello", false)
+	f.Add(byte(2), uint16(0x0050), uint64(0x0100), byte(9), 0, "", true)
+	f.Add(byte(5), uint16(0x5000), uint64(0x05000000), byte(2), 0, "", false)
+	f.Fuzz(func(t *testing.T, kind byte, classes uint16, service uint64, errno byte, status int, said string, known bool) {
+		digit := func(i int) uint64 { return uint64(classes >> (4 * i) & 15) }
+		count := func(i int) uint64 { return service >> (8 * i) & 255 }
+		e := Evidence{
+			Family: 4, Target: netip.MustParseAddr("127.0.0.1"), Asked: true, Port: 8080, Timeout: 400,
+			Method: []string{"udp", "tcp", "http"}[kind%3], Echo: kind&64 != 0 && kind%3 < 2, Path: "/",
+			Received: digit(0), Lost: digit(1), Late: digit(2), Corrupted: digit(3),
+			Unaccepted: count(0), Held: count(1), Hanging: count(2), Resets: count(3), Wrong: count(4), SendErrors: count(5),
+			Slowest: float64(count(6)) * 7, Status: max(0, min(status, 999)),
+			Said: strings.TrimSpace(strings.Map(func(r rune) rune {
+				if r < ' ' || r == 0x7f {
+					return -1
+				}
+				return r
+			}, said)),
+		}
+		e.Sent = e.Received + e.Lost + e.Late + e.Corrupted + e.SendErrors
+		if errnos := []string{"ECONNREFUSED", "ECONNRESET", "EPIPE", "EPROTO", "ETIMEDOUT", "EADDRNOTAVAIL", "EPERM"}; e.SendErrors > 0 {
+			e.Refused = []Refusal{{errnos[int(errno)%len(errnos)], e.SendErrors}}
+		}
+		if known {
+			e.Listeners = platform.Know([]platform.Listener{{Address: e.Target, Queue: uint32(count(7)), Backlog: uint32(errno)}})
+		}
+		if kind&128 != 0 {
+			e.AnswersFrom = "127.0.0.2:8080"
+		}
+		checkService(t, e, Diagnose(platform.Facts{}, e))
+	})
+}
+
+// checkService holds what is found of a service to what all findings promise.
+func checkService(t *testing.T, e Evidence, list []Finding) {
+	t.Helper()
+	seen := map[Code]bool{}
+	for _, f := range list {
+		if seen[f.Code] {
+			t.Errorf("%s was found twice", f.Code)
+		}
+		seen[f.Code] = true
+		if f.Severity == Error && e.missing()+e.Corrupted == 0 {
+			t.Errorf("every probe was answered, got error %s: %s", f.Code, f.Cause)
+		}
+		for _, s := range []string{f.Cause, f.Evidence, f.Fix} {
+			if strings.Contains(s, "%!") || strings.ContainsAny(s, "\n\t\x1b") || strings.TrimSpace(s) != s {
+				t.Errorf("%s: %q is not one clean line", f.Code, s)
+			}
+		}
+		if f.Cause == "" || f.Evidence == "" {
+			t.Errorf("%s: cause %q, evidence %q: want both", f.Code, f.Cause, f.Evidence)
+		}
+	}
+	switch {
+	case e.missing() > 0 && len(list) == 0:
+		t.Error("answers are missing, and nothing was found")
+	case seen[PortSilent] && seen[ServiceSlow]:
+		t.Error("a service is silent and slow")
+	case seen[PortResets] != (e.Resets > 0):
+		t.Errorf("%d resets, found %q", e.Resets, codes(list))
+	case seen[ServiceError] && !e.asked():
+		t.Error("nothing was asked, and the answer is wrong")
+	}
 }

@@ -52,7 +52,7 @@ type Evidence struct {
 	// service had no room for them without harm.
 	Unaccepted uint64 `json:"unaccepted,omitempty"`
 	Held       uint64 `json:"held,omitempty"`
-	// Hanging are connections that were made, may have been accepted, and brought no answer to what was asked.
+	// Hanging are connections that were made, may have been accepted, and brought no answer in time to what was asked.
 	Hanging uint64 `json:"hanging,omitempty"`
 	// Resets are connections that the service accepted and reset.
 	Resets uint64 `json:"resets,omitempty"`
@@ -76,6 +76,8 @@ type Evidence struct {
 
 	// Probe is the extra probe, sent by the same method; nil if none was.
 	Probe *Probe `json:"probe,omitempty"`
+	// RewrittenFrom is the address from which our own echo got the probes, if they were sent from another.
+	RewrittenFrom string `json:"rewritten_from,omitempty"`
 	// AnswersFrom is the address and port from which a service over UDP answered, if they are others than those that were asked.
 	AnswersFrom string `json:"answers_from,omitempty"`
 	// UDP is a datagram to a socket of our own on the same address; nil if none was sent.
@@ -169,7 +171,7 @@ func (e Evidence) counted() (platform.Counters, bool) {
 func (e Evidence) sends() string {
 	var parts []string
 	for _, r := range e.Refused {
-		parts = append(parts, fmt.Sprintf("%d sends got %s", r.Count, r.Errno))
+		parts = append(parts, fmt.Sprintf("%d %s got %s", r.Count, sends(r.Count), r.Errno))
 	}
 	for _, r := range e.Reports {
 		parts = append(parts, fmt.Sprintf("%d ICMP errors of type %d code %d", r.Count, r.Type, r.Code))
@@ -181,6 +183,14 @@ func (e Evidence) sends() string {
 		parts = append(parts, "bind got "+e.Bind)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// sends is the word for so many of them.
+func sends(n uint64) string {
+	if n == 1 {
+		return "send"
+	}
+	return "sends"
 }
 
 // udp tells what became of the UDP datagram.

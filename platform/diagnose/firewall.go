@@ -166,15 +166,96 @@ func seen(f platform.Facts, e Evidence, hooks []string) []platform.Chain {
 	return slices.DeleteFunc(slices.Clone(all), func(c platform.Chain) bool { return !sees(c, e.Family, hooks) })
 }
 
+// ownFamily is the name that a firewall has for a family.
+func ownFamily(family int) string {
+	if family == 6 {
+		return "ip6"
+	}
+	return "ip"
+}
+
 // sees says whether a chain sees packets of a family at one of the hooks. Of the older iptables only the tables are
 // known, so any of them may.
 func sees(c platform.Chain, family int, hooks []string) bool {
-	own := "ip"
-	if family == 6 {
-		own = "ip6"
-	}
-	if c.Family != own && c.Family != "inet" {
+	if c.Family != ownFamily(family) && c.Family != "inet" {
 		return false
 	}
 	return slices.Contains(hooks, c.Hook) || c.Hook == "" && c.Table != "nat"
+}
+
+// natRedirects: a nat chain at OUTPUT, or a mangle chain whose mark a routing rule knows, sends the probes elsewhere. The kernel
+// refuses a send if the new way leads nowhere, although its lookup without that chain says that they stay here. A packet that
+// TCP sends it drops without a word. A published port whose container is away is the usual case.
+func natRedirects(f platform.Facts, e Evidence) (Finding, bool) {
+	steering := steers(f, e)
+	if f.Firewall.OK && len(steering) == 0 || e.Received > 0 {
+		return Finding{}, false
+	}
+	l, known := f.Of(e.Family).Lookup.Get()
+	refused := known && l.Errno == "" && staysHere(f, l.Route) && !e.tcp() && e.refused("EINVAL", "ENETUNREACH", "EHOSTUNREACH")
+	c, _ := e.counted()
+	s := e.stage()
+	unseen := s == beforeLink || s == atEgress || s == atOutput && c.LinkSent == 0
+	away := unseen && c.OthersSent > 0 && plainQueue(f)
+	alone := f.Firewall.OK && len(filters(f, e)) == 0 // nothing else is there that could stop a packet
+	swallowed := unseen && alone && plainQueue(f)
+	closed := e.Port != 0 && e.closed() && listens(f, e) && alone
+	out := Finding{
+		Cause:    blame("NAT", refused && f.Firewall.OK || swallowed, "sends "+e.aim()+" elsewhere, and nothing answers there"),
+		Evidence: join(e.sends(), e.moved(), chains(f, e, "output"), e.udp()),
+		Fix:      "start what it leads to, or mend that rule: nft list ruleset",
+	}
+	if e.Port == 0 {
+		out.Fix = "let that rule leave lo alone: nft list ruleset; ip rule"
+	}
+	return out, refused || away || swallowed || closed
+}
+
+// aim is what the probes are for.
+func (e Evidence) aim() string {
+	switch {
+	case e.Port != 0:
+		return e.service()
+	case e.icmp():
+		return fmt.Sprintf("echo requests to %s", e.Target)
+	}
+	return fmt.Sprintf("%s to %s", strings.ToUpper(e.Method), e.Target)
+}
+
+// steers are the chains at OUTPUT that may send a packet another way.
+func steers(f platform.Facts, e Evidence) []platform.Chain {
+	all, _ := f.Firewall.Get()
+	return slices.DeleteFunc(slices.Clone(all), func(c platform.Chain) bool {
+		older := c.Hook == "" && (c.Table == "nat" || c.Table == "mangle") && c.Family == ownFamily(e.Family)
+		return !older && !(steering(c) && sees(c, e.Family, []string{"output"}))
+	})
+}
+
+// filters are the chains that may drop a packet on its way.
+func filters(f platform.Facts, e Evidence) []platform.Chain {
+	return slices.DeleteFunc(seen(f, e, []string{"output", "postrouting", "prerouting", "input"}), func(c platform.Chain) bool {
+		return steering(c) || c.Hook == "" && c.Table == "mangle"
+	})
+}
+
+func steering(c platform.Chain) bool { return c.Type == "nat" || c.Type == "route" }
+
+// plainQueue says that nothing at lo itself holds or drops packets.
+func plainQueue(f platform.Facts) bool {
+	list, ok := f.Queues.Get()
+	chains, _ := f.Firewall.Get()
+	if slices.ContainsFunc(chains, func(c platform.Chain) bool { return c.Hook == "egress" }) {
+		return false
+	}
+	return ok && !slices.ContainsFunc(list, func(q platform.Queue) bool { return q.Kind != "noqueue" })
+}
+
+// natRewrites: our own echo saw the probes come from another address than they were sent from.
+func natRewrites(f platform.Facts, e Evidence) (Finding, bool) {
+	iptables := map[int]string{4: "iptables", 6: "ip6tables"}[e.Family]
+	return Finding{
+		Cause:    "NAT gives packets on lo the source " + e.RewrittenFrom,
+		Evidence: join("the echo of lping saw that source", chains(f, e, "postrouting")),
+		Fix:      iptables + " -t nat -I POSTROUTING -o lo -j ACCEPT",
+	}, e.RewrittenFrom != ""
 }

@@ -100,5 +100,5 @@ func (e Evidence) Delayed() bool {
 func (e Evidence) unusual() bool {
 	denied := e.Method != "" && e.Datagram != ""
 	refused := e.Port != 0 && e.SendErrors > 0
-	return denied || refused || e.Resets > 0 || e.Duplicates > 0 || e.Corrupted > 0 || e.ClockStep != 0
+	return denied || refused || e.Resets > 0 || e.RewrittenFrom != "" || e.Duplicates > 0 || e.Corrupted > 0 || e.ClockStep != 0
 }

@@ -212,7 +212,7 @@ func serviceSlow(f platform.Facts, e Evidence) (Finding, bool) {
 	l, taken := listener(f, e)
 	out := Finding{
 		Evidence: join(tally(e), e.waits(), listening(e)),
-		Fix:      "look at its log and at what it waits for; for more time: -W " + seconds(4*e.Timeout),
+		Fix:      "look at its log and at what it waits for, or allow more time: -W " + seconds(4*e.Timeout),
 	}
 	switch {
 	case e.Late > 0:
@@ -237,13 +237,21 @@ func (e Evidence) waits() string {
 		n    uint64
 		what string
 	}{
-		{e.Unaccepted, "made and not accepted"}, {e.Hanging, "made and not answered"}, {e.Held, "not begun, to leave room in the backlog"},
+		{e.Unaccepted, "made and not accepted in time"}, {e.Hanging, "made and not answered in time"}, {e.Held, "not begun, to leave room in the backlog"},
 	} {
 		if c.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d connections %s", c.n, c.what))
+			parts = append(parts, plural(c.n, "connection")+" "+c.what)
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// plural is a number of things.
+func plural(n uint64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // waiting says that the service is known to keep connections waiting.
@@ -254,7 +262,7 @@ func (e Evidence) waiting() bool { return e.Unaccepted+e.Held+e.Hanging > 0 }
 func portResets(_ platform.Facts, e Evidence) (Finding, bool) {
 	return Finding{
 		Cause:    fmt.Sprintf("%s accepts connections and resets them", e.service()),
-		Evidence: fmt.Sprintf("%d of %d connections were reset after the handshake", e.Resets, e.Sent),
+		Evidence: fmt.Sprintf("reset after the handshake: %d of %s", e.Resets, plural(e.Sent, "connection")),
 		Fix:      "look at the log of the service: it may refuse this client, or have no room for one more",
 	}, e.Resets > 0
 }
@@ -274,7 +282,7 @@ func serviceError(_ platform.Facts, e Evidence) (Finding, bool) {
 		out.Cause = strings.TrimSpace(fmt.Sprintf("%s answers %d %s", e.service(), e.Status, e.Said))
 	case e.refused("EPROTO") || e.Echo && e.Corrupted > 0:
 		out.Cause = fmt.Sprintf("%s answers, and is not %s", e.service(), what)
-		out.Fix = "ask the port of the right service, or ask this one for less: " + strings.Replace(e.Method, "http", "tcp", 1) + "://" + e.service()
+		out.Fix = "give the port of the right service, or check only that this one answers: " + strings.Replace(e.Method, "http", "tcp", 1) + "://" + e.service()
 	case e.refused("EPIPE") || e.refused("ECONNRESET"): // a close resets if the request was not read by then
 		out.Cause = e.service() + " ends the connection before it answers"
 	}

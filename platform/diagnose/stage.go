@@ -130,6 +130,14 @@ func undelivered(c platform.Counters) uint64 {
 	return in - out
 }
 
+// elsewhere are the packets that other interfaces took, if lo took none: else they tell nothing about the probe.
+func elsewhere(c platform.Counters) uint64 {
+	if c.LinkSent > 0 {
+		return 0
+	}
+	return c.OthersSent
+}
+
 // moved tells which counters the extra probe moved, for a person.
 func (e Evidence) moved() string {
 	c, ok := e.counted()
@@ -146,6 +154,7 @@ func (e Evidence) moved() string {
 		n    uint64
 	}{
 		{"OutEchos", c.OutEchos}, {"OutRequests", sent}, {"OutDiscards", c.OutDiscards}, {"packets of lo", c.LinkSent},
+		{"packets of other interfaces", elsewhere(c)},
 		{"InReceives", c.InReceives},
 		{"InDelivers", c.InDelivers}, {"InEchos", c.InEchos}, {"OutEchoReps", c.OutEchoReps},
 		{"InEchoReps", c.InEchoReps}, {"InErrors", c.InMsgErrors}, {"OutDestUnreachs", c.OutDestUnreachs},

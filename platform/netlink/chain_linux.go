@@ -33,6 +33,8 @@ func ParseChain(b []byte) (Chain, error) {
 			c.Table = text(v)
 		case unix.NFTA_CHAIN_NAME:
 			c.Name = text(v)
+		case unix.NFTA_CHAIN_TYPE:
+			c.Type = text(v)
 		case unix.NFTA_CHAIN_HOOK:
 			c.Hook, c.Devices = parseHook(b[0], v)
 		case unix.NFTA_CHAIN_POLICY:

@@ -116,6 +116,8 @@ type Chain struct {
 	Family string `json:"family"`
 	Table  string `json:"table"`
 	Name   string `json:"name,omitempty"`
+	// Type is filter, nat, or route, whose rules may send a packet another way.
+	Type string `json:"type,omitempty"`
 	// Hook is prerouting, input, forward, output, postrouting, ingress or egress.
 	Hook string `json:"hook,omitempty"`
 	// Devices are the interfaces of a chain that has some, at ingress or egress.

@@ -37,7 +37,7 @@ func Get(socket net.Conn, path, host, agent string) (*Answer, error) {
 	}
 	response := &io.LimitedReader{R: socket, N: maxResponse}
 	answer, err := readStatus(bufio.NewReader(response))
-	if err == io.EOF && response.N == 0 {
+	if err != nil && response.N == 0 {
 		err = NotHTTP("a header without an end")
 	}
 	return answer, err
@@ -72,13 +72,14 @@ func readStatus(r *bufio.Reader) (*Answer, error) {
 	}
 }
 
-// readLine reads a line without its end. One that is too long is cut.
+// readLine reads a line without its end. Of one that is too long the start is kept.
 func readLine(r *bufio.Reader) (string, error) {
-	line, err := r.ReadSlice('\n')
-	if err == bufio.ErrBufferFull {
-		err = nil
+	slice, err := r.ReadSlice('\n')
+	line := strings.TrimRight(string(slice), "\r\n")
+	for err == bufio.ErrBufferFull { // the rest of a line is no line
+		_, err = r.ReadSlice('\n')
 	}
-	return strings.TrimRight(string(line), "\r\n"), err
+	return line, err
 }
 
 // parseStatus reads a status line, such as "HTTP/1.1 200 OK". The reason may be missing.
