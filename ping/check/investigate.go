@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -32,6 +33,8 @@ type observations struct {
 	// listeners and portsInUse are what the service's port and the system's ports are taken by, if that may matter.
 	listeners  platform.Known[[]platform.Listener]
 	portsInUse platform.Known[int]
+	// redirected says that a firewall rule sends the service's port elsewhere.
+	redirected platform.Known[bool]
 	// bind is why a socket cannot have the target's address; empty if it can.
 	bind string
 }
@@ -109,7 +112,16 @@ func (v *investigator) investigate(c ping.Config, method string, seen sighting) 
 	}
 	o.udp, o.bind = datagram(c.Address, !leaves)
 	o.readSockets(c, method)
+	if c.Port != 0 && seen.refused && natAtOutput(o.facts) {
+		o.redirected = platform.Redirected(c.Port)
+	}
 	return o
+}
+
+// natAtOutput says that nf_tables is there, and has a chain that may send what leaves elsewhere.
+func natAtOutput(f platform.Facts) bool {
+	list, _ := f.Firewall.Get()
+	return slices.ContainsFunc(list, func(c platform.Chain) bool { return c.Type == "nat" && c.Hook == "output" })
 }
 
 // readSockets reads what else has to do with ports. All that are in use are of interest only if one could not be had.
@@ -140,7 +152,7 @@ func transport(c ping.Config, method string) string {
 // addTo completes the evidence of a run.
 func (o observations) addTo(e *diagnose.Evidence) {
 	e.Probe, e.AnswersFrom, e.UDP, e.Bind = o.probe, o.answersFrom, o.udp, o.bind
-	e.Listeners, e.PortsInUse = o.listeners, o.portsInUse
+	e.Listeners, e.PortsInUse, e.Redirected = o.listeners, o.portsInUse, o.redirected
 }
 
 // probe sends one echo request between two readings of the counters.
