@@ -3,11 +3,15 @@ package platform
 import (
 	"errors"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
 	"lping/platform/netlink"
 )
+
+// maxRules bounds the answer about all rules, in bytes: a host of many services has thousands.
+const maxRules = 4 << 20
 
 var (
 	errNotAdmin    = errors.New("only a process with CAP_NET_ADMIN may list firewall chains")
@@ -86,6 +90,24 @@ func hasLine(b []byte, is func(fields []string) bool) bool {
 		}
 	}
 	return false
+}
+
+// Redirected says whether a rule of nf_tables sends a port elsewhere, by DNAT or a redirect. Only a process with CAP_NET_ADMIN
+// may ask, and only where nf_tables is known to be loaded: the question itself would load it.
+func Redirected(port uint16) Known[bool] {
+	n, err := openNetlink(unix.NETLINK_NETFILTER)
+	if err != nil {
+		return Unknown[bool](err.Error())
+	}
+	defer n.close()
+	found := false
+	err = n.stream(netlink.GetFirewallRules(), maxRules, func(more []netlink.Message) bool {
+		for _, m := range more {
+			found = found || slices.Contains(netlink.ParseRedirects(m.Data), port)
+		}
+		return found
+	})
+	return known(found, err)
 }
 
 // readChains lists the base chains of nf_tables.

@@ -55,6 +55,9 @@ func (Peers) Queue(netip.AddrPort) (waiting, room int, ok bool) { return 0, 0, f
 // Waits is unknown.
 func (Peers) Waits(client, service netip.AddrPort) (waits, ok bool) { return false, false }
 
+// Redirected is unknown on this system.
+func Redirected(uint16) Known[bool] { return Unknown[bool](notHere) }
+
 // ReadPortsInUse is unknown on this system.
 func ReadPortsInUse(string, Range) Known[int] { return Unknown[int](notHere) }
 

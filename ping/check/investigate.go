@@ -36,6 +36,8 @@ type observations struct {
 	// listeners and portsInUse are what the service's port and the system's ports are taken by, if that may matter.
 	listeners  platform.Known[[]platform.Listener]
 	portsInUse platform.Known[int]
+	// redirected says that a firewall rule sends the service's port elsewhere.
+	redirected platform.Known[bool]
 	// bind is why a socket cannot have the target's address; empty if it can.
 	bind string
 }
@@ -128,6 +130,9 @@ func (v *investigator) investigate(c ping.Config, method string, seen sighting) 
 	if ok && protocol != "" && (o.probe == nil || o.probe.Errno == "EADDRNOTAVAIL") {
 		o.portsInUse = platform.ReadPortsInUse(protocol, ports)
 	}
+	if c.Port != 0 && seen.refused && natAtOutput(o.facts) {
+		o.redirected = platform.Redirected(c.Port)
+	}
 	return o
 }
 
@@ -135,6 +140,12 @@ func (v *investigator) investigate(c ping.Config, method string, seen sighting) 
 func (o *observations) unread(service netip.Addr) bool {
 	list, _ := o.listeners.Get()
 	return slices.ContainsFunc(list, func(l platform.Listener) bool { return l.Takes(service) && l.Queue > 0 })
+}
+
+// natAtOutput says that nf_tables is there, and has a chain that may send what leaves elsewhere.
+func natAtOutput(f platform.Facts) bool {
+	list, _ := f.Firewall.Get()
+	return slices.ContainsFunc(list, func(c platform.Chain) bool { return c.Type == "nat" && c.Hook == "output" })
 }
 
 // transport is the protocol whose ports the probes use, or would have used; empty for ICMP.
@@ -151,7 +162,7 @@ func transport(c ping.Config, method string) string {
 // addTo completes the evidence of a run.
 func (o observations) addTo(e *diagnose.Evidence) {
 	e.Probe, e.AnswersFrom, e.UDP, e.Bind = o.probe, o.answersFrom, o.udp, o.bind
-	e.Listeners, e.PortsInUse = o.listeners, o.portsInUse
+	e.Listeners, e.PortsInUse, e.Redirected = o.listeners, o.portsInUse, o.redirected
 }
 
 // probe sends one echo request between two readings of the counters.

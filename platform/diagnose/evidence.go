@@ -78,6 +78,8 @@ type Evidence struct {
 	Probe *Probe `json:"probe,omitempty"`
 	// RewrittenFrom is the address from which our own echo got the probes, if they were sent from another.
 	RewrittenFrom string `json:"rewritten_from,omitempty"`
+	// Redirected says that a firewall rule sends the port of the service elsewhere. It is read only if the port was refused.
+	Redirected platform.Known[bool] `json:"redirected,omitzero"`
 	// AnswersFrom is the address and port from which a service over UDP answered, if they are others than those that were asked.
 	AnswersFrom string `json:"answers_from,omitempty"`
 	// UDP is a datagram to a socket of our own on the same address; nil if none was sent.

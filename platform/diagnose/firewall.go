@@ -199,9 +199,9 @@ func natRedirects(f platform.Facts, e Evidence) (Finding, bool) {
 	away := unseen && c.OthersSent > 0 && plainQueue(f)
 	alone := f.Firewall.OK && len(filters(f, e)) == 0 // nothing else is there that could stop a packet
 	swallowed := unseen && alone && plainQueue(f)
-	closed := e.Port != 0 && e.closed() && listens(f, e) && alone
+	closed := e.Port != 0 && e.closed() && (e.Redirected.Value || listens(f, e) && alone)
 	out := Finding{
-		Cause:    blame("NAT", refused && f.Firewall.OK || swallowed, "sends "+e.aim()+" elsewhere, and nothing answers there"),
+		Cause:    blame("NAT", refused && f.Firewall.OK || swallowed || e.Redirected.Value, "sends "+e.aim()+" elsewhere, and nothing answers there"),
 		Evidence: join(e.sends(), e.moved(), chains(f, e, "output"), e.udp()),
 		Fix:      "start what it leads to, or mend that rule: nft list ruleset",
 	}

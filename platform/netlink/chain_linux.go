@@ -44,6 +44,82 @@ func ParseChain(b []byte) (Chain, error) {
 	return c, nil
 }
 
+// GetFirewallRules asks nf_tables for the rules of all chains.
+func GetFirewallRules() Request {
+	return dump(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETRULE, make([]byte, sizeofNfgenmsg))
+}
+
+// ParseRedirects reads the body of NFT_MSG_NEWRULE: the ports that the rule compares with before it sends a packet elsewhere, by
+// DNAT or a redirect; none if it does something else.
+func ParseRedirects(b []byte) (ports []uint16) {
+	if len(b) < sizeofNfgenmsg {
+		return nil
+	}
+	sends := false
+	attributes(b[sizeofNfgenmsg:], func(typ uint16, v []byte) {
+		if typ != unix.NFTA_RULE_EXPRESSIONS {
+			return
+		}
+		attributes(v, func(_ uint16, v []byte) {
+			name, data := parseExpression(v)
+			sends = sends || redirects(name, data)
+			ports = append(ports, comparedPorts(name, data)...)
+		})
+	})
+	if !sends {
+		return nil
+	}
+	return ports
+}
+
+// parseExpression reads one part of a rule: what it does, and the attributes of that.
+func parseExpression(b []byte) (name string, data []byte) {
+	attributes(b, func(typ uint16, v []byte) {
+		switch typ {
+		case unix.NFTA_EXPR_NAME:
+			name = text(v)
+		case unix.NFTA_EXPR_DATA:
+			data = v
+		}
+	})
+	return name, data
+}
+
+// redirects says whether a part of a rule gives a packet another destination. iptables has targets of its own for that.
+func redirects(name string, data []byte) (found bool) {
+	const natType, natToDestination, targetName = 1, 1, 1 // NFTA_NAT_TYPE, NFT_NAT_DNAT, NFTA_TARGET_NAME
+	attributes(data, func(typ uint16, v []byte) {
+		switch {
+		case name == "nat" && typ == natType && len(v) == 4:
+			found = binary.BigEndian.Uint32(v) == natToDestination
+		case name == "target" && typ == targetName:
+			found = text(v) == "DNAT" || text(v) == "REDIRECT"
+		}
+	})
+	return found || name == "redir"
+}
+
+// comparedPorts are the numbers of two bytes that a part of a rule compares with; those of iptables stand in struct xt_tcp or
+// xt_udp (linux/netfilter/xt_tcpudp.h) as the range of the destination's ports.
+func comparedPorts(name string, data []byte) (ports []uint16) {
+	const cmpData, matchInfo, value = 3, 3, 1 // NFTA_CMP_DATA, NFTA_MATCH_INFO, NFTA_DATA_VALUE
+	attributes(data, func(typ uint16, v []byte) {
+		switch {
+		case name == "cmp" && typ == cmpData:
+			attributes(v, func(typ uint16, v []byte) {
+				if typ == value && len(v) == 2 {
+					ports = append(ports, binary.BigEndian.Uint16(v))
+				}
+			})
+		case name == "match" && typ == matchInfo && len(v) >= 8:
+			if low, high := binary.NativeEndian.Uint16(v[4:]), binary.NativeEndian.Uint16(v[6:]); low == high {
+				ports = append(ports, low)
+			}
+		}
+	})
+	return ports
+}
+
 // parseHook reads at which hook and to which devices a base chain is attached.
 func parseHook(family byte, b []byte) (name string, devices []string) {
 	attributes(b, func(typ uint16, v []byte) {

@@ -237,6 +237,50 @@ func TestParseChain(t *testing.T) {
 	}
 }
 
+// expressionOf is one part of a rule, in the list of all.
+func expressionOf(name string, data ...[]byte) []byte {
+	return attribute(1, slices.Concat(attribute(unix.NFTA_EXPR_NAME, []byte(name+"\x00")), attribute(unix.NFTA_EXPR_DATA, slices.Concat(data...))))
+}
+
+func TestParseRedirects(t *testing.T) {
+	port := expressionOf("cmp", attribute(3, attribute(1, []byte{0x1f, 0x90})))
+	tcp := expressionOf("match", attribute(3, slices.Concat(u16s(0, 65535, 8080, 8080), make([]byte, 4))))
+	many := expressionOf("match", attribute(3, slices.Concat(u16s(0, 65535, 1, 65535), make([]byte, 4))))
+	for _, tt := range []struct {
+		name  string
+		parts [][]byte
+		want  []uint16
+	}{
+		{"nothing", nil, nil},
+		{"a redirect", [][]byte{port, expressionOf("redir")}, []uint16{8080}},
+		{"DNAT", [][]byte{port, expressionOf("nat", attribute(1, be32(1)))}, []uint16{8080}},
+		{"SNAT", [][]byte{port, expressionOf("nat", attribute(1, be32(0)))}, nil},
+		{"accept", [][]byte{port, expressionOf("immediate")}, nil},
+		{"every port", [][]byte{expressionOf("redir")}, nil},
+		{"iptables, redirect", [][]byte{tcp, expressionOf("target", attribute(1, []byte("REDIRECT\x00")))}, []uint16{8080}},
+		{"iptables, DNAT", [][]byte{tcp, expressionOf("target", attribute(1, []byte("DNAT\x00")))}, []uint16{8080}},
+		{"iptables, LOG", [][]byte{tcp, expressionOf("target", attribute(1, []byte("LOG\x00")))}, nil},
+		{"a range", [][]byte{many, expressionOf("redir")}, nil},
+		{"four bytes", [][]byte{expressionOf("cmp", attribute(3, attribute(1, []byte{127, 0, 0, 1}))), expressionOf("redir")}, nil},
+	} {
+		in := slices.Concat([]byte{unix.NFPROTO_IPV4, 0, 0, 0}, attribute(unix.NFTA_RULE_EXPRESSIONS, slices.Concat(tt.parts...)))
+		if got := ParseRedirects(in); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	if got := ParseRedirects([]byte{1, 2, 3}); got != nil {
+		t.Errorf("short: got %v", got)
+	}
+}
+
+// u16s are numbers of two bytes in the order of this machine.
+func u16s(list ...uint16) (b []byte) {
+	for _, n := range list {
+		b = binary.NativeEndian.AppendUint16(b, n)
+	}
+	return b
+}
+
 func FuzzNetlink(f *testing.F) {
 	f.Add(packed(unix.RTM_NEWLINK, 7, slices.Concat(make([]byte, 16), attribute(unix.IFLA_IFNAME, []byte("lo\x00")),
 		attribute(unix.IFLA_STATS64, u64s(1, 2, 3, 4, 5, 6, 7, 8)), attribute(unix.IFLA_XDP, attribute(2, []byte{1})))))
@@ -274,6 +318,7 @@ func parseAll(t *testing.T, b []byte) {
 	if _, err := ParseQueue(b); err == nil && len(b) < sizeofTcmsg {
 		t.Errorf("a queue in %d bytes", len(b))
 	}
+	ParseRedirects(b)
 	if _, err := ParseChain(b); err == nil && len(b) < sizeofNfgenmsg {
 		t.Errorf("a chain in %d bytes", len(b))
 	}
