@@ -19,8 +19,12 @@ import (
 	"lping/stats"
 )
 
-// silence is how long the first reply may take before somebody looks for a cause. On loopback it is there when send returns.
-const silence = 20 * time.Millisecond
+const (
+	// silence is how long the first reply may take before somebody looks for a cause. On loopback it is there when send returns.
+	silence = 20 * time.Millisecond
+	// silenceAtEnd is what a service must have been silent for, at most, to be blamed in a run that was ended before its time.
+	silenceAtEnd = 200 * time.Millisecond
+)
 
 // ErrInterrupted is the cause of a context that ends because the user wants to see the summary.
 var ErrInterrupted = errors.New("interrupted")
@@ -54,6 +58,8 @@ type Check struct {
 	investigator investigator
 	// patient says that nobody is to look for causes yet.
 	patient bool
+	// cut says that the run ended before all answers came that were waited for.
+	cut bool
 }
 
 // job is the check of one target.
@@ -170,7 +176,7 @@ func (k *Check) runAll(ctx context.Context) error {
 func (k *Check) glance() (v stats.Verdict, checked bool) {
 	var list []judgement
 	for _, j := range k.jobs {
-		list = append(list, judge(j.outcome(), k.config.Limits, nil))
+		list = append(list, judge(k.outcome(j), k.config.Limits, nil))
 	}
 	return judgeAll(list)
 }
@@ -324,7 +330,7 @@ func firstFix(list []diagnose.Finding) string {
 
 // result is how the check of one target ended, and the judgement over it.
 func (k *Check) result(j *job) (report.Result, judgement) {
-	o := j.outcome()
+	o := k.outcome(j)
 	before, _ := o.measure(k.config.Limits)
 	findings := k.diagnose(j, o, before)
 	verdict := judge(o, k.config.Limits, findings)
@@ -339,21 +345,6 @@ func (k *Check) result(j *job) (report.Result, judgement) {
 		r.Buckets = j.recorder.Buckets()
 	}
 	return r, verdict
-}
-
-// outcome is what is to be judged of a job whose run is over.
-func (j *job) outcome() outcome {
-	o := outcome{
-		summary: j.recorder.Summary(), openErr: j.openErr, runErr: j.runErr, errnos: j.tally.errnos(), asked: !j.target.Optional,
-		choice:      j.target.Choice,
-		answers:     j.target.Echo || j.target.Proto == ping.ProtoHTTP,
-		mayBeSilent: j.target.Port != 0 && j.target.Method == ping.MethodUDP,
-		sweep:       j.tally.sweep(j.target.Config), sweeping: len(j.target.Sizes) > 0,
-	}
-	if j.target.Deadline > 0 {
-		o.count = j.target.Count
-	}
-	return o
 }
 
 // diagnose says why a run was not well, as far as the limits go. If they are kept, nobody looks for more than what a name may

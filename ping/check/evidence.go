@@ -191,7 +191,7 @@ func (j *job) ownEvidence(s stats.Summary) diagnose.Evidence {
 	open, _ := errors.AsType[*ping.OpenError](j.openErr)
 	if j.pinger != nil {
 		open = j.pinger.Socket().Denied
-		e.Silent = j.pinger.Waiting(j.silence())
+		e.Silent = j.pinger.Waiting(min(j.silence(), silenceAtEnd))
 		waits := j.pinger.Unserved()
 		if from := j.pinger.Rewritten(); from.IsValid() {
 			e.RewrittenFrom = from.String()

@@ -29,8 +29,28 @@ type outcome struct {
 	sweeping bool
 	// asked says that the user wants this target to be there.
 	asked bool
-	// choice is that of the target: one of those with the same number is enough; 0 is no choice.
-	choice int
+	// choice is that of the target: one of those with the same number is enough; 0 is no choice. required says that it is not.
+	choice   int
+	required bool
+}
+
+// outcome is what is to be judged of a job whose run is over.
+func (k *Check) outcome(j *job) outcome {
+	o := outcome{
+		summary: j.recorder.Summary(), openErr: j.openErr, runErr: j.runErr, errnos: j.tally.errnos(), asked: !j.target.Optional,
+		choice:      j.target.Choice,
+		required:    j.target.Required,
+		answers:     j.target.Echo || j.target.Proto == ping.ProtoHTTP,
+		mayBeSilent: j.target.Port != 0 && j.target.Method == ping.MethodUDP,
+		sweep:       j.tally.sweep(j.target.Config), sweeping: len(j.target.Sizes) > 0,
+	}
+	if j.target.Deadline > 0 || k.cut {
+		o.count = j.target.Count
+	}
+	if k.cut && errors.Is(o.runErr, ErrInterrupted) {
+		o.runErr = nil // the end of the time that there was
+	}
+	return o
 }
 
 // judgement is the verdict over one target.
@@ -42,14 +62,15 @@ type judgement struct {
 	failure error
 	// excused says that the target is no part of the verdict over all: nobody asked for it, and it is switched off.
 	excused bool
-	// choice is that of the target.
-	choice int
+	// choice is that of the target; required says that the others of it are not enough.
+	choice   int
+	required bool
 }
 
 // judge weighs what happened against the limits and what was found. It changes nothing, and depends on nothing else.
 func judge(o outcome, l stats.Limits, findings []diagnose.Finding) judgement {
 	verdict, cause := o.measure(l)
-	j := judgement{failure: o.failure(), choice: o.choice}
+	j := judgement{failure: o.failure(), choice: o.choice, required: o.required}
 	j.verdict, j.cause = weigh(verdict, cause, findings)
 	if o.sweep != "" { // of interest even if the limits allow the loss
 		j.cause = report.Sweep(o.sweep)
@@ -149,7 +170,7 @@ func judgeAll(list []judgement) (v stats.Verdict, checked bool) {
 		checked = checked || j.failure == nil
 		switch {
 		case j.excused:
-		case !j.well() && slices.ContainsFunc(list, func(other judgement) bool {
+		case !j.well() && !j.required && slices.ContainsFunc(list, func(other judgement) bool {
 			return other.choice != 0 && other.choice == j.choice && other.well()
 		}):
 			v = stats.Worse(v, stats.Degraded)

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"sync"
@@ -47,22 +48,36 @@ func (w *Wait) Status(out io.Writer) {
 	}
 }
 
-// Run makes attempts until one is well, the limit has passed or ctx ends, and judges the last one as Check.Run does.
+// Run makes attempts until one is well, the limit has passed, which ends the attempt that is under way, or ctx ends, and judges
+// the last one as Check.Run does.
 func (w *Wait) Run(ctx context.Context) (report.Report, error) {
+	end := w.begun.Add(w.limit)
+	ctx, cancel := context.WithDeadlineCause(ctx, end, ErrInterrupted)
+	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		told := &tape{}
-		left := w.limit - time.Since(w.begun)
-		k := w.attempt(told, left > 0)
+		k := w.attempt(told, time.Until(end) > w.longest())
 		if err := k.probe(ctx); err != nil {
 			return report.Report{}, err
 		}
+		k.cut = ctx.Err() != nil
 		verdict, checked := k.glance()
 		well := verdict == stats.Healthy || verdict == stats.Degraded
-		if well || !checked || left <= 0 || !rest(ctx, min(pause, left)) {
+		if well || !checked || k.cut || !rest(ctx, pause) {
 			return w.conclude(k, told)
 		}
 		k.close()
 	}
+}
+
+// longest is the time that an attempt may take and the pause before the next one. In the last attempt causes are looked for.
+func (w *Wait) longest() (most time.Duration) {
+	for _, t := range w.config.Targets {
+		interval, timeout := cmp.Or(t.Interval, ping.DefaultInterval), cmp.Or(t.Timeout, ping.DefaultTimeout)
+		pace := min(float64(t.Count)*float64(interval), float64(ping.MaxTime))
+		most = max(most, time.Duration(pace)+timeout)
+	}
+	return most + lastPause
 }
 
 // attempt is the check that comes next. A patient one looks for no cause.

@@ -102,7 +102,11 @@ func parseOperand(word string, leastPort int64) (operand, error) {
 	case isURL && o.scheme != "tcp" && o.scheme != "udp":
 		return o, &Error{quote(o.scheme+"://") + " is unknown: tcp, udp and http are known", asTCP(place, o.port, portOfHTTP)}
 	case path != "":
-		return o, &Error{quote(path) + " is too much: a service is an address and a port", show(strings.TrimSuffix(word, path))}
+		hint := show(strings.TrimSuffix(word, path))
+		if len(path) > 1 && !isURL {
+			hint = show("http://" + word)
+		}
+		return o, &Error{quote(path) + " is too much: a service is an address and a port", hint}
 	case isAddress(place) && strings.Contains(place, ":"):
 		return o, &Error{quote(word) + " lacks brackets around its IPv6 address, or the port", o.scheme + "://[::1]:8080"}
 	case o.host == "" || o.port == "":
@@ -117,7 +121,7 @@ func parseOperand(word string, leastPort int64) (operand, error) {
 
 // parseHTTP takes the rest of a URL of HTTP apart (RFC 9110, section 4.2): the port may be missing, and so may the path.
 func parseHTTP(o operand, place, path string) (operand, error) {
-	o.authority, o.path = place, path
+	o.authority, o.path = withoutZone(place), path
 	odd := func(r rune) bool { return r <= ' ' || r > '~' }
 	switch {
 	case strings.ContainsFunc(o.word, odd):
@@ -143,6 +147,15 @@ func parseHTTP(o operand, place, path string) (operand, error) {
 	}
 	o.host = withoutBrackets(o.host)
 	return o, nil
+}
+
+// withoutZone is an authority without the zone of its address, which means nothing to the server (RFC 6874, section 4).
+func withoutZone(authority string) string {
+	zone, end := strings.IndexByte(authority, '%'), strings.IndexByte(authority, ']')
+	if zone < 0 || end < zone {
+		return authority
+	}
+	return authority[:zone] + authority[end:]
 }
 
 // withoutBrackets is the IPv6 address that stands in brackets, or else s as it is.

@@ -201,6 +201,9 @@ func (r *reader) methodOf(o operand, c ping.Config) ping.Config {
 	if c.Port != 0 && c.Proto == ping.ProtoAuto && c.Socket == ping.SocketAuto && !r.flags.IsSet("proto") {
 		c.Proto = ping.ProtoTCP
 	}
+	if c.Port != 0 && c.Socket != ping.SocketAuto {
+		r.conflict("socket", "is about ICMP, and not about a service", "leave it out")
+	}
 	if c.Port != 0 && c.Proto <= ping.ProtoICMP && r.err == nil {
 		what := r.in.Label("port")
 		if o.port != "" {
@@ -253,6 +256,9 @@ func (s *Settings) complete(r *reader) {
 		if t.ConnectsOnly() {
 			t.Size, t.Sizes, t.Pattern = 0, nil, nil
 		}
+		t.Ambiguous = slices.ContainsFunc(s.Targets, func(other report.Target) bool {
+			return t.Port != 0 && other.Address == t.Address && other.Port == t.Port && other.Proto != t.Proto
+		})
 		if t.Proto == ping.ProtoHTTP && !r.flags.IsSet("timeout") {
 			t.Timeout = timeoutOfHTTP
 		}

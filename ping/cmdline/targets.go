@@ -55,8 +55,13 @@ func (s *Settings) addTargets(r *reader, o operand, v4, v6 bool) {
 	for _, t := range list {
 		t.Proto, t.Port, t.Echo, t.Path, t.Host = c.Proto, c.Port, c.Echo, c.Path, c.Host
 		t.Choice, t.Optional = choice, choice != 0
-		if !slices.ContainsFunc(s.Targets, func(other report.Target) bool { return sameTarget(t, other) }) {
+		i := slices.IndexFunc(s.Targets, func(other report.Target) bool { return sameTarget(t, other) })
+		if i < 0 {
 			s.Targets = append(s.Targets, t)
+			continue
+		}
+		if old := &s.Targets[i]; old.Choice != choice { // named for itself, and by a name that stands for two
+			old.Choice, old.Required, old.Optional = max(old.Choice, choice), true, false
 		}
 	}
 }
@@ -169,6 +174,8 @@ func notAnAddress(name string) error {
 		hint = "write " + show(a.String())
 	} else if meant := meanings[name]; meant != "" {
 		hint = meant
+	} else if isDigits(name) && name != "0" {
+		hint = "localhost:" + name + " is a service at port " + name
 	} else if name == "0" || strings.HasPrefix(name, "127.") && strings.Trim(name, "0123456789.") == "" {
 		hint = "write 127.0.0.1"
 	}

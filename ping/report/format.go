@@ -136,6 +136,8 @@ func Address(r Result) string {
 	switch {
 	case t.Proto == ping.ProtoHTTP:
 		return "http://" + Clean(string(appendService(nil, t))) + cut(Clean(t.Path), maxPath)
+	case t.Ambiguous:
+		return protocol(t) + "://" + Clean(string(appendService(nil, t)))
 	case t.Address.IsValid():
 		return Clean(string(appendService(nil, t)))
 	}

@@ -156,6 +156,9 @@ func (j *jsonLines) event(t Target, e ping.Event) []byte {
 	if t.Path != "" {
 		b = appendQuoted(append(b, `,"path":`...), t.Path)
 	}
+	if t.Ambiguous {
+		b = appendQuoted(append(b, `,"method":`...), t.Method)
+	}
 	return b
 }
 
@@ -300,10 +303,11 @@ type jsonFinding struct {
 	Cause    string `json:"cause"`
 	Evidence string `json:"evidence"`
 	Fix      string `json:"fix"`
-	// Address, Port and Path are those of the target, in the object of a finding only.
+	// Address, Port, Path and, if it is ambiguous, Method are those of the target, in the object of a finding only.
 	Address string `json:"address,omitempty"`
 	Port    uint16 `json:"port,omitempty"`
 	Path    string `json:"path,omitempty"`
+	Method  string `json:"method,omitempty"`
 }
 
 type jsonOverall struct {
@@ -338,6 +342,9 @@ func (j *JSONWriter) Result(r Result) error {
 	}
 	for _, f := range findings {
 		f.Address, f.Port, f.Path = r.Target.Address.String(), r.Target.Port, r.Target.Path
+		if r.Target.Ambiguous {
+			f.Method = r.Target.Method
+		}
 		if err := j.Object("finding", f); err != nil {
 			return err
 		}

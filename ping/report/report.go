@@ -20,6 +20,10 @@ type Target struct {
 	Optional bool
 	// Choice is the same number for the two addresses of one name, of which one that answers is enough; 0 is no choice.
 	Choice int
+	// Ambiguous says that another target differs by the protocol alone.
+	Ambiguous bool
+	// Required says that it was named for itself, too, so that the other address of its choice is not enough.
+	Required bool
 	// Method is how the probes travel (ping.Socket); empty if no socket could be opened.
 	Method string
 	// Stamps says that the RTT ends with the kernel's receive stamp, not with the return of the read.

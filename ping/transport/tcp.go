@@ -226,12 +226,13 @@ func (tc *tcpConn) open(x *connection, p *Packet, start time.Time) *net.TCPConn 
 
 // call is run for a service.
 func (tc *tcpConn) call(x *connection, p *Packet) (leave func()) {
-	s, start := tc.service, time.Now()
+	s, begun := tc.service, time.Now()
 	inOrder, ok := s.Admit(x.ctx)
 	if !ok {
 		p.Fault.Errno = syscall.EAGAIN
 		return func() {}
 	}
+	start := time.Now()
 	socket := tc.open(x, p, start)
 	s.Opened()
 	if socket == nil {
@@ -244,10 +245,13 @@ func (tc *tcpConn) call(x *connection, p *Packet) (leave func()) {
 	s.Begin(socket)
 	tc.ask(socket, x.request, start, inOrder, p)
 	s.End(socket, tc.answered(p))
-	if inOrder && tc.mayPart() {
+	if took := time.Since(begun); took > tc.config.Timeout && p.Fault.Errno == 0 {
+		p.RTT = took // the run calls it late, whoever made it wait
+	}
+	if inOrder && (tc.config.Echo || tc.config.Proto == ProtoHTTP) && tc.mayPart() {
 		return func() {
 			defer tc.parting.Done()
-			s.Part(socket)
+			s.Part(socket, begun, tc.config.Proto == ProtoHTTP)
 			end()
 			s.Closed()
 		}
@@ -289,9 +293,6 @@ func (tc *tcpConn) ask(socket net.Conn, request []byte, start time.Time, inOrder
 		err := tc.service.Visit(socket, start, inOrder)
 		if faultOfNet(err).Errno == syscall.ECONNRESET {
 			p.Answer, err = &service.Answer{Reset: true}, nil
-		}
-		if took := time.Since(start); took > tc.config.Timeout {
-			p.RTT = took // so long nobody had accepted it
 		}
 		tc.conclude(request, err, p)
 	}

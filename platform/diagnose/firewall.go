@@ -76,6 +76,10 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 		Evidence: join(e.sends(), e.moved(), chains(f, e, hook), e.udp()),
 		Fix:      accept(f, e, hook),
 	}
+	if e.Port != 0 && !f.Firewall.OK && !refused { // a rule that publishes a port must not be taken away
+		out.Cause = "likely a firewall drops the probes at OUTPUT, or NAT sends them elsewhere"
+		out.Fix = "look at the chains at output, filter and nat: nft list ruleset; iptables-save"
+	}
 	if f.Firewall.OK && len(seen(f, e, []string{hook})) == 0 {
 		out.Cause, out.Fix = blame("a cgroup program", refused, "drops "+what+" on egress"), detach
 	}

@@ -91,7 +91,7 @@ func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{Evidence: join(tally(e), listening(e), e.moved(), e.udp())}
 	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors+e.Late == 0
 	l, taken := listener(f, e)
-	if taken && e.tcp() && l.Full() {
+	if taken && e.tcp() && fullBefore(l, e) {
 		out.Cause = fmt.Sprintf("%s does not accept: its backlog of %d is full", e.service(), l.Backlog)
 		out.Fix = "restart the service, or raise its backlog"
 		return out, silent
@@ -102,6 +102,9 @@ func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	case e.AnswersFrom != "":
 		out.Cause = fmt.Sprintf("%s answers from %s, where no client expects it", e.service(), e.AnswersFrom)
 		out.Fix = fmt.Sprintf("ask %s, or let the service listen on %s itself", e.AnswersFrom, e.Target)
+		if from, err := netip.ParseAddrPort(e.AnswersFrom); err == nil && from.Addr() == e.Target {
+			out.Fix = "let the service answer by the socket that was asked"
+		}
 	case known && !taken:
 		out.Cause = "nobody listens on " + e.service() + ", and a firewall likely drops the refusal"
 		out.Fix = "start the service"
@@ -113,6 +116,12 @@ func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Fix = "--max-loss 100% if this service never answers"
 	}
 	return out, silent && e.Received == 0
+}
+
+// fullBefore says that the service's queue was full before lping came. One that has room for a single connection may be full of
+// one of lping's own.
+func fullBefore(l platform.Listener, e Evidence) bool {
+	return l.Full() && l.Backlog > 0 && e.Unaccepted == 0
 }
 
 // closed says whether a probe got the answer of the system for a port that nobody has: a reset (RFC 9293, section 3.5.2) or
@@ -218,11 +227,11 @@ func serviceSlow(f platform.Facts, e Evidence) (Finding, bool) {
 	case e.Late > 0:
 		out.Cause = fmt.Sprintf("%s answers too late, after %s", e.service(), duration(e.Slowest))
 		out.Fix = "-W " + seconds(2*e.Slowest) + ", or look why the service is slow"
-	case e.Unaccepted > 0 || e.Held > 0 && !l.Full():
+	case e.Unaccepted > 0 || e.Held > 0 && !fullBefore(l, e):
 		out.Cause = e.service() + " accepts no connection: the service hangs or is overloaded"
 	case e.Hanging > 0:
 		out.Cause = fmt.Sprintf("%s takes the connection and gives no answer in %s", e.service(), duration(e.Timeout))
-	case taken && !e.tcp() && l.Queue > 0:
+	case taken && !e.tcp() && l.Queue > 0 && e.Received == 0:
 		out.Cause = fmt.Sprintf("%s does not read what it gets: %d bytes wait", e.service(), l.Queue)
 	default:
 		return Finding{}, false

@@ -27,6 +27,8 @@ const (
 	firstLook, lastLook = time.Millisecond, 16 * time.Millisecond
 	// farewell is how long a service that has accepted may take to close its end or to reset.
 	farewell = 100 * time.Millisecond
+	// maxPage is how long a response over HTTP may take to its end.
+	maxPage = time.Second
 	// patience is how long a service may take before a connection to it counts as waiting.
 	patience = 150 * time.Millisecond
 	// maxBanner is how much of what a service says unasked is read, in bytes, and maxRest how much of an answer after what is of
@@ -233,9 +235,13 @@ func (s *Service) Visit(socket net.Conn, start time.Time, inOrder bool) error {
 	return syscall.EAGAIN
 }
 
-// Part ends a connection in order, after its answer: the service has some time to send the rest and to close its end. What it
-// sends after that would be answered by a reset.
-func (s *Service) Part(socket net.Conn) {
+// Part ends a connection in order, after its answer to what was asked: the service has some time to send the rest and to close
+// its end. What it sends after that would be answered by a reset. Over HTTP it closes first: a proxy takes the end of a client's
+// half for the end of the client, and aborts.
+func (s *Service) Part(socket net.Conn, start time.Time, http bool) {
+	if http {
+		_ = drain(socket, start.Add(min(s.Timeout, maxPage)), maxRest)
+	}
 	_ = socket.(*net.TCPConn).CloseWrite()
 	_ = drain(socket, time.Now().Add(farewell), maxRest)
 }

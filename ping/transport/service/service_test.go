@@ -423,7 +423,7 @@ func TestPart(t *testing.T) {
 		_, err := far.Read(make([]byte, 1))
 		ended <- err
 	})
-	(&Service{To: to, Timeout: longEnough}).Part(near)
+	(&Service{To: to, Timeout: longEnough}).Part(near, time.Now(), false)
 	if _, err := near.Read(make([]byte, 1)); err == nil {
 		t.Error("something is left to be read")
 	}
@@ -435,7 +435,7 @@ func TestPart(t *testing.T) {
 	over := make(chan struct{})
 	near, to, served = dial(t, func(far *net.TCPConn) { <-over })
 	start := time.Now()
-	(&Service{To: to, Timeout: longEnough}).Part(near)
+	(&Service{To: to, Timeout: longEnough}).Part(near, time.Now(), false)
 	if took := time.Since(start); took < farewell || took > longEnough {
 		t.Errorf("a service that does not end was left after %v", took)
 	}
