@@ -23,6 +23,7 @@ var importLaw = map[string][]string{
 	"ping/transport/service": nil,
 	"platform":               {"platform/fact", "platform/netlink"},
 	"platform/diagnose":      {"platform"},
+	"platform/droptrace":     nil,
 	"platform/fact":          nil,
 	"platform/file":          nil,
 	"platform/netlink":       {"platform/fact"},
