@@ -16,6 +16,7 @@ import (
 	"lping/ping/report"
 	"lping/platform"
 	"lping/platform/diagnose"
+	"lping/platform/droptrace"
 )
 
 // patience is how long the extra probe and the datagram are waited for. On loopback an answer is there when send
@@ -188,6 +189,7 @@ func probe(c ping.Config, method string) *diagnose.Probe {
 	}
 	defer p.Close()
 	var result diagnose.Probe
+	tracer, traceErr := droptrace.Open("/")
 	err = p.Run(context.Background(), func(e ping.Event) {
 		switch e.Kind {
 		case ping.Reply:
@@ -198,6 +200,7 @@ func probe(c ping.Config, method string) *diagnose.Probe {
 			}
 		}
 	})
+	result.Dropped = dropped(tracer, traceErr, result.Answered)
 	if err != nil {
 		return nil
 	}
@@ -208,6 +211,22 @@ func probe(c ping.Config, method string) *diagnose.Probe {
 		*link -= min(*link, others.Value.InReceives)
 	}
 	return &result
+}
+
+// dropped is what the kernel dropped while a tracer watched, if no answer came, and ends the watch.
+func dropped(t *droptrace.Tracer, err error, answered bool) platform.Known[[]droptrace.Drop] {
+	if err != nil {
+		return platform.Unknown[[]droptrace.Drop](err.Error())
+	}
+	defer t.Close()
+	list, err := t.Drops()
+	if err != nil {
+		return platform.Unknown[[]droptrace.Drop](err.Error())
+	}
+	if !answered {
+		_ = t.Name(list) // a reason without a place is something, too
+	}
+	return platform.Know(list)
 }
 
 // look sends one datagram to a service that has not answered, from a socket that hears answers from anywhere, between two

@@ -33,6 +33,7 @@ const (
 	QueueOverflow    Code = "queue_overflow"
 	SocketFilter     Code = "socket_filter"
 	FwICMPOnly       Code = "fw_icmp_only"
+	KernelDrop       Code = "kernel_drop"
 	PortRefused      Code = "port_refused"
 	PortSilent       Code = "port_silent"
 	NATRewrites      Code = "nat_rewrites"
@@ -200,6 +201,10 @@ var rules = [...]rule{
 		"ICMP gets no answer while UDP to the same address works, and no counter shows the place. It is likely a " +
 			"firewall that drops ICMP."},
 		find: fwICMPOnly, fixedInside: true, consequenceOf: [][]Code{absent, astray, stopped, {SocketFilter}}},
+	{Entry: Entry{KernelDrop, Error, []Part{PartProbe}, "the kernel drops the probes",
+		"The kernel says where and why it dropped a probe, and no other rule knows that place. Its own word is the evidence: a " +
+			"function and a reason."},
+		find: kernelDrop, consequenceOf: [][]Code{absent, astray, stopped, {PortsExhausted, SocketFilter}}},
 	{Entry: Entry{PortRefused, Error, []Part{PartProbe}, "nobody listens on the port",
 		"The system refused the probe, as it does if nobody has the port: with a reset, or port unreachable for UDP. " +
 			"The list of sockets shows if the service listens at another address."},
@@ -249,12 +254,12 @@ var rules = [...]rule{
 		find: hostsLocalhost, evenIfAnswered: true},
 	{Entry: Entry{PacketLoss, Error, []Part{PartProbe}, "probes were lost",
 		"Some probes were answered and others were not, or too late, and no other finding explains it."},
-		find: packetLoss, consequenceOf: [][]Code{absent, astray, stopped, unserved, {SocketFilter, FwICMPOnly, CPUThrottled}}},
+		find: packetLoss, consequenceOf: [][]Code{absent, astray, stopped, unserved, {SocketFilter, FwICMPOnly, CPUThrottled, KernelDrop}}},
 	{Entry: Entry{Unknown, Error, []Part{PartProbe}, "no known cause",
 		"Probes were not answered, or no socket could be opened, and no rule knows why. The evidence tells what was " +
 			"seen and what could not be read."},
 		find: unexplained, consequenceOf: [][]Code{absent, astray, stopped, unserved,
-			{SocketFilter, FwICMPOnly, CPUThrottled, PayloadCorrupted, PacketLoss}}},
+			{SocketFilter, FwICMPOnly, CPUThrottled, KernelDrop, PayloadCorrupted, PacketLoss}}},
 }
 
 // Place is where a code stands among all, the most basic one at 0; the place after the last if it is not one of them.

@@ -56,11 +56,20 @@ func Absent(list []Finding) bool {
 // explain nothing.
 func Diagnose(f platform.Facts, e Evidence) []Finding {
 	var list []Finding
+	word, drop, told := e.word()
 	for _, r := range rules {
 		if !r.evenIfAnswered && !e.lacksAnswers() || anyOf(list, r.consequenceOf) {
 			continue
 		}
-		if found, ok := r.find(f, e); ok {
+		found, ok := r.find(f, e)
+		switch {
+		case told && r.Code == word:
+			ok = found.Cause != ""
+			found.Evidence = join(wordOf(drop), found.Evidence)
+		case told && slices.Contains(dropCodes, r.Code):
+			ok = false
+		}
+		if ok {
 			found.Code, found.Severity = r.Code, cmp.Or(found.Severity, r.Severity)
 			if !r.neverAllowed || e.Received > 0 {
 				found = capped(found, e)

@@ -186,13 +186,14 @@ func TestEveryRuleHasCases(t *testing.T) {
 	}
 }
 
-// TestLikely holds that what was inferred from counters is called likely.
+// TestLikely holds that what was inferred from counters is called likely, and what the kernel said is not.
 func TestLikely(t *testing.T) {
 	inferred := []Code{FwInputRequest, FwInputReply, IngressDrop, SocketFilter, FwICMPOnly, CPUThrottled}
 	for _, c := range testCases(t) {
 		for _, f := range Diagnose(c.Facts, c.Evidence) {
-			if slices.Contains(inferred, f.Code) && !strings.Contains(f.Cause, "likely") {
-				t.Errorf("%s: cause %q is not called likely", c.Name, f.Cause)
+			told := c.Evidence.told(f.Code)
+			if slices.Contains(inferred, f.Code) && strings.Contains(f.Cause, "likely") == told {
+				t.Errorf("%s: cause %q; told by the kernel: %v", c.Name, f.Cause, told)
 			}
 		}
 	}

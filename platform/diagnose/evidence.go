@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"lping/platform"
+	"lping/platform/droptrace"
 )
 
 // Evidence is what a run saw of one target, and what the extra probe saw that was sent to find out more. Errors are
@@ -119,6 +120,8 @@ type Probe struct {
 	// Errno is what send returned.
 	Errno    string `json:"errno,omitempty"`
 	Answered bool   `json:"answered"`
+	// Dropped are the packets of this process that the kernel dropped meanwhile; read only if nothing had been answered.
+	Dropped platform.Known[[]droptrace.Drop] `json:"dropped,omitzero"`
 	// Counted is how far the counters of the family moved, from just before the send to the end of the wait.
 	Counted platform.Known[platform.Counters] `json:"counted"`
 }

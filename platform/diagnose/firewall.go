@@ -23,7 +23,7 @@ func fwReject(f platform.Facts, e Evidence) (Finding, bool) {
 	refused := e.Probe != nil && e.Probe.Errno == "EPERM"
 	filtered := slices.Contains([]stage{atOutput, atInput, replyAtOutput, replyAtInput}, e.stage())
 	return Finding{
-		Cause:    blame("a firewall", reported, "rejects the probes"),
+		Cause:    blame("a firewall", reported || e.told(FwReject), "rejects the probes"),
 		Evidence: join(e.sends(), e.moved(), chains(f, e, "output", "input"), e.udp(), sockets),
 		Fix:      accept(f, e, "output", "input"),
 	}, reported || closed || c.OutDestUnreachs > 0 && (refused || filtered)
@@ -67,12 +67,12 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 	if s == replyAtOutput && !refused {
 		what = "the echo reply"
 	}
-	hook := "output"
+	hook := e.hooks(FwOutput, "output")[0]
 	if len(seen(f, e, []string{hook})) == 0 && len(seen(f, e, []string{"postrouting"})) > 0 {
 		hook = "postrouting"
 	}
 	out := Finding{
-		Cause:    blame("a firewall", refused, "drops "+what+" at "+strings.ToUpper(hook)),
+		Cause:    blame("a firewall", refused || e.told(FwOutput), "drops "+what+" at "+strings.ToUpper(hook)),
 		Evidence: join(e.sends(), e.moved(), chains(f, e, hook), e.udp()),
 		Fix:      accept(f, e, hook),
 	}
@@ -81,7 +81,7 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Fix = "look at the chains at output, filter and nat: nft list ruleset; iptables-save"
 	}
 	if f.Firewall.OK && len(seen(f, e, []string{hook})) == 0 {
-		out.Cause, out.Fix = blame("a cgroup program", refused, "drops "+what+" on egress"), detach
+		out.Cause, out.Fix = blame("a cgroup program", refused || e.told(FwOutput), "drops "+what+" on egress"), detach
 	}
 	return out, found
 }
@@ -102,19 +102,29 @@ func unreachable(f platform.Facts, e Evidence) bool {
 const detach = "detach it: bpftool cgroup tree"
 
 func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
+	hooks := e.hooks(FwInputRequest, "prerouting", "input")
 	return Finding{
-		Cause:    blame("a firewall", false, "drops "+packet(e, false)+" at INPUT or PREROUTING"),
-		Evidence: join(e.moved(), chains(f, e, "prerouting", "input"), e.udp()),
-		Fix:      accept(f, e, "prerouting", "input"),
+		Cause:    blame("a firewall", e.told(FwInputRequest), "drops "+packet(e, false)+atHooks(hooks)),
+		Evidence: join(e.moved(), chains(f, e, hooks...), e.udp()),
+		Fix:      accept(f, e, hooks...),
 	}, e.stage() == atInput
 }
 
 func fwInputReply(f platform.Facts, e Evidence) (Finding, bool) {
+	hooks := e.hooks(FwInputReply, "prerouting", "input")
 	return Finding{
-		Cause:    blame("a firewall", false, "drops the echo reply at INPUT or PREROUTING"),
-		Evidence: join(e.moved(), chains(f, e, "prerouting", "input"), e.udp()),
-		Fix:      accept(f, e, "prerouting", "input"),
+		Cause:    blame("a firewall", e.told(FwInputReply), "drops the echo reply"+atHooks(hooks)),
+		Evidence: join(e.moved(), chains(f, e, hooks...), e.udp()),
+		Fix:      accept(f, e, hooks...),
 	}, e.stage() == replyAtInput
+}
+
+// atHooks names the place for a person.
+func atHooks(hooks []string) string {
+	if len(hooks) == 1 {
+		return " at " + strings.ToUpper(hooks[0])
+	}
+	return " at INPUT or PREROUTING"
 }
 
 // fwICMPOnly: ICMP is silent and UDP works. That can be told without counters.

@@ -46,7 +46,7 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 		found = (found || silent) && (s == atOutput || s == replyAtOutput)
 	}
 	return Finding{
-		Cause:    blame(who, refused, does),
+		Cause:    blame(who, refused || e.told(QdiscDrop), does),
 		Evidence: join(queues(f, false), e.sends(), e.moved(), e.udp()),
 		Fix:      egressFix(f, name),
 	}, found
@@ -107,7 +107,7 @@ func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	what := packet(e, s == replyOnLink)
 	sure := c.XfrmCounted || !uncounted(c)
 	return Finding{
-		Cause:    fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP) likely drops %s", i.Name, what),
+		Cause:    blame(fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP)", i.Name), e.told(IngressDrop), "drops "+what),
 		Evidence: join("flags "+strings.Join(i.Flags, ","), queues(f, true), xdp(i), e.moved(), e.udp()),
 		Fix:      ingressFix(f, i),
 	}, (s == onLink || s == replyOnLink) && sure && holdingQueue(f, e) == ""

@@ -134,9 +134,13 @@ func (e Evidence) closed() bool {
 // refusalSent says that nobody has the port of UDP and that the system said so: the probe arrived, and what was lost is the
 // refusal.
 func (e Evidence) refusalSent(c platform.Counters) bool {
+	return e.nobodyListens() && e.Method == "udp" && c.OutDestUnreachs > 0
+}
+
+// nobodyListens says that no socket gets what is sent to the service.
+func (e Evidence) nobodyListens() bool {
 	list, known := e.Listeners.Get()
-	taken := slices.ContainsFunc(list, func(l platform.Listener) bool { return l.Takes(e.Target) })
-	return known && !taken && e.Method == "udp" && c.OutDestUnreachs > 0
+	return known && !slices.ContainsFunc(list, func(l platform.Listener) bool { return l.Takes(e.Target) })
 }
 
 // listens says that a socket gets the probes and has answered none.

@@ -21,7 +21,7 @@ func queueOverflow(_ platform.Facts, e Evidence) (Finding, bool) {
 // answer came, another one may just be slow.
 func socketFilter(_ platform.Facts, e Evidence) (Finding, bool) {
 	return Finding{
-		Cause:    "a cgroup program or socket filter likely drops the replies",
+		Cause:    blame("a cgroup program or socket filter", e.told(SocketFilter), "drops the replies"),
 		Evidence: join("the replies reach ICMP and not the socket", e.moved(), e.udp()),
 		Fix:      detach,
 	}, e.stage() == atSocket && e.Received == 0 && e.Late == 0
@@ -38,7 +38,7 @@ func payloadCorrupted(_ platform.Facts, e Evidence) (Finding, bool) {
 	if e.Corrupted > 0 {
 		return out, !e.asked()
 	}
-	out.Cause = "packets are likely changed on the way, and dropped for their checksum"
+	out.Cause = blame("something", e.told(PayloadCorrupted), "changes packets on the way, which are dropped for their checksum")
 	out.Evidence = join(e.moved(), e.udp())
 	return out, e.stage() == damaged
 }

@@ -2,9 +2,11 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"lping/platform"
+	"lping/platform/droptrace"
 )
 
 // stage is how far the extra probe came, by the counters of the kernel. Other traffic moves them too, so a stage is likely
@@ -170,4 +172,113 @@ func (e Evidence) moved() string {
 		return "one probe moved no counter"
 	}
 	return "one probe moved " + b.String()[2:]
+}
+
+// dropCodes are those among which the kernel's own word decides, where there is one: the others do not explain the drop then.
+var dropCodes = []Code{XfrmBlocks, QdiscDrop, FwOutput, IngressDrop, FwInputRequest, FwInputReply, QueueOverflow, SocketFilter,
+	FwICMPOnly}
+
+// harmless are reasons that are no fault: a copy that no socket wanted, and what a socket had not read when it was closed.
+var harmless = []string{"NO_SOCKET", "SOCKET_CLOSE", "QUEUE_PURGE"}
+
+// word is the kernel's own: which packet of the extra probe it dropped, and the code of that.
+func (e Evidence) word() (c Code, d droptrace.Drop, ok bool) {
+	if e.Probe == nil || e.Probe.Answered {
+		return "", d, false
+	}
+	list, _ := e.Probe.Dropped.Get()
+	for _, d := range list {
+		other := d.Protocol != 0 && d.Protocol != map[int]uint16{4: 0x0800, 6: 0x86dd}[e.Family]
+		if other || d.Foreign() || slices.Contains(harmless, d.Reason) {
+			continue
+		}
+		if c := e.codeOf(d); c != "" {
+			return c, d, true
+		}
+	}
+	return "", d, false
+}
+
+// told says that the kernel itself gave this cause.
+func (e Evidence) told(c Code) bool {
+	word, _, ok := e.word()
+	return ok && word == c
+}
+
+// codeOf is the code of a drop, by its place and its reason; empty if they leave open which it is, or if TCP dropped it, whose
+// reasons are part of its work.
+func (e Evidence) codeOf(d droptrace.Drop) Code {
+	p := d.Place()
+	filter := slices.Contains([]droptrace.Framework{droptrace.NFT, droptrace.IPTables, droptrace.Netfilter}, p.Framework)
+	c, _ := e.counted()
+	switch {
+	case p.Hook == "" && filter, p.Framework == "" && (d.Reason == "" || d.Reason == "NOT_SPECIFIED"):
+		return "" // it may be no fault, or one of several
+	case strings.HasSuffix(d.Reason, "_CSUM"):
+		return PayloadCorrupted
+	case strings.HasPrefix(d.Reason, "TCP_"):
+		return ""
+	case filter && (e.refused("ECONNREFUSED", "ECONNRESET") || len(e.Reports) > 0 || c.OutDestUnreachs > 0):
+		if e.nobodyListens() {
+			return "" // without the firewall it would be refused, too
+		}
+		return FwReject // which answers, and drops what it has answered
+	case p.Framework == droptrace.XFRM:
+		return XfrmBlocks
+	case p.Framework == droptrace.Qdisc, p.Hook == droptrace.Egress && p.Framework != droptrace.Cgroup:
+		return QdiscDrop
+	case p.Hook == droptrace.Ingress:
+		return IngressDrop
+	case p.Hook == droptrace.Socket && d.Reason == "SOCKET_FILTER":
+		return SocketFilter
+	case p.Hook == droptrace.Socket && d.Reason == "SOCKET_RCVBUFF":
+		return QueueOverflow
+	case p.Framework == "" || p.Framework == droptrace.LSM:
+		return KernelDrop
+	case p.Hook == droptrace.Output || p.Hook == droptrace.Postrouting || p.Hook == droptrace.Egress:
+		return FwOutput
+	case p.Hook == droptrace.Prerouting || p.Hook == droptrace.Input:
+		if e.icmp() && c.OutEchos <= c.InEchos {
+			return FwInputReply
+		}
+		return FwInputRequest
+	}
+	return KernelDrop
+}
+
+// hooks are those that a rule is about or, if the kernel named one, that alone.
+func (e Evidence) hooks(c Code, otherwise ...string) []string {
+	if _, d, _ := e.word(); e.told(c) && d.Place().Hook != "" {
+		return []string{string(d.Place().Hook)}
+	}
+	return otherwise
+}
+
+// wordOf tells a drop to a person.
+func wordOf(d droptrace.Drop) string {
+	text := "the kernel dropped the probe"
+	if len(d.Functions) > 0 {
+		text += " in " + d.Functions[0]
+	}
+	if hook := d.Place().Hook; hook != "" {
+		text += " at " + strings.ToUpper(string(hook))
+	}
+	if d.Reason != "" {
+		text += ": " + d.Reason
+	}
+	return text
+}
+
+// kernelDrop: the kernel dropped the probe, and no rule knows why.
+func kernelDrop(_ platform.Facts, e Evidence) (Finding, bool) {
+	_, d, ok := e.word()
+	where := ""
+	if len(d.Functions) > 0 {
+		where = " in " + d.Functions[0]
+	}
+	return Finding{
+		Cause:    strings.TrimSuffix(fmt.Sprintf("the kernel drops the probes%s: %s", where, d.Reason), ": "),
+		Evidence: e.moved(),
+		Fix:      "look up that function and reason in the sources of the kernel: net/, include/net/dropreason-core.h",
+	}, ok && e.told(KernelDrop)
 }

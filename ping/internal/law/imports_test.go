@@ -14,7 +14,7 @@ import (
 var importLaw = map[string][]string{
 	".":                      {"*"},
 	"ping":                   {"ping/transport", "ping/transport/service"},
-	"ping/check":             {"ping", "ping/report", "stats", "platform", "platform/diagnose"},
+	"ping/check":             {"ping", "ping/report", "stats", "platform", "platform/diagnose", "platform/droptrace"},
 	"ping/cmdline":           {"ping", "ping/report", "ping/serve", "stats", "platform"},
 	"ping/doctor":            {"ping", "ping/check", "ping/report", "stats", "platform", "platform/diagnose"},
 	"ping/report":            {"ping", "stats", "platform", "platform/diagnose"},
@@ -22,7 +22,7 @@ var importLaw = map[string][]string{
 	"ping/transport":         {"ping/transport/service"},
 	"ping/transport/service": nil,
 	"platform":               {"platform/fact", "platform/netlink"},
-	"platform/diagnose":      {"platform"},
+	"platform/diagnose":      {"platform", "platform/droptrace"},
 	"platform/droptrace":     nil,
 	"platform/fact":          nil,
 	"platform/file":          nil,
