@@ -123,7 +123,7 @@ func (v *investigator) investigate(c ping.Config, method string, seen sighting) 
 			o.probe, o.answersFrom = look(c)
 		}
 	default:
-		o.probe = probe(c, method)
+		o.probe = probe(c, method, o.facts.Process)
 	}
 	o.udp, o.bind = datagram(c.Address, !leaves)
 	// All ports that are in use are of interest only if one could not be had.
@@ -167,7 +167,7 @@ func (o observations) addTo(e *diagnose.Evidence) {
 }
 
 // probe sends one echo request between two readings of the counters.
-func probe(c ping.Config, method string) *diagnose.Probe {
+func probe(c ping.Config, method string, process platform.Known[platform.Process]) *diagnose.Probe {
 	c.Sizes = nil // the largest shows most
 	c.Count, c.Deadline, c.Preload, c.Flood, c.Adaptive, c.Timeout = 1, 0, 1, false, false, patience
 	switch method {
@@ -189,7 +189,7 @@ func probe(c ping.Config, method string) *diagnose.Probe {
 	}
 	defer p.Close()
 	var result diagnose.Probe
-	tracer, traceErr := droptrace.Open("/")
+	tracer, traceErr := watchDrops(process)
 	err = p.Run(context.Background(), func(e ping.Event) {
 		switch e.Kind {
 		case ping.Reply:
@@ -200,11 +200,13 @@ func probe(c ping.Config, method string) *diagnose.Probe {
 			}
 		}
 	})
-	result.Dropped = dropped(tracer, traceErr, result.Answered)
+	result.Counted = since(before, counters(family))
+	result.Dropped = dropped(tracer, traceErr, func() bool { // a busy machine receives elsewhere at times, where nobody watches
+		return !result.Answered && c.Port == 0 && p.Run(context.Background(), nil) == nil
+	})
 	if err != nil {
 		return nil
 	}
-	result.Counted = since(before, counters(family))
 	if transport(c, method) == platform.TCP { // which is told by how many packets the interface took, of both families
 		others = since(others, counters(otherFamily(family)))
 		link := &result.Counted.Value.LinkSent
@@ -213,19 +215,34 @@ func probe(c ping.Config, method string) *diagnose.Probe {
 	return &result
 }
 
-// dropped is what the kernel dropped while a tracer watched, if no answer came, and ends the watch.
-func dropped(t *droptrace.Tracer, err error, answered bool) platform.Known[[]droptrace.Drop] {
+// errNotRoot is why nobody else asks the kernel what it drops: a policy may kill who tries.
+var errNotRoot = errors.New("only root in the first user namespace may look")
+
+// watchDrops begins to watch what the kernel drops, if this process may.
+func watchDrops(process platform.Known[platform.Process]) (*droptrace.Tracer, error) {
+	if p, ok := process.Get(); ok && (p.UID != 0 || p.UserNamespace.Value) {
+		return nil, errNotRoot
+	}
+	return droptrace.Open("/")
+}
+
+// maxAgain is how many more probes are sent if the kernel dropped none that anybody saw.
+const maxAgain = 2
+
+// dropped is what the kernel dropped while a tracer watched, and ends the watch. again sends one more probe, if it may.
+func dropped(t *droptrace.Tracer, err error, again func() bool) platform.Known[[]droptrace.Drop] {
 	if err != nil {
 		return platform.Unknown[[]droptrace.Drop](err.Error())
 	}
 	defer t.Close()
 	list, err := t.Drops()
+	for tries := 0; tries < maxAgain && len(list) == 0 && err == nil && again(); tries++ {
+		list, err = t.Drops()
+	}
 	if err != nil {
 		return platform.Unknown[[]droptrace.Drop](err.Error())
 	}
-	if !answered {
-		_ = t.Name(list) // a reason without a place is something, too
-	}
+	_ = t.Name(list) // a reason without a place is something, too
 	return platform.Know(list)
 }
 
