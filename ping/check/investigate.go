@@ -123,7 +123,7 @@ func (v *investigator) investigate(c ping.Config, method string, seen sighting) 
 			o.probe, o.answersFrom = look(c)
 		}
 	default:
-		o.probe = probe(c, method, o.facts.Process)
+		o.probe = probe(c, method, !seen.answered && mayWatch(o.facts.Process))
 	}
 	o.udp, o.bind = datagram(c.Address, !leaves)
 	// All ports that are in use are of interest only if one could not be had.
@@ -166,8 +166,8 @@ func (o observations) addTo(e *diagnose.Evidence) {
 	e.Listeners, e.PortsInUse, e.Redirected = o.listeners, o.portsInUse, o.redirected
 }
 
-// probe sends one echo request between two readings of the counters.
-func probe(c ping.Config, method string, process platform.Known[platform.Process]) *diagnose.Probe {
+// probe sends one echo request between two readings of the counters, and watches what the kernel drops.
+func probe(c ping.Config, method string, watch bool) *diagnose.Probe {
 	c.Sizes = nil // the largest shows most
 	c.Count, c.Deadline, c.Preload, c.Flood, c.Adaptive, c.Timeout = 1, 0, 1, false, false, patience
 	switch method {
@@ -189,7 +189,7 @@ func probe(c ping.Config, method string, process platform.Known[platform.Process
 	}
 	defer p.Close()
 	var result diagnose.Probe
-	tracer, traceErr := watchDrops(process)
+	tracer, traceErr := watchDrops(watch)
 	err = p.Run(context.Background(), func(e ping.Event) {
 		switch e.Kind {
 		case ping.Reply:
@@ -201,8 +201,8 @@ func probe(c ping.Config, method string, process platform.Known[platform.Process
 		}
 	})
 	result.Counted = since(before, counters(family))
-	result.Dropped = dropped(tracer, traceErr, func() bool { // a busy machine receives elsewhere at times, where nobody watches
-		return !result.Answered && c.Port == 0 && p.Run(context.Background(), nil) == nil
+	result.Dropped = dropped(tracer, traceErr, result.Answered, func() bool {
+		return c.Port == 0 && p.Run(context.Background(), nil) == nil
 	})
 	if err != nil {
 		return nil
@@ -215,13 +215,18 @@ func probe(c ping.Config, method string, process platform.Known[platform.Process
 	return &result
 }
 
-// errNotRoot is why nobody else asks the kernel what it drops: a policy may kill who tries.
-var errNotRoot = errors.New("only root in the first user namespace may look")
+// errNotWatched is why nothing is known of drops: nobody else but root on the host can, and a policy may kill who tries.
+var errNotWatched = errors.New("only root in the first user namespace may look, and only if nothing was answered")
 
-// watchDrops begins to watch what the kernel drops, if this process may.
-func watchDrops(process platform.Known[platform.Process]) (*droptrace.Tracer, error) {
-	if p, ok := process.Get(); ok && (p.UID != 0 || p.UserNamespace.Value) {
-		return nil, errNotRoot
+// mayWatch says that this process may be allowed to watch what the kernel drops.
+func mayWatch(process platform.Known[platform.Process]) bool {
+	p, ok := process.Get()
+	return !ok || p.UID == 0 && !p.UserNamespace.Value
+}
+
+func watchDrops(watch bool) (*droptrace.Tracer, error) {
+	if !watch {
+		return nil, errNotWatched
 	}
 	return droptrace.Open("/")
 }
@@ -229,12 +234,16 @@ func watchDrops(process platform.Known[platform.Process]) (*droptrace.Tracer, er
 // maxAgain is how many more probes are sent if the kernel dropped none that anybody saw.
 const maxAgain = 2
 
-// dropped is what the kernel dropped while a tracer watched, and ends the watch. again sends one more probe, if it may.
-func dropped(t *droptrace.Tracer, err error, again func() bool) platform.Known[[]droptrace.Drop] {
+// dropped is what the kernel dropped while a tracer watched, if no answer came, and ends the watch. again sends one more probe,
+// if it may: a busy machine receives elsewhere at times, where nobody watches.
+func dropped(t *droptrace.Tracer, err error, answered bool, again func() bool) platform.Known[[]droptrace.Drop] {
 	if err != nil {
 		return platform.Unknown[[]droptrace.Drop](err.Error())
 	}
 	defer t.Close()
+	if answered {
+		return platform.Know([]droptrace.Drop{})
+	}
 	list, err := t.Drops()
 	for tries := 0; tries < maxAgain && len(list) == 0 && err == nil && again(); tries++ {
 		list, err = t.Drops()
