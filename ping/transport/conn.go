@@ -1,4 +1,4 @@
-// Package transport carries echo messages over ICMP, UDP and TCP: it opens, sends and receives. It knows no run, no event
+// Package transport carries echo messages over ICMP, UDP and TCP, and asks services: it opens, sends and receives. It knows no run, no event
 // and no window: package ping does, and whoever wants to probe something should use that.
 //
 // # ICMP
@@ -27,11 +27,12 @@
 // from connect, EPIPE after a close, ECONNRESET after a reset, EPROTO if what comes back does not begin as the reply must. A
 // full backlog or a firewall that drops is silence. TCP repeats what is lost: loss shows as an RTT of 200 ms and more.
 //
-// With Port the handshake with a service is all: no data is sent and Size is not used. A connection that the system made
-// with itself, since it chose the port that was asked for, counts as refused.
+// With Port the handshake with a service is all, and no data is sent, unless it is an echo (Config.Echo) or asked over HTTP.
+// Package service says how that is done without harm. A connection that the system made with itself, since it chose the port
+// that was asked for, counts as refused.
 //
-// Each connection is reset (SO_LINGER 0): a close in order would keep a port for a minute each, and a long run would use
-// them up. At most 128 connections are under way at once (Limiter).
+// A connection to our own listener is reset (SO_LINGER 0): a close in order would keep a port for a minute each, and a long run
+// would use them up. At most 128 connections are under way at once (Limiter).
 package transport
 
 import (

@@ -147,13 +147,14 @@ func (s *Service) count(n *uint64, add uint64) {
 	*n += add
 }
 
-// Opened notes that a handshake is over, closed that the connection is.
+// Opened notes that a handshake is over.
 func (s *Service) Opened() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opening--
 }
 
+// Closed notes that a connection is over.
 func (s *Service) Closed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
