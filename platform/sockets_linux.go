@@ -35,6 +35,9 @@ func ReadPortsInUse(protocol string, ports Range) Known[int] {
 	return known(len(used), err)
 }
 
+// loopbackIndex is the index of the loopback interface that Linux makes in every network namespace.
+const loopbackIndex = 1
+
 // Peers tells what the kernel knows of the far ends of TCP connections in this network namespace. It needs no privilege.
 type Peers struct{}
 
@@ -42,7 +45,8 @@ type Peers struct{}
 // listeners, which share the connections, it is the one with the most. ok is false if none listens here, or it cannot be told.
 func (Peers) Queue(service netip.AddrPort) (waiting, room int, ok bool) {
 	for _, l := range ReadListeners(TCP, service.Port()).Value {
-		if l.Takes(service.Addr()) && (!ok || int(l.Queue) > waiting) {
+		elsewhere := l.Interface > loopbackIndex // bound to another interface, it gets nothing that comes by lo
+		if l.Takes(service.Addr()) && !elsewhere && (!ok || int(l.Queue) > waiting) {
 			waiting, room, ok = int(l.Queue), int(l.Backlog), true
 		}
 	}
