@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,6 +41,9 @@ func TestMain(m *testing.M) {
 	dir := prefix + strconv.Itoa(os.Getpid())
 	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "bin"), 0o755), os.Setenv("GOTMPDIR", dir)); err != nil {
 		panic(err)
+	}
+	if signal.Ignored(syscall.SIGHUP) { // by nohup; what the scripts start must hear of it, and a handler is not inherited
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	status := m.Run()
 	os.RemoveAll(dir)
