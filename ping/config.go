@@ -1,6 +1,7 @@
 package ping
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -68,6 +69,19 @@ func (c Config) Validate() error {
 		return fmt.Errorf("preload %d is outside 1 to %d", c.Preload, MaxPreload)
 	}
 	return c.Transport.Validate()
+}
+
+// Longest is how long a run lasts at most if every probe leaves in time: MaxTime if nothing but an interrupt ends it. Unset
+// fields count as their defaults.
+func (c Config) Longest() time.Duration {
+	switch {
+	case c.Deadline > 0:
+		return c.Deadline
+	case c.Count == 0:
+		return MaxTime
+	}
+	interval, timeout := cmp.Or(c.Interval, DefaultInterval), cmp.Or(c.Timeout, DefaultTimeout)
+	return time.Duration(min(float64(c.Count-1)*float64(interval)+float64(timeout), float64(MaxTime)))
 }
 
 // The names of package transport that a caller of this package needs.

@@ -111,3 +111,23 @@ func TestKindString(t *testing.T) {
 		}
 	}
 }
+
+func TestLongest(t *testing.T) {
+	tests := []struct {
+		name   string
+		config Config
+		want   time.Duration
+	}{
+		{"no end", Config{}, MaxTime},
+		{"one probe", Config{Count: 1}, DefaultTimeout},
+		{"five", Config{Count: 5}, 4*DefaultInterval + DefaultTimeout},
+		{"own times", Config{Transport: Transport{Timeout: time.Second}, Count: 3, Interval: time.Minute}, 2*time.Minute + time.Second},
+		{"deadline", Config{Deadline: time.Hour, Count: 5}, time.Hour},
+		{"more than fits", Config{Transport: Transport{Timeout: MaxTime}, Count: 1 << 63, Interval: MaxTime}, MaxTime},
+	}
+	for _, test := range tests {
+		if got := test.config.Longest(); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"cmp"
 	"context"
 	"io"
 	"sync"
@@ -73,9 +72,7 @@ func (w *Wait) Run(ctx context.Context) (report.Report, error) {
 // longest is the time that an attempt may take and the pause before the next one. In the last attempt causes are looked for.
 func (w *Wait) longest() (most time.Duration) {
 	for _, t := range w.config.Targets {
-		interval, timeout := cmp.Or(t.Interval, ping.DefaultInterval), cmp.Or(t.Timeout, ping.DefaultTimeout)
-		pace := min(float64(t.Count)*float64(interval), float64(ping.MaxTime))
-		most = max(most, time.Duration(pace)+timeout)
+		most = max(most, t.Longest())
 	}
 	return most + lastPause
 }
