@@ -21,17 +21,14 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"lping/ping"
 	"lping/ping/check"
 	"lping/ping/cmdline"
 	"lping/ping/doctor"
@@ -76,7 +73,7 @@ func execute(ctx context.Context, in *cmdline.Input, stdout, stderr io.Writer) (
 	case in.Has("help", "true"):
 		return 0, show(stdout, cmdline.Help())
 	case in.Has("version", "true"):
-		return 0, show(stdout, version())
+		return 0, show(stdout, cmdline.Version())
 	}
 	flags, err := parse(in.Given)
 	switch {
@@ -110,44 +107,29 @@ func parse(given []cmdline.Given) (*cli.Context, error) {
 	return cli.NewContext(nil, set, nil), nil
 }
 
-// version is the text of --version: the version of lping, and the ping that its options and its output agree with.
-func version() string {
-	return fmt.Sprintf("lping %s (%s %s/%s)\noptions and text output agree with ping from iputils 20250605\n",
-		ownVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-// ownVersion is that of lping, as far as the build tells.
-func ownVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(unknown)"
-}
-
-// introduce names lping to the services that are asked by HTTP.
-func introduce(targets []report.Target) {
-	for i := range targets {
-		if t := &targets[i]; t.Proto == ping.ProtoHTTP {
-			t.Agent = "lping/" + strings.Trim(ownVersion(), "()")
-		}
-	}
-}
-
-// checkAsAsked reads the settings and checks. With --output the output goes to a file.
+// checkAsAsked reads the settings and checks, once or every so often.
 func checkAsAsked(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout, stderr io.Writer) (int, error) {
 	s, err := in.Settings(flags)
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, err
-	case s.File == "":
-		return checkOnto(ctx, in, s, stdout, stderr)
 	}
-	out, err := file.Create(s.File)
+	if s.Every > 0 {
+		return checkEvery(ctx, in, s, stdout, stderr)
+	}
+	return onto(in, s.File, stdout, func(w io.Writer) (int, error) { return checkOnce(ctx, in, s, w, stderr) })
+}
+
+// onto gives f the file to write to, which is there when f has succeeded; without a path it is stdout.
+func onto(in *cmdline.Input, path string, stdout io.Writer, f func(io.Writer) (int, error)) (int, error) {
+	if path == "" {
+		return f(stdout)
+	}
+	out, err := file.Create(path)
 	if err != nil {
 		return 0, cmdline.Wrap(in.Label("output"), cmdline.WithHint(err, outputHint(err)))
 	}
 	defer out.Discard()
-	status, err := checkOnto(ctx, in, s, out, stderr)
+	status, err := f(out)
 	if err != nil {
 		return 0, err
 	}
@@ -171,23 +153,18 @@ func outputHint(err error) string {
 // atTheEnd are the formats that write nothing before the check is over.
 var atTheEnd = []cmdline.Format{cmdline.Line, cmdline.Prometheus, cmdline.Nagios}
 
-// checkOnto checks, and writes the output to stdout, which may be a file.
-func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdout, stderr io.Writer) (int, error) {
-	s.Output.Terminal = s.Output.Flood && terminal(stdout)
-	introduce(s.Targets)
-	renderer := newRenderer(in.Format, stdout, s.Output)
+// checkOnce makes one check and writes the output to w.
+func checkOnce(ctx context.Context, in *cmdline.Input, s cmdline.Settings, w, stderr io.Writer) (int, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	k := newCheck(s, check.Config{
-		Targets: s.Targets, Limits: s.Limits, Exit: in.Scheme,
-		Renderer: renderer, Quiet: s.Output.Quiet, Buckets: in.Format == cmdline.Prometheus,
-	})
+	k, renderer := prepare(in, s, w)
 	ignoreSignals := func() {}
 	goOn := func() {
 		startup.UseProcessors(processors)
-		ignoreSignals = handleSignals(k, stop, stderr)
+		ignoreSignals = handleSignals(k.Status, stop, stderr)
 	}
-	short := s.Wait == 0 && slices.Contains(atTheEnd, in.Format) && !slices.ContainsFunc(s.Targets, lasting)
+	lasts := slices.ContainsFunc(s.Targets, func(t report.Target) bool { return t.Longest() > time.Second })
+	short := s.Wait == 0 && slices.Contains(atTheEnd, in.Format) && !lasts
 	once := s.Wait == 0 && !slices.ContainsFunc(s.Targets, repeated)
 	switch {
 	case short:
@@ -200,6 +177,11 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 	}
 	r, err := k.Run(ctx)
 	ignoreSignals()
+	return conclude(ctx, in, s, r, err, renderer, w)
+}
+
+// conclude writes the end of the output: r and err are what Run returned.
+func conclude(ctx context.Context, in *cmdline.Input, s cmdline.Settings, r report.Report, err error, renderer report.Renderer, w io.Writer) (int, error) {
 	var unchecked *check.UncheckedError
 	switch {
 	case errors.As(err, &unchecked) && in.Format == cmdline.Text: // as ping does
@@ -207,8 +189,8 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 	case err != nil && unchecked == nil:
 		return 0, writeError(err)
 	}
-	if errors.Is(context.Cause(ctx), errFromTerminal) && in.Format == cmdline.Text && !s.Output.PingOnly && terminal(stdout) {
-		fmt.Fprintln(stdout) // the terminal echoed ^C
+	if errors.Is(context.Cause(ctx), errFromTerminal) && in.Format == cmdline.Text && !s.Output.PingOnly && terminal(w) {
+		fmt.Fprintln(w) // the terminal echoed ^C
 	}
 	if err := renderer.Finish(r); err != nil {
 		return 0, writeError(err)
@@ -216,18 +198,67 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 	return r.ExitCode, nil
 }
 
+// errUnwritten is why the output of a check that was cut short is not written: it would take the place of a whole one.
+var errUnwritten = errors.New("cut short")
+
+// checkEvery checks again and again until a signal comes. The status is that of the last whole check.
+func checkEvery(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdout, stderr io.Writer) (status int, err error) {
+	startup.UseProcessors(processors)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var latest atomic.Pointer[checker]
+	defer handleSignals(func(w io.Writer) {
+		if k := latest.Load(); k != nil {
+			(*k).Status(w)
+		}
+	}, stop, stderr)()
+	status = in.Scheme.Status(stats.Unknown, false)
+	atEnd := s.File != "" || slices.Contains(atTheEnd, in.Format)
+	whole := false
+	once := func(w io.Writer) (int, error) {
+		k, renderer := prepare(in, s, w)
+		latest.Store(&k)
+		k.Start()
+		r, err := k.Run(ctx)
+		if atEnd && whole && ctx.Err() != nil {
+			return 0, errUnwritten
+		}
+		return conclude(ctx, in, s, r, err, renderer, w)
+	}
+	err = check.Every(ctx, s.Every, func(ctx context.Context) error {
+		code, err := onto(in, s.File, stdout, once)
+		if err == nil && ctx.Err() == nil {
+			status, whole = code, true
+		}
+		return err
+	}, func(took time.Duration, skipped int) {
+		fmt.Fprintf(stderr, "lping: warning: a check took %v, so that %d of them were left out\n", took.Round(time.Millisecond), skipped)
+	})
+	if errors.Is(err, errUnwritten) {
+		err = nil
+	}
+	return status, err
+}
+
+// prepare makes a check, and what writes its output to w.
+func prepare(in *cmdline.Input, s cmdline.Settings, w io.Writer) (checker, report.Renderer) {
+	s.Output.Terminal = s.Output.Flood && terminal(w)
+	renderer := newRenderer(in.Format, w, s.Output)
+	c := check.Config{
+		Targets: s.Targets, Limits: s.Limits, Exit: in.Scheme,
+		Renderer: renderer, Quiet: s.Output.Quiet, Buckets: in.Format == cmdline.Prometheus,
+	}
+	if s.Wait > 0 {
+		return check.NewWait(c, s.Wait), renderer
+	}
+	return check.New(c), renderer
+}
+
 // checker is a check, or one that is made until all is well.
 type checker interface {
 	Start() (more bool)
 	Run(context.Context) (report.Report, error)
 	Status(io.Writer)
-}
-
-func newCheck(s cmdline.Settings, c check.Config) checker {
-	if s.Wait > 0 {
-		return check.NewWait(c, s.Wait)
-	}
-	return check.New(c)
 }
 
 // terminal says whether w is one.
@@ -273,26 +304,12 @@ func echo(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout io
 		err = s.Run(ctx, stdout)
 	}
 	if failed, ok := errors.AsType[*net.OpError](err); ok {
-		return 0, cmdline.WithHint(failed, socketHint(failed))
+		return 0, cmdline.WithHint(failed, cmdline.SocketHint(failed))
 	}
 	if err != nil {
 		return 0, writeError(err)
 	}
 	return 0, nil
-}
-
-// socketHint is what to do if serve cannot have a socket.
-func socketHint(err error) string {
-	e, _ := errors.AsType[syscall.Errno](err)
-	switch platform.ErrnoName(e) {
-	case "EADDRINUSE":
-		return "ss -ltunp shows who has the port; lping serve without a port takes a free one"
-	case "EACCES":
-		return "a port from 1024 on needs no privilege"
-	case "EADDRNOTAVAIL", "EAFNOSUPPORT":
-		return "lping doctor shows what is wrong with that address"
-	}
-	return "lping serve needs some sockets: see ulimit -n"
 }
 
 // colorful says whether to write in colour: on a terminal that has colours, unless NO_COLOR is set (no-color.org).
@@ -327,7 +344,7 @@ func ending() []os.Signal {
 }
 
 // handleSignals ends the run on an interrupt and prints its state on the signals that ask for it. The result stops that.
-func handleSignals(k checker, stop context.CancelCauseFunc, stderr io.Writer) func() {
+func handleSignals(status func(io.Writer), stop context.CancelCauseFunc, stderr io.Writer) func() {
 	signals := make(chan os.Signal, 1)
 	done := make(chan struct{})
 	signal.Notify(signals, append(platform.StatusSignals(), ending()...)...)
@@ -340,7 +357,7 @@ func handleSignals(k checker, stop context.CancelCauseFunc, stderr io.Writer) fu
 			case syscall.SIGTERM, syscall.SIGHUP:
 				stop(check.ErrInterrupted)
 			default:
-				k.Status(stderr)
+				status(stderr)
 			}
 		}
 	}()
@@ -357,9 +374,6 @@ func ignoreStatus() {
 		signal.Ignore(status...) // of none it would ignore all
 	}
 }
-
-// lasting says that the run may take more than a second, whatever comes back.
-func lasting(t report.Target) bool { return t.Longest() > time.Second }
 
 // repeated says that more than one probe may leave.
 func repeated(t report.Target) bool { return t.Count != 1 || t.Deadline > 0 }

@@ -49,6 +49,7 @@ type Config struct {
 // Check is one check: Start and then Run, each once.
 type Check struct {
 	config Config
+	begun  time.Time
 	// mu guards the jobs and the renderer: targets run side by side.
 	mu   sync.Mutex
 	jobs []*job
@@ -123,6 +124,7 @@ func (k *Check) Status(w io.Writer) {
 // whether anything is left to wait for: what a check that is over at once can do without, such as catching signals, can be
 // done then.
 func (k *Check) Start() (more bool) {
+	k.begun = time.Now()
 	for _, j := range k.jobs {
 		if k.open(j); k.writeErr != nil {
 			return false
@@ -303,7 +305,7 @@ func (k *Check) investigate(j *job) {
 
 // report judges all jobs.
 func (k *Check) report() (report.Report, error) {
-	var r report.Report
+	r := report.Report{Begun: k.begun}
 	var list []judgement
 	for _, j := range k.jobs {
 		result, verdict := k.result(j)

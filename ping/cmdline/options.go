@@ -58,7 +58,8 @@ var options = []*Option{
 		Long: "port", Variable: "LPING_TARGET_PORT", Takes: "N", Example: "8080", Usage: "a service at this port (LPING_TARGET_PORT)",
 	},
 	{Long: "echo", Variable: "LPING_ECHO", Usage: "the service is an echo: compare what it sends back"},
-	{Long: "wait", Variable: "LPING_WAIT", Takes: "T", Example: "30", Usage: "until every target answers, for up to T", rivals: []string{"deadline"}},
+	{Long: "wait", Variable: "LPING_WAIT", Takes: "T", Example: "30", Usage: "until every target answers, for up to T", rivals: []string{"deadline", "every"}},
+	{Long: "every", Variable: "LPING_EVERY", Takes: "T", Example: "60", Usage: "the whole check again every T, until interrupted", rivals: []string{"wait"}},
 	{
 		Long: "sweep", Variable: "LPING_SWEEP", Takes: "LIST", Example: "0:1472:64", Usage: "a size a probe: FROM:TO[:STEP], TO included, or a list",
 		rivals: []string{"size"},

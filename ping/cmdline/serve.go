@@ -1,11 +1,14 @@
 package cmdline
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"lping/ping/serve"
+	"lping/platform"
 )
 
 // protocols are what an echo is over.
@@ -52,4 +55,18 @@ func parseEcho(word string) (o operand, err error) {
 		return o, &Error{quote(scheme+"://") + " is unknown: the echo is over TCP and UDP", "lping serve 127.0.0.1:8080"}
 	}
 	return parseOperand(word, 0)
+}
+
+// SocketHint is what to do if serve cannot have a socket.
+func SocketHint(err error) string {
+	e, _ := errors.AsType[syscall.Errno](err)
+	switch platform.ErrnoName(e) {
+	case "EADDRINUSE":
+		return "ss -ltunp shows who has the port; lping serve without a port takes a free one"
+	case "EACCES":
+		return "a port from 1024 on needs no privilege"
+	case "EADDRNOTAVAIL", "EAFNOSUPPORT":
+		return "lping doctor shows what is wrong with that address"
+	}
+	return "lping serve needs some sockets: see ulimit -n"
 }

@@ -35,6 +35,8 @@ type Settings struct {
 	Output  report.Options
 	// Wait is how long to wait until all is well; 0 is not to wait.
 	Wait time.Duration
+	// Every is the time from the start of a check to that of the next; 0 is to check once.
+	Every time.Duration
 	// File is what the output is written to; empty is standard output.
 	File string
 
@@ -62,6 +64,7 @@ func (in *Input) Settings(f Flags) (Settings, error) {
 	s.readSizes(r)
 	s.complete(r)
 	s.readWait(r)
+	s.readEvery(r)
 	s.readFile(r)
 	return s, r.err
 }
@@ -259,6 +262,9 @@ func (s *Settings) complete(r *reader) {
 		t.Ambiguous = slices.ContainsFunc(s.Targets, func(other report.Target) bool {
 			return t.Port != 0 && other.Address == t.Address && other.Port == t.Port && other.Proto != t.Proto
 		})
+		if t.Proto == ping.ProtoHTTP {
+			t.Agent = agent()
+		}
 		if t.Proto == ping.ProtoHTTP && !r.flags.IsSet("timeout") {
 			t.Timeout = timeoutOfHTTP
 		}
@@ -286,6 +292,21 @@ func (s *Settings) readWait(r *reader) {
 		if t.Count == 0 || t.Count > maxWaited {
 			r.conflict("wait", "needs a count of answers in a row, "+decimal(maxWaited)+" at most", "leave out -c: one answer is enough")
 		}
+	}
+}
+
+// readEvery reads how often to check. Each check must come to an end.
+func (s *Settings) readEvery(r *reader) {
+	read(r, "every", &s.Every, parseSeconds)
+	s.Every = min(s.Every, ping.MaxTime)
+	switch {
+	case !r.flags.IsSet("every"):
+	case s.Every == 0:
+		r.conflict("every", "is the time from one check to the next, and 0 is none", "--every 60")
+	case s.Wait > 0:
+		r.conflict("every", "and --wait both say when to check again", "leave one of them out")
+	case slices.ContainsFunc(s.Targets, func(t report.Target) bool { return t.Longest() == ping.MaxTime }):
+		r.conflict("every", "needs a check that ends", "--every 60 -c 5")
 	}
 }
 

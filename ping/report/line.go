@@ -23,10 +23,13 @@ const (
 )
 
 // line writes the outcome alone: one line, verdict and cause first, and one for each further finding.
-type line struct{ lines }
+type line struct {
+	lines
+	o Options
+}
 
-// NewLine is the format line. Quiet or not, it shows no single probes, so no option changes it.
-func NewLine(w io.Writer, _ Options) Renderer { return &line{newLines(w)} }
+// NewLine is the format line. It shows no single probes: of the options it knows Timestamp alone.
+func NewLine(w io.Writer, o Options) Renderer { return &line{newLines(w), o} }
 
 // Start writes nothing.
 func (l *line) Start(Target) error { return nil }
@@ -37,7 +40,11 @@ func (l *line) Event(Target, ping.Event) error { return nil }
 // Finish writes the whole output.
 func (l *line) Finish(r Report) error {
 	results := r.byNeed()
-	head := headline(r.Verdict, results, maxLine)
+	var b []byte
+	if l.o.Timestamp {
+		b = append(unixTime(append(b, '['), r.Begun), "] "...)
+	}
+	head := string(b) + headline(r.Verdict, results, maxLine-len(b))
 	if r.Waited > 0 && r.Verdict == stats.Healthy { // else a fix is the last word
 		head += " waited=" + strings.ReplaceAll(seconds(r.Waited), " ", "")
 	}

@@ -63,6 +63,8 @@ type Report struct {
 	ByNeed   []int
 	Verdict  stats.Verdict
 	ExitCode int
+	// Begun is when the check began.
+	Begun time.Time
 	// Waited is how long it took until all was well, or until that was given up; 0 if nobody waited.
 	Waited time.Duration
 	// Unchecked says that no target could be checked at all.
@@ -103,7 +105,7 @@ type Options struct {
 	Quiet bool
 	// Verbose shows the identifier in replies, and foreign packets.
 	Verbose bool
-	// Timestamp puts the Unix time before each line about a probe.
+	// Timestamp puts the Unix time before each line about a probe, or before the first line of the format line.
 	Timestamp bool
 	// Outstanding shows probes without an answer when the next one leaves.
 	Outstanding bool
