@@ -27,7 +27,6 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
 
 	"lping/ping/check"
 	"lping/ping/cmdline"
@@ -37,6 +36,7 @@ import (
 	"lping/platform"
 	"lping/platform/file"
 	"lping/platform/startup"
+	"lping/platform/terminal"
 	"lping/stats"
 )
 
@@ -113,7 +113,10 @@ func checkAsAsked(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, s
 	if err != nil {
 		return 0, err
 	}
-	if s.Every > 0 {
+	switch {
+	case s.Output.Live && !terminal.Is(stdout):
+		return 0, cmdline.WithHint(errors.New("--live draws on a terminal, and the output is none"), "leave it out, or -j for a program")
+	case s.Every > 0:
 		return checkEvery(ctx, in, s, stdout, stderr)
 	}
 	return onto(in, s.File, stdout, func(w io.Writer) (int, error) { return checkOnce(ctx, in, s, w, stderr) })
@@ -161,7 +164,16 @@ func checkOnce(ctx context.Context, in *cmdline.Input, s cmdline.Settings, w, st
 	ignoreSignals := func() {}
 	goOn := func() {
 		startup.UseProcessors(processors)
-		ignoreSignals = handleSignals(k.Status, stop, stderr)
+		status, restore := k.Status, func() {}
+		if s.Output.Live { // which shows its state anyway
+			status = func(io.Writer) {}
+			restore = terminal.OnQuit(os.Stdin, func() { stop(check.ErrInterrupted) })
+		}
+		ignore := handleSignals(status, stop, stderr)
+		ignoreSignals = func() {
+			ignore()
+			restore()
+		}
 	}
 	lasts := slices.ContainsFunc(s.Targets, func(t report.Target) bool { return t.Longest() > time.Second })
 	short := s.Wait == 0 && slices.Contains(atTheEnd, in.Format) && !lasts
@@ -189,7 +201,7 @@ func conclude(ctx context.Context, in *cmdline.Input, s cmdline.Settings, r repo
 	case err != nil && unchecked == nil:
 		return 0, writeError(err)
 	}
-	if errors.Is(context.Cause(ctx), errFromTerminal) && in.Format == cmdline.Text && !s.Output.PingOnly && terminal(w) {
+	if errors.Is(context.Cause(ctx), errFromTerminal) && in.Format == cmdline.Text && !s.Output.PingOnly && terminal.Is(w) {
 		fmt.Fprintln(w) // the terminal echoed ^C
 	}
 	if err := renderer.Finish(r); err != nil {
@@ -242,11 +254,13 @@ func checkEvery(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdo
 
 // prepare makes a check, and what writes its output to w.
 func prepare(in *cmdline.Input, s cmdline.Settings, w io.Writer) (checker, report.Renderer) {
-	s.Output.Terminal = s.Output.Flood && terminal(w)
-	renderer := newRenderer(in.Format, w, s.Output)
+	if terminal.Is(w) {
+		s.Output.Size, s.Output.Color, s.Output.Unicode = terminal.Size(w), terminal.Colors(w), terminal.Unicode()
+	}
+	renderer := report.New(string(in.Format), w, s.Output)
 	c := check.Config{
 		Targets: s.Targets, Limits: s.Limits, Exit: in.Scheme,
-		Renderer: renderer, Quiet: s.Output.Quiet, Buckets: in.Format == cmdline.Prometheus,
+		Renderer: renderer, Quiet: s.Output.Quiet && !s.Output.Live, Buckets: in.Format == cmdline.Prometheus,
 	}
 	if s.Wait > 0 {
 		return check.NewWait(c, s.Wait), renderer
@@ -259,12 +273,6 @@ type checker interface {
 	Start() (more bool)
 	Run(context.Context) (report.Report, error)
 	Status(io.Writer)
-}
-
-// terminal says whether w is one.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // examine shows the whole picture: it looks at this host and probes both families by every protocol.
@@ -281,7 +289,7 @@ func examine(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout
 	if in.Format == cmdline.JSON {
 		err = doctor.WriteJSON(stdout, pic)
 	} else {
-		err = doctor.Write(stdout, pic, colorful(stdout))
+		err = doctor.Write(stdout, pic, terminal.Colors(stdout))
 	}
 	if err != nil {
 		return 0, writeError(err)
@@ -310,26 +318,6 @@ func echo(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout io
 		return 0, writeError(err)
 	}
 	return 0, nil
-}
-
-// colorful says whether to write in colour: on a terminal that has colours, unless NO_COLOR is set (no-color.org).
-func colorful(w io.Writer) bool {
-	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && terminal(w)
-}
-
-// newRenderer is the renderer of a format. Formats stand in cmdline.formats and, if they write only at the end, in atTheEnd, too.
-func newRenderer(format cmdline.Format, w io.Writer, o report.Options) report.Renderer {
-	switch format {
-	case cmdline.Line:
-		return report.NewLine(w, o)
-	case cmdline.JSON:
-		return report.NewJSON(w, o)
-	case cmdline.Prometheus:
-		return report.NewPrometheus(w, o)
-	case cmdline.Nagios:
-		return report.NewNagios(w, o)
-	}
-	return report.NewText(w, o)
 }
 
 var errFromTerminal = fmt.Errorf("%w by the terminal", check.ErrInterrupted)

@@ -260,7 +260,7 @@ func (k *Check) listener(j *job) func(ping.Event) {
 }
 
 func (k *Check) event(j *job, e *ping.Event) {
-	record(j.recorder, e)
+	report.Record(j.recorder, e)
 	switch e.Kind {
 	case ping.SendError, ping.Timeout, ping.Corrupt:
 		j.tally.event(e)

@@ -60,6 +60,7 @@ var options = []*Option{
 	{Long: "echo", Variable: "LPING_ECHO", Usage: "the service is an echo: compare what it sends back"},
 	{Long: "wait", Variable: "LPING_WAIT", Takes: "T", Example: "30", Usage: "until every target answers, for up to T", rivals: []string{"deadline", "every"}},
 	{Long: "every", Variable: "LPING_EVERY", Takes: "T", Example: "60", Usage: "the whole check again every T, until interrupted", rivals: []string{"wait"}},
+	{Long: "live", Variable: "LPING_LIVE", Usage: "a chart on the terminal while the run lasts; q ends it"},
 	{
 		Long: "sweep", Variable: "LPING_SWEEP", Takes: "LIST", Example: "0:1472:64", Usage: "a size a probe: FROM:TO[:STEP], TO included, or a list",
 		rivals: []string{"size"},

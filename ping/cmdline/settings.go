@@ -50,7 +50,7 @@ func (in *Input) Settings(f Flags) (Settings, error) {
 	s := Settings{Output: report.Options{
 		Quiet: f.Bool("quiet"), Verbose: f.Bool("verbose"), Timestamp: f.Bool("timestamp"),
 		Outstanding: f.Bool("outstanding"), Audible: f.Bool("audible"), Precise: f.Bool("precision"),
-		Flood: f.Bool("flood"), PingOnly: in.isPing(),
+		Flood: f.Bool("flood"), Live: f.Bool("live"), PingOnly: in.isPing(),
 	}}
 	s.readPace(r)
 	s.readPacket(r)
@@ -63,6 +63,7 @@ func (in *Input) Settings(f Flags) (Settings, error) {
 	s.readTargets(r)
 	s.readSizes(r)
 	s.complete(r)
+	s.checkLive(r)
 	s.readWait(r)
 	s.readEvery(r)
 	s.readFile(r)
@@ -140,7 +141,7 @@ func (s *Settings) readPace(r *reader) {
 	c.Flood, c.Adaptive = r.flags.Bool("flood"), r.flags.Bool("adaptive")
 	read(r, "deadline", &c.Deadline, parseSeconds)
 	c.Count = defaultCount
-	if c.Deadline > 0 || c.Flood {
+	if c.Deadline > 0 || c.Flood || s.Output.Live {
 		c.Count = 0
 	}
 	read(r, "count", &c.Count, integer[uint64](0, 1<<63-1))
@@ -307,6 +308,19 @@ func (s *Settings) readEvery(r *reader) {
 		r.conflict("every", "and --wait both say when to check again", "leave one of them out")
 	case slices.ContainsFunc(s.Targets, func(t report.Target) bool { return t.Longest() == ping.MaxTime }):
 		r.conflict("every", "needs a check that ends", "--every 60 -c 5")
+	}
+}
+
+// checkLive reports what a chart does not go with.
+func (s *Settings) checkLive(r *reader) {
+	switch {
+	case !s.Output.Live:
+	case r.in.Format != Text:
+		r.conflict("live", "is a chart, and not for "+string(r.in.Format), "leave one of them out")
+	case r.flags.IsSet("output"):
+		r.conflict("live", "draws on a terminal, and not in a file", "leave one of them out")
+	case r.flags.IsSet("wait") || r.flags.IsSet("every"):
+		r.conflict("live", "is about a single run", "leave out --wait and --every")
 	}
 }
 

@@ -110,6 +110,8 @@ func TestSettings(t *testing.T) {
 		}},
 		{"lping --wait 30", "", func(s *Settings, c *ping.Config, _ *report.Options) { s.Wait, c.Count = 30*time.Second, 1 }},
 		{"lping --wait 30", "LPING_DEADLINE=1", func(s *Settings, c *ping.Config, _ *report.Options) { s.Wait, c.Count = 30*time.Second, 1 }},
+		{"lping --live", "", func(s *Settings, c *ping.Config, o *report.Options) { o.Live, c.Count = true, 0 }},
+		{"lping --live -c 3", "", func(s *Settings, c *ping.Config, o *report.Options) { o.Live, c.Count = true, 3 }},
 		{"lping --every 1m", "", func(s *Settings, c *ping.Config, _ *report.Options) { s.Every = time.Minute }},
 		{"lping --every 30", "LPING_WAIT=1", func(s *Settings, c *ping.Config, _ *report.Options) { s.Every = 30 * time.Second }},
 		{"lping --every 30 -f -w 1", "", func(s *Settings, c *ping.Config, o *report.Options) {
@@ -169,6 +171,9 @@ func TestSettingsErrors(t *testing.T) {
 		{"lping -46 -s 65508", "", "--size: 65508 is out of range (0 to 65507); the most is 65507"},
 		{"lping -6 --proto udp --sweep 65520", "", "--sweep: 65520 is out of range (0 to 65519); the most is 65519"},
 		{"lping --wait 1 -w 1", "", "--wait and -w both say when it is over; leave one of them out"},
+		{"lping --live -j", "", "--live is a chart, and not for json; leave one of them out"},
+		{"lping --live --every 1", "", "--live is about a single run; leave out --wait and --every"},
+		{"lping --live --output x", "", "--live draws on a terminal, and not in a file; leave one of them out"},
 		{"lping --every 1 --wait 1", "", "--every and --wait both say when to check again; leave one of them out"},
 		{"lping --every 1 -c 0", "", "--every needs a check that ends; --every 60 -c 5"},
 		{"lping --every 0", "", "--every is the time from one check to the next, and 0 is none; --every 60"},

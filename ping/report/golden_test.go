@@ -185,7 +185,7 @@ func TestEventsAllocateNothing(t *testing.T) {
 	all = append(all, told{named, answer(ping.Reply, 1<<40, v4, 45_000)})
 	for format, renderer := range formats {
 		for _, o := range []Options{
-			{}, {Verbose: true, Timestamp: true, Outstanding: true, Audible: true}, {Flood: true, Terminal: true},
+			{}, {Verbose: true, Timestamp: true, Outstanding: true, Audible: true}, {Flood: true, Size: size80},
 		} {
 			r := renderer(io.Discard, o)
 			n := testing.AllocsPerRun(100, func() {

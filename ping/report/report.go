@@ -3,6 +3,7 @@
 package report
 
 import (
+	"io"
 	"time"
 
 	"lping/ping"
@@ -99,6 +100,24 @@ type Renderer interface {
 	Finish(Report) error
 }
 
+// New is the renderer of a format: text, which is the default, line, json, prometheus or nagios.
+func New(format string, w io.Writer, o Options) Renderer {
+	switch format {
+	case "line":
+		return NewLine(w, o)
+	case "json":
+		return NewJSON(w, o)
+	case "prometheus":
+		return NewPrometheus(w, o)
+	case "nagios":
+		return NewNagios(w, o)
+	}
+	if o.Live {
+		return NewLive(w, o)
+	}
+	return NewText(w, o)
+}
+
 // Options are what the user asked of the output.
 type Options struct {
 	// Quiet leaves out what happens to single probes.
@@ -113,12 +132,18 @@ type Options struct {
 	Audible bool
 	// Precise prints every time in ms with three decimals.
 	Precise bool
-	// Flood replaces the lines about probes by dots and backspaces; Terminal says whether those are seen.
-	Flood, Terminal bool
+	// Flood replaces the lines about probes by dots and backspaces, which stand on a terminal only.
+	Flood bool
+	// Live draws a chart of the RTT while the run lasts, instead of lines about probes.
+	Live bool
 	// PacingShown adds ipg/ewma to the statistics, as ping does for flood, adaptive and interval 0.
 	PacingShown bool
 	// PingOnly leaves out every line that ping does not print.
 	PingOnly bool
 	// Limits are those that the verdict rests on.
 	Limits stats.Limits
+	// Color says that the terminal has colours, Unicode that it shows more than ASCII. Size is how many columns and lines it has;
+	// nil if the output is no terminal.
+	Color, Unicode bool
+	Size           func() (width, height int)
 }

@@ -129,6 +129,9 @@ func healthyScenario(name string, t Target, o Options) scenario {
 }
 
 // troubles are all kinds of events but a plain run.
+// size80 is the size of a terminal.
+func size80() (width, height int) { return 80, 24 }
+
 func troubles() []told {
 	t := target4()
 	nobody := answer(ping.Foreign, 0, netip.MustParseAddr("127.0.0.9"), 0)
@@ -271,7 +274,7 @@ func scenarios() []scenario {
 	t := target4()
 	fix := diagnose.Finding{Code: "route_missing", Severity: diagnose.Error, Cause: "no route to 127.0.0.1",
 		Evidence: "table local is empty", Fix: "ip route add local 127.0.0.0/8 dev lo table local"}
-	flood := healthyScenario("flood", t, Options{Flood: true, Terminal: true, PacingShown: true})
+	flood := healthyScenario("flood", t, Options{Flood: true, Size: size80, PacingShown: true})
 	flood.report.Results[0].Summary.Pipe = 3
 	trouble := func(name string, o Options) scenario {
 		return scenario{name: name, options: o, starts: []Target{t}, events: troubles(), report: one(troubled())}

@@ -68,7 +68,7 @@ func (t *text) Event(target Target, e ping.Event) error {
 // flood draws a dot for a probe and erases one for an answer, so that what stays is what is missing; an E stands for
 // an error and a C for other data, as in ping.
 func (t *text) flood(k ping.Kind) error {
-	if !t.o.Terminal {
+	if t.o.Size == nil {
 		return nil
 	}
 	b := t.buf[:0]

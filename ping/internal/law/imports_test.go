@@ -28,6 +28,7 @@ var importLaw = map[string][]string{
 	"platform/file":          nil,
 	"platform/netlink":       {"platform/fact"},
 	"platform/startup":       nil,
+	"platform/terminal":      nil,
 	"stats":                  nil,
 }
 

@@ -1,12 +1,12 @@
-package check
+package report
 
 import (
 	"lping/ping"
 	"lping/stats"
 )
 
-// record enters an event into the statistics.
-func record(r *stats.Recorder, e *ping.Event) {
+// Record enters an event into the statistics.
+func Record(r *stats.Recorder, e *ping.Event) {
 	switch e.Kind {
 	case ping.Sent:
 		r.Sent(e.Time)
