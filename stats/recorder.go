@@ -12,15 +12,16 @@ type Recorder struct {
 	counts       Summary // the counters and Pipe only
 	first, last  time.Time
 	decided      time.Time
-	streak       streak
+	outages      outages
 	rtt          distribution
 	ewma         float64
 	send, kernel distribution
 	wakeup       distribution
 }
 
-// NewRecorder is a recorder without a probe.
-func NewRecorder() *Recorder { return &Recorder{streak: newStreak()} }
+// NewRecorder is a recorder without a probe. told, if it is not nil, is called for each outage when it is known to have begun and
+// again when it is known to be over, by the method that decides the probe which settles that.
+func NewRecorder(told func(Outage)) *Recorder { return &Recorder{outages: newOutages(told)} }
 
 // Sent enters the next probe.
 func (r *Recorder) Sent(at time.Time) {
@@ -29,7 +30,7 @@ func (r *Recorder) Sent(at time.Time) {
 	}
 	r.last = at
 	r.counts.Sent++
-	r.streak.add()
+	r.outages.add(at)
 }
 
 // Reply decides a probe: the right answer came in time.
@@ -107,7 +108,7 @@ func (r *Recorder) acknowledge(seq uint64) {
 }
 
 func (r *Recorder) decide(seq uint64, o outcome, at time.Time) bool {
-	if !r.streak.decide(seq, o) {
+	if !r.outages.decide(seq, o, at) {
 		return false
 	}
 	r.decidedAt(at)
@@ -131,6 +132,9 @@ func (r *Recorder) measure(rtt time.Duration) {
 	r.ewma += (v - r.ewma) / 8
 }
 
+// End says that no probe will be decided any more.
+func (r *Recorder) End() { r.outages.end() }
+
 // Answered says whether any probe had a right answer in time.
 func (r *Recorder) Answered() bool { return r.counts.Received > 0 }
 
@@ -143,7 +147,8 @@ func (r *Recorder) Summary() Summary {
 		s.Duration = max(r.decided.Sub(r.first), 0)
 	}
 	s.SendSpan = max(r.last.Sub(r.first), 0)
-	s.LongestLoss = r.streak.soFar()
+	o := r.outages.soFar(r.decided)
+	s.Outages, s.Latest, s.Longest, s.LongestLoss = o.count, o.latest, o.longest, o.most
 	s.RTT, s.EWMA = r.rtt.summary(), time.Duration(r.ewma)
 	s.Send, s.Kernel, s.Wakeup = r.send.summary(), r.kernel.summary(), r.wakeup.summary()
 	return s
