@@ -13,7 +13,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -360,13 +359,7 @@ func ignoreStatus() {
 }
 
 // lasting says that the run may take more than a second, whatever comes back.
-func lasting(t report.Target) bool {
-	if t.Deadline > 0 {
-		return t.Deadline > time.Second
-	}
-	interval, timeout := cmp.Or(t.Interval, ping.DefaultInterval), cmp.Or(t.Timeout, ping.DefaultTimeout)
-	return t.Count == 0 || float64(t.Count-1)*float64(interval)+float64(timeout) > float64(time.Second)
-}
+func lasting(t report.Target) bool { return t.Longest() > time.Second }
 
 // repeated says that more than one probe may leave.
 func repeated(t report.Target) bool { return t.Count != 1 || t.Deadline > 0 }

@@ -54,6 +54,18 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Longest is how long a run may take, whatever comes back; MaxTime or more if nothing bounds it.
+func (c Config) Longest() time.Duration {
+	c = c.withDefaults()
+	switch {
+	case c.Deadline > 0:
+		return c.Deadline
+	case c.Count == 0:
+		return MaxTime
+	}
+	return time.Duration(min(float64(c.Count-1)*float64(c.Interval), float64(MaxTime))) + c.Timeout
+}
+
 // Validate reports the first field that cannot be used.
 func (c Config) Validate() error {
 	c = c.withDefaults()

@@ -80,7 +80,7 @@ func (s *outages) makeRoom() {
 	*s = grown
 }
 
-// decide notes an outcome. It reports whether the probe was undecided, and changes nothing if it was not.
+// decide notes an outcome, which advance takes in. It reports whether the probe was undecided, and changes nothing if it was not.
 func (s *outages) decide(seq uint64, o outcome, at time.Time) bool {
 	i := s.slot(seq)
 	if seq < s.first || seq >= s.next || s.outcomes[i] != undecided {
@@ -90,7 +90,6 @@ func (s *outages) decide(seq uint64, o outcome, at time.Time) bool {
 	if o == answered {
 		s.times[i] = at.Sub(s.start)
 	}
-	s.advance()
 	return true
 }
 

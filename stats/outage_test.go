@@ -74,6 +74,7 @@ func TestOutagesAgainstBruteForce(t *testing.T) {
 				if !s.decide(uint64(seq), f.outcome, noon.Add(now)) || s.decide(uint64(seq), answered, noon) {
 					t.Fatalf("probe %d was not decided once", seq)
 				}
+				s.advance()
 				fates[seq-1], decided = f, now
 				open[i] = open[len(open)-1]
 				open = open[:len(open)-1]
@@ -117,6 +118,7 @@ func TestOutagesAcrossTheWholeWindow(t *testing.T) {
 			t.Fatalf("probe %d of %d is not in the window", seq, maxWindow)
 		}
 	}
+	s.advance()
 	if s.latest.Lost != maxWindow || s.count != 1 || len(s.outcomes) != maxWindow || len(s.times) != maxWindow {
 		t.Errorf("%d outages, the latest of %d probes, in a ring of %d, want 1 of %d", s.count, s.latest.Lost, len(s.outcomes), maxWindow)
 	}

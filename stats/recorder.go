@@ -35,9 +35,8 @@ func (r *Recorder) Sent(at time.Time) {
 
 // Reply decides a probe: the right answer came in time.
 func (r *Recorder) Reply(seq uint64, rtt time.Duration, at time.Time) {
-	if r.decide(seq, answered, at) {
+	if r.decide(seq, answered, at, &r.counts.Received) {
 		r.acknowledge(seq)
-		r.counts.Received++
 		r.measure(rtt)
 	}
 }
@@ -50,18 +49,15 @@ func (r *Recorder) Duplicate(rtt time.Duration) {
 
 // Lost decides a probe: no answer came in time.
 func (r *Recorder) Lost(seq uint64, at time.Time) {
-	if r.decide(seq, missed, at) {
-		r.counts.Lost++
-	}
+	r.decide(seq, missed, at, &r.counts.Lost)
 }
 
 // Late moves a probe that was called lost to those whose right answer came too late, or decides one as such. It stays
 // a loss, and unlike in ping its RTT is in no figure: the RTT is that of the probes that count as answered.
 func (r *Recorder) Late(seq uint64, at time.Time) {
 	switch {
-	case r.decide(seq, missed, at):
+	case r.decide(seq, missed, at, &r.counts.Late):
 		r.acknowledge(seq)
-		r.counts.Late++
 	case r.counts.Lost > 0 && seq-1 < r.counts.Sent:
 		r.acknowledge(seq)
 		r.counts.Lost--
@@ -72,17 +68,14 @@ func (r *Recorder) Late(seq uint64, at time.Time) {
 
 // Corrupt decides a probe: an answer came with other data than was sent.
 func (r *Recorder) Corrupt(seq uint64, at time.Time) {
-	if r.decide(seq, missed, at) {
+	if r.decide(seq, missed, at, &r.counts.Corrupted) {
 		r.acknowledge(seq)
-		r.counts.Corrupted++
 	}
 }
 
 // SendError decides a probe: the kernel refused it, or an ICMP error came back for it.
 func (r *Recorder) SendError(seq uint64, at time.Time) {
-	if r.decide(seq, missed, at) {
-		r.counts.SendErrors++
-	}
+	r.decide(seq, missed, at, &r.counts.SendErrors)
 }
 
 // Foreign counts a packet that answers no probe of this run.
@@ -107,11 +100,14 @@ func (r *Recorder) acknowledge(seq uint64) {
 	r.counts.Pipe = max(r.counts.Pipe, int(r.counts.Sent-seq+1))
 }
 
-func (r *Recorder) decide(seq uint64, o outcome, at time.Time) bool {
+// decide counts a probe in its class, and then looks for outages: whoever is told of one may ask for the summary.
+func (r *Recorder) decide(seq uint64, o outcome, at time.Time, class *uint64) bool {
 	if !r.outages.decide(seq, o, at) {
 		return false
 	}
+	*class++
 	r.decidedAt(at)
+	r.outages.advance()
 	return true
 }
 
@@ -135,8 +131,8 @@ func (r *Recorder) measure(rtt time.Duration) {
 // End says that no probe will be decided any more.
 func (r *Recorder) End() { r.outages.end() }
 
-// Answered says whether any probe had a right answer in time.
-func (r *Recorder) Answered() bool { return r.counts.Received > 0 }
+// Received is how many probes had a right answer in time.
+func (r *Recorder) Received() uint64 { return r.counts.Received }
 
 // Summary is the state of the run so far.
 func (r *Recorder) Summary() Summary {

@@ -227,7 +227,13 @@ func TestLateIsNoRTT(t *testing.T) {
 // TestSummaryOfOutages: the answer to probe 4 comes while 2 and 3 are open, and ends the outage of these when they are lost.
 func TestSummaryOfOutages(t *testing.T) {
 	var told []Outage
-	r := NewRecorder(func(o Outage) { told = append(told, o) })
+	var r *Recorder
+	r = NewRecorder(func(o Outage) {
+		told = append(told, o)
+		if s := r.Summary(); s.Lost < o.Lost {
+			t.Errorf("told of %v when the summary had %d lost", o, s.Lost)
+		}
+	})
 	for i := range 5 {
 		r.Sent(noon.Add(time.Duration(i) * time.Second))
 	}

@@ -95,7 +95,11 @@ func (o outcome) measure(l stats.Limits) (stats.Verdict, report.Cause) {
 	verdict, breach := l.Judge(o.summary)
 	switch {
 	case breach.Kind != stats.NoBreach:
-		return verdict, report.Breach{Breach: breach, Errnos: o.errnos, MayBeSilent: o.mayBeSilent, Answers: o.answers}
+		b := report.Breach{Breach: breach, Errnos: o.errnos, MayBeSilent: o.mayBeSilent, Answers: o.answers}
+		if o.summary.Duration > brief {
+			b.Outages, b.Longest = o.summary.Outages, o.summary.Longest.Length
+		}
+		return verdict, b
 	case o.summary.Received < o.count && o.runErr == nil:
 		return stats.Unhealthy, report.Unfinished{Received: o.summary.Received, Count: o.count}
 	}

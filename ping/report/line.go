@@ -7,7 +7,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"lping/ping"
 	"lping/platform/diagnose"
 	"lping/stats"
 )
@@ -23,16 +22,10 @@ const (
 )
 
 // line writes the outcome alone: one line, verdict and cause first, and one for each further finding.
-type line struct{ lines }
+type line struct{ atTheEnd }
 
 // NewLine is the format line. Quiet or not, it shows no single probes, so no option changes it.
-func NewLine(w io.Writer, _ Options) Renderer { return &line{newLines(w)} }
-
-// Start writes nothing.
-func (l *line) Start(Target) error { return nil }
-
-// Event writes nothing.
-func (l *line) Event(Target, ping.Event) error { return nil }
+func NewLine(w io.Writer, _ Options) Renderer { return &line{atTheEnd{newLines(w)}} }
 
 // Finish writes the whole output.
 func (l *line) Finish(r Report) error {
