@@ -208,7 +208,7 @@ func (k *Check) open(j *job) {
 		return
 	}
 	s := j.pinger.Socket()
-	j.target.Method, j.target.Stamps = s.Method, s.Stamps
+	j.target.Method, j.target.Stamps, j.target.Begun = s.Method, s.Stamps, time.Now()
 	if j.target.ConnectsOnly() {
 		j.target.Size = 0
 	}

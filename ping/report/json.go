@@ -49,27 +49,34 @@ func NewJSON(w io.Writer, o Options) Renderer {
 	return &jsonLines{NewJSONWriter(w, o.now), o}
 }
 
-// open starts an object of a type, with its time. The first of all gets the schema.
-func (j *JSONWriter) open(typ string, at time.Time) []byte {
+// open starts an object of a type. The first of all gets the schema.
+func (j *JSONWriter) open(typ string) []byte {
 	b := append(append(j.buf[:0], `{"type":"`...), typ...)
 	b = append(b, '"')
 	if !j.begun {
 		b = strconv.AppendInt(append(b, `,"schema":`...), schema, 10)
 	}
 	j.begun = true
-	return unixTime(append(b, `,"time":`...), at)
+	return b
+}
+
+// end ends an object with its time, and writes it.
+func (j *JSONWriter) end(b []byte, at time.Time) error {
+	return j.put(append(unixTime(append(b, `,"time":`...), at), '}'))
 }
 
 // Object writes an object of a type with the fields of v, which must be a struct with at least one.
-func (j *JSONWriter) Object(typ string, v any) error {
+func (j *JSONWriter) Object(typ string, v any) error { return j.object(typ, v, j.now()) }
+
+func (j *JSONWriter) object(typ string, v any, at time.Time) error {
 	var fields bytes.Buffer
 	e := json.NewEncoder(&fields)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
 		return err
 	}
-	b := append(j.open(typ, j.now()), ',')
-	return j.putRaw(append(b, fields.Bytes()[1:]...)) // the newline is Encode's
+	b := append(j.open(typ), ',')
+	return j.end(append(b, bytes.TrimSuffix(fields.Bytes()[1:], []byte("}\n"))...), at)
 }
 
 type jsonStart struct {
@@ -96,7 +103,7 @@ func (j *jsonLines) Start(t Target) error {
 	if t.Source.IsValid() {
 		s.Source = t.Source.String()
 	}
-	return j.Object("start", s)
+	return j.object("start", s, t.Begun)
 }
 
 // timestamps says who took the time of arrival: the kernel or the user's program. It is null if there was no socket.

@@ -21,24 +21,24 @@ func (j *jsonLines) Event(t Target, e ping.Event) error {
 		if e.Connect > 0 {
 			b = exactMillis(append(b, `,"connect_ms":`...), e.Connect)
 		}
-		return j.put(append(appendArrival(b, t, e), '}'))
+		return j.end(appendArrival(b, t, e), e.Time)
 	case ping.Timeout:
-		return j.put(append(j.event(t, e), '}'))
+		return j.end(j.event(t, e), e.Time)
 	case ping.Corrupt:
 		b := appendArrival(j.event(t, e), t, e)
 		if !e.Answer.Wrong() {
 			b = appendMismatch(b, e.Wrong)
 		}
-		return j.put(append(b, '}'))
+		return j.end(b, e.Time)
 	case ping.SendError:
-		return j.put(append(appendAnswer(appendFault(j.event(t, e), t, e.Fault), e.Answer), '}'))
+		return j.end(appendAnswer(appendFault(j.event(t, e), t, e.Fault), e.Answer), e.Time)
 	}
 	return nil
 }
 
 // event starts the object of an event with the fields that every event has.
 func (j *jsonLines) event(t Target, e ping.Event) []byte {
-	b := j.open(e.Kind.String(), e.Time)
+	b := j.open(e.Kind.String())
 	if j.o.Timestamp {
 		b = exactMillis(append(b, `,"time_ms":`...), time.Duration(e.Time.UnixNano()))
 	}

@@ -26,6 +26,8 @@ type Target struct {
 	Required bool
 	// Method is how the probes travel (ping.Socket); empty if no socket could be opened.
 	Method string
+	// Begun is when its socket was opened.
+	Begun time.Time
 	// Stamps says that the RTT ends with the kernel's receive stamp, not with the return of the read.
 	Stamps bool
 }

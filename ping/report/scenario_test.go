@@ -35,11 +35,11 @@ var (
 )
 
 func target4() Target {
-	return Target{Name: "127.0.0.1", Config: ping.Config{Transport: ping.Transport{Address: v4, Size: 56}}, Method: "icmp-dgram"}
+	return Target{Name: "127.0.0.1", Config: ping.Config{Transport: ping.Transport{Address: v4, Size: 56}}, Method: "icmp-dgram", Begun: noon}
 }
 
 func target6() Target {
-	return Target{Name: "::1", Config: ping.Config{Transport: ping.Transport{Address: v6, Size: 56}}, Method: "icmp-dgram"}
+	return Target{Name: "::1", Config: ping.Config{Transport: ping.Transport{Address: v6, Size: 56}}, Method: "icmp-dgram", Begun: noon}
 }
 
 func event(k ping.Kind, seq uint64, from netip.Addr) ping.Event {
