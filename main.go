@@ -39,6 +39,7 @@ import (
 	"lping/ping/serve"
 	"lping/platform"
 	"lping/platform/file"
+	"lping/platform/output"
 	"lping/platform/startup"
 	"lping/stats"
 )
@@ -48,7 +49,7 @@ import (
 const processors = 2
 
 func main() {
-	os.Exit(run(context.Background(), os.Args, os.LookupEnv, os.Stdout, os.Stderr))
+	os.Exit(run(context.Background(), os.Args, os.LookupEnv, output.New(os.Stdout), output.New(os.Stderr)))
 }
 
 // run is the whole command. It returns the exit status, and writes to stdout and stderr only.
@@ -178,6 +179,7 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 	renderer := newRenderer(in.Format, stdout, s.Output)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	defer giveUpStuck(ctx, stdout, in.Scheme, s.Bound())()
 	k := newCheck(s, check.Config{
 		Targets: s.Targets, Limits: s.Limits, Exit: in.Scheme,
 		Renderer: renderer, Quiet: s.Output.Quiet, Buckets: in.Format == cmdline.Prometheus,
@@ -199,7 +201,10 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 		goOn()
 	}
 	r, err := k.Run(ctx)
-	ignoreSignals()
+	defer func() { ignoreSignals() }()
+	if short { // a signal is ignored, unless nobody reads
+		defer time.AfterFunc(output.Patience, func() { handleSignals(k, stop, stderr) }).Stop()
+	}
 	var unchecked *check.UncheckedError
 	switch {
 	case errors.As(err, &unchecked) && in.Format == cmdline.Text: // as ping does
@@ -214,6 +219,16 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 		return 0, writeError(err)
 	}
 	return r.ExitCode, nil
+}
+
+// giveUpStuck ends the process if nobody reads stdout when ctx has ended or the time within is over, with the status of an output
+// that cannot be written. The result stops that.
+func giveUpStuck(ctx context.Context, stdout io.Writer, scheme stats.Scheme, within time.Duration) func() bool {
+	o, ok := stdout.(*output.Output)
+	if !ok { // a file
+		return func() bool { return false }
+	}
+	return o.GiveUp(ctx, within, func() { os.Exit(scheme.Status(stats.Unknown, false)) })
 }
 
 // checker is a check, or one that is made until all is well.
@@ -232,7 +247,7 @@ func newCheck(s cmdline.Settings, c check.Config) checker {
 
 // terminal says whether w is one.
 func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(*output.Output)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
@@ -268,6 +283,7 @@ func echo(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout io
 	ignoreStatus()
 	ctx, stop := signal.NotifyContext(ctx, ending()...)
 	defer stop()
+	defer giveUpStuck(ctx, stdout, in.Scheme, 0)()
 	s, err := serve.Listen(c)
 	if err == nil {
 		err = s.Run(ctx, stdout)
