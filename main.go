@@ -202,9 +202,6 @@ func checkOnto(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdou
 	}
 	r, err := k.Run(ctx)
 	defer func() { ignoreSignals() }()
-	if short { // a signal is ignored, unless nobody reads
-		defer time.AfterFunc(output.Patience, func() { handleSignals(k, stop, stderr) }).Stop()
-	}
 	var unchecked *check.UncheckedError
 	switch {
 	case errors.As(err, &unchecked) && in.Format == cmdline.Text: // as ping does

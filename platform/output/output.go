@@ -31,11 +31,11 @@ func (o *Output) Write(b []byte) (int, error) {
 	return o.to.Write(b)
 }
 
-// Patience is how long a write may take when everything should be over.
-const Patience = 300 * time.Millisecond
+// patience is how long a write may take when everything should be over.
+const patience = 300 * time.Millisecond
 
 // GiveUp calls then if a write is stuck after the end of ctx or, unless it is 0, after so much time. A write is stuck when it takes
-// longer than Patience; that is noticed in twice that time. The result stops what waits for the end of ctx.
+// longer than patience; that is noticed in twice that time. The result stops what waits for the end of ctx.
 func (o *Output) GiveUp(ctx context.Context, within time.Duration, then func()) (stop func() bool) {
 	giveUp := func() {
 		o.waitStuck()
@@ -51,7 +51,7 @@ func (o *Output) GiveUp(ctx context.Context, within time.Duration, then func()) 
 func (o *Output) waitStuck() {
 	for {
 		turns := o.turns.Load()
-		time.Sleep(Patience)
+		time.Sleep(patience)
 		if turns%2 == 1 && o.turns.Load() == turns {
 			return
 		}
