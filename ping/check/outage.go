@@ -21,10 +21,11 @@ type trouble struct {
 	// latest is the latest outage that the statistics told of.
 	latest stats.Outage
 	// investigation looks for the cause of the outage about or, if that is zero, of what is none yet; nil while nobody looks.
-	// explained says that the findings about it were told.
+	// explained says that the findings about it are known, and were told if the run may last; told that any were.
 	investigation *investigation
 	about         stats.Outage
 	explained     bool
+	told          bool
 	// suspicion is an investigation of what may become the next outage; nil if there is none.
 	suspicion *investigation
 	// past are the findings of outages that are over, the latest of each code.
@@ -103,6 +104,7 @@ func (k *Check) explain(j *job) {
 	list := k.causes(j)
 	for _, f := range list {
 		if !j.explained && j.lasts() {
+			j.told = true
 			k.show(func(r report.Renderer) error { return r.Finding(j.target, f) })
 		}
 		if !j.about.Lasts() {

@@ -10,6 +10,7 @@ import (
 
 // quietFile goes round package os, which lets SIGPIPE kill the process if the descriptor is 1 or 2.
 type quietFile struct {
+	name string
 	conn syscall.RawConn
 	// write hands left to the system. It is made once, and so are its results, so that no write allocates.
 	write func(fd uintptr) (done bool)
@@ -23,7 +24,7 @@ func quiet(f *os.File) io.Writer {
 	if err != nil {
 		return f
 	}
-	q := &quietFile{conn: conn}
+	q := &quietFile{name: f.Name(), conn: conn}
 	q.write = func(fd uintptr) bool {
 		q.n, q.err = syscall.Write(int(fd), q.left)
 		return q.err != syscall.EAGAIN
@@ -37,7 +38,7 @@ func (q *quietFile) Write(b []byte) (int, error) {
 			return len(b) - len(q.left), err
 		}
 		if q.err != nil && q.err != syscall.EINTR {
-			return len(b) - len(q.left), os.NewSyscallError("write", q.err)
+			return len(b) - len(q.left), &os.PathError{Op: "write", Path: q.name, Err: q.err}
 		}
 		q.left = q.left[max(q.n, 0):]
 	}
