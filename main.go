@@ -35,6 +35,7 @@ import (
 	"lping/ping/serve"
 	"lping/platform"
 	"lping/platform/file"
+	"lping/platform/output"
 	"lping/platform/startup"
 	"lping/platform/terminal"
 	"lping/stats"
@@ -45,7 +46,7 @@ import (
 const processors = 2
 
 func main() {
-	os.Exit(run(context.Background(), os.Args, os.LookupEnv, os.Stdout, os.Stderr))
+	os.Exit(run(context.Background(), os.Args, os.LookupEnv, output.New(os.Stdout), output.New(os.Stderr)))
 }
 
 // run is the whole command. It returns the exit status, and writes to stdout and stderr only.
@@ -160,20 +161,17 @@ var atTheEnd = []cmdline.Format{cmdline.Line, cmdline.Prometheus, cmdline.Nagios
 func checkOnce(ctx context.Context, in *cmdline.Input, s cmdline.Settings, w, stderr io.Writer) (int, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	defer giveUpStuck(ctx, w, in.Scheme, s.Bound())()
 	k, renderer := prepare(in, s, w)
-	ignoreSignals := func() {}
+	ignoreSignals, restore := func() {}, func() {}
 	goOn := func() {
 		startup.UseProcessors(processors)
-		status, restore := k.Status, func() {}
+		status := k.Status
 		if s.Output.Live { // which shows its state anyway
 			status = func(io.Writer) {}
 			restore = terminal.OnQuit(os.Stdin, func() { stop(check.ErrInterrupted) })
 		}
-		ignore := handleSignals(status, stop, stderr)
-		ignoreSignals = func() {
-			ignore()
-			restore()
-		}
+		ignoreSignals = handleSignals(status, stop, stderr)
 	}
 	lasts := slices.ContainsFunc(s.Targets, func(t report.Target) bool { return t.Longest() > time.Second })
 	short := s.Wait == 0 && slices.Contains(atTheEnd, in.Format) && !lasts
@@ -188,7 +186,8 @@ func checkOnce(ctx context.Context, in *cmdline.Input, s cmdline.Settings, w, st
 		goOn()
 	}
 	r, err := k.Run(ctx)
-	ignoreSignals()
+	restore()
+	defer func() { ignoreSignals() }()
 	return conclude(ctx, in, s, r, err, renderer, w)
 }
 
@@ -218,6 +217,7 @@ func checkEvery(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdo
 	startup.UseProcessors(processors)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	defer giveUpStuck(ctx, stdout, in.Scheme, 0)()
 	var latest atomic.Pointer[checker]
 	defer handleSignals(func(w io.Writer) {
 		if k := latest.Load(); k != nil {
@@ -268,6 +268,16 @@ func prepare(in *cmdline.Input, s cmdline.Settings, w io.Writer) (checker, repor
 	return check.New(c), renderer
 }
 
+// giveUpStuck ends the process if nobody reads w when ctx has ended or the time within is over, with the status of an output
+// that cannot be written. The result stops that.
+func giveUpStuck(ctx context.Context, w io.Writer, scheme stats.Scheme, within time.Duration) func() bool {
+	o, ok := w.(*output.Output)
+	if !ok { // a file
+		return func() bool { return false }
+	}
+	return o.GiveUp(ctx, within, func() { os.Exit(scheme.Status(stats.Unknown, false)) })
+}
+
 // checker is a check, or one that is made until all is well.
 type checker interface {
 	Start() (more bool)
@@ -307,6 +317,7 @@ func echo(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout io
 	ignoreStatus()
 	ctx, stop := signal.NotifyContext(ctx, ending()...)
 	defer stop()
+	defer giveUpStuck(ctx, stdout, in.Scheme, 0)()
 	s, err := serve.Listen(c)
 	if err == nil {
 		err = s.Run(ctx, stdout)

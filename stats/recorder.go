@@ -12,15 +12,16 @@ type Recorder struct {
 	counts       Summary // the counters and Pipe only
 	first, last  time.Time
 	decided      time.Time
-	streak       streak
+	outages      outages
 	rtt          distribution
 	ewma         float64
 	send, kernel distribution
 	wakeup       distribution
 }
 
-// NewRecorder is a recorder without a probe.
-func NewRecorder() *Recorder { return &Recorder{streak: newStreak()} }
+// NewRecorder is a recorder without a probe. told, if it is not nil, is called for each outage when it is known to have begun and
+// again when it is known to be over, by the method that decides the probe which settles that.
+func NewRecorder(told func(Outage)) *Recorder { return &Recorder{outages: newOutages(told)} }
 
 // Sent enters the next probe.
 func (r *Recorder) Sent(at time.Time) {
@@ -29,14 +30,13 @@ func (r *Recorder) Sent(at time.Time) {
 	}
 	r.last = at
 	r.counts.Sent++
-	r.streak.add()
+	r.outages.add(at)
 }
 
 // Reply decides a probe: the right answer came in time.
 func (r *Recorder) Reply(seq uint64, rtt time.Duration, at time.Time) {
-	if r.decide(seq, answered, at) {
+	if r.decide(seq, answered, at, &r.counts.Received) {
 		r.acknowledge(seq)
-		r.counts.Received++
 		r.measure(rtt)
 	}
 }
@@ -49,18 +49,15 @@ func (r *Recorder) Duplicate(rtt time.Duration) {
 
 // Lost decides a probe: no answer came in time.
 func (r *Recorder) Lost(seq uint64, at time.Time) {
-	if r.decide(seq, missed, at) {
-		r.counts.Lost++
-	}
+	r.decide(seq, missed, at, &r.counts.Lost)
 }
 
 // Late moves a probe that was called lost to those whose right answer came too late, or decides one as such. It stays
 // a loss, and unlike in ping its RTT is in no figure: the RTT is that of the probes that count as answered.
 func (r *Recorder) Late(seq uint64, at time.Time) {
 	switch {
-	case r.decide(seq, missed, at):
+	case r.decide(seq, missed, at, &r.counts.Late):
 		r.acknowledge(seq)
-		r.counts.Late++
 	case r.counts.Lost > 0 && seq-1 < r.counts.Sent:
 		r.acknowledge(seq)
 		r.counts.Lost--
@@ -71,17 +68,14 @@ func (r *Recorder) Late(seq uint64, at time.Time) {
 
 // Corrupt decides a probe: an answer came with other data than was sent.
 func (r *Recorder) Corrupt(seq uint64, at time.Time) {
-	if r.decide(seq, missed, at) {
+	if r.decide(seq, missed, at, &r.counts.Corrupted) {
 		r.acknowledge(seq)
-		r.counts.Corrupted++
 	}
 }
 
 // SendError decides a probe: the kernel refused it, or an ICMP error came back for it.
 func (r *Recorder) SendError(seq uint64, at time.Time) {
-	if r.decide(seq, missed, at) {
-		r.counts.SendErrors++
-	}
+	r.decide(seq, missed, at, &r.counts.SendErrors)
 }
 
 // Foreign counts a packet that answers no probe of this run.
@@ -106,11 +100,14 @@ func (r *Recorder) acknowledge(seq uint64) {
 	r.counts.Pipe = max(r.counts.Pipe, int(r.counts.Sent-seq+1))
 }
 
-func (r *Recorder) decide(seq uint64, o outcome, at time.Time) bool {
-	if !r.streak.decide(seq, o) {
+// decide counts a probe in its class, and then looks for outages: whoever is told of one may ask for the summary.
+func (r *Recorder) decide(seq uint64, o outcome, at time.Time, class *uint64) bool {
+	if !r.outages.decide(seq, o, at) {
 		return false
 	}
+	*class++
 	r.decidedAt(at)
+	r.outages.advance()
 	return true
 }
 
@@ -131,8 +128,11 @@ func (r *Recorder) measure(rtt time.Duration) {
 	r.ewma += (v - r.ewma) / 8
 }
 
-// Answered says whether any probe had a right answer in time.
-func (r *Recorder) Answered() bool { return r.counts.Received > 0 }
+// End says that no probe will be decided any more.
+func (r *Recorder) End() { r.outages.end() }
+
+// Received is how many probes had a right answer in time.
+func (r *Recorder) Received() uint64 { return r.counts.Received }
 
 // Summary is the state of the run so far.
 func (r *Recorder) Summary() Summary {
@@ -143,7 +143,8 @@ func (r *Recorder) Summary() Summary {
 		s.Duration = max(r.decided.Sub(r.first), 0)
 	}
 	s.SendSpan = max(r.last.Sub(r.first), 0)
-	s.LongestLoss = r.streak.soFar()
+	o := r.outages.soFar(r.decided)
+	s.Outages, s.Latest, s.Longest, s.LongestLoss = o.count, o.latest, o.longest, o.most
 	s.RTT, s.EWMA = r.rtt.summary(), time.Duration(r.ewma)
 	s.Send, s.Kernel, s.Wakeup = r.send.summary(), r.kernel.summary(), r.wakeup.summary()
 	return s

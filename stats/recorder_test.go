@@ -10,16 +10,16 @@ import (
 type model struct {
 	recorder   *Recorder
 	start, now time.Time // of the first send, and at this moment
-	// outcomes are those of probes 1, 2, ...; open and lost are the numbers of the undecided and the lost ones.
-	outcomes   []outcome
+	// fates are those of probes 1, 2, ...; open and lost are the numbers of the undecided and the lost ones.
+	fates      []fate
 	open, lost []uint64
 	rtts, send []time.Duration
 	want       Summary
 }
 
 func newModel() *model {
-	start := time.Now()
-	return &model{recorder: NewRecorder(), start: start, now: start}
+	start := noon
+	return &model{recorder: NewRecorder(nil), start: start, now: start}
 }
 
 // take removes one of the numbers.
@@ -54,8 +54,8 @@ func (m *model) step(operation, which int, rtt time.Duration) {
 }
 
 func (m *model) probe() {
-	m.outcomes = append(m.outcomes, undecided)
-	m.open = append(m.open, uint64(len(m.outcomes)))
+	m.fates = append(m.fates, fate{undecided, m.now.Sub(noon)})
+	m.open = append(m.open, uint64(len(m.fates)))
 	m.want.Sent++
 	m.want.SendSpan = m.now.Sub(m.start)
 	if m.want.Sent == 1 {
@@ -73,13 +73,16 @@ func (m *model) decide(which int, o outcome, class *uint64, record func(uint64),
 	if class != &m.want.Lost && class != &m.want.SendErrors {
 		m.acknowledge(seq)
 	}
-	m.outcomes[seq-1] = o
+	m.fates[seq-1].outcome = o
+	if o == answered {
+		m.fates[seq-1].at = m.now.Sub(noon)
+	}
 	m.rtts = append(m.rtts, rtts...)
 	m.want.Duration = m.now.Sub(m.start)
 	*class++
 }
 
-func (m *model) acknowledge(seq uint64) { m.want.Pipe = max(m.want.Pipe, len(m.outcomes)-int(seq)+1) }
+func (m *model) acknowledge(seq uint64) { m.want.Pipe = max(m.want.Pipe, len(m.fates)-int(seq)+1) }
 
 func (m *model) lose(which int) {
 	m.decide(which, missed, &m.want.Lost, func(seq uint64) {
@@ -117,8 +120,8 @@ func (m *model) strays(rtt time.Duration) {
 // nonsense decides probes that are decided or were never sent.
 func (m *model) nonsense(which int) {
 	seqs := []uint64{0, m.want.Sent + 1, m.want.Sent + uint64(which) + 1}
-	for i, o := range m.outcomes {
-		if o != undecided {
+	for i, f := range m.fates {
+		if f.outcome != undecided {
 			seqs = append(seqs, uint64(i+1))
 			break
 		}
@@ -139,7 +142,9 @@ func (m *model) check(t *testing.T) {
 	t.Helper()
 	got, want := m.recorder.Summary(), m.want
 	want.InFlight = uint64(len(m.open))
-	want.LongestLoss = longestRun(m.outcomes)
+	list := outagesOf(m.fates)
+	want.Outages, want.LongestLoss = uint64(len(list)), mostLost(list)
+	want.Latest, want.Longest = got.Latest, got.Longest // TestOutagesAgainstBruteForce
 	if decided := want.Sent - want.InFlight; decided > 0 {
 		want.LossPercent = 100 * float64(decided-want.Received) / float64(decided)
 	}
@@ -195,7 +200,7 @@ func FuzzRecorder(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 4, 0, 255, 0, 0, 0, 4, 0, 254, 0, 0, 0, 4, 0, 1, 0, 0, 0, 7, 0, 0, 0, 0, 0, 8, 0, 0})
 	f.Fuzz(func(t *testing.T, program []byte) {
 		m := newModel()
-		for len(program) >= 3 && len(m.outcomes) < 1000 {
+		for len(program) >= 3 && len(m.fates) < 1000 {
 			operation, which, size := int(program[0]), int(program[1]), uint(program[2])
 			program = program[3:]
 			m.now = m.now.Add(time.Duration(size))
@@ -206,7 +211,7 @@ func FuzzRecorder(f *testing.F) {
 }
 
 func TestLateIsNoRTT(t *testing.T) {
-	r, now := NewRecorder(), time.Now()
+	r, now := NewRecorder(nil), time.Now()
 	r.Sent(now)
 	r.Lost(1, now.Add(time.Second))
 	r.Late(1, now.Add(2*time.Second))
@@ -219,8 +224,54 @@ func TestLateIsNoRTT(t *testing.T) {
 	}
 }
 
+// TestSummaryOfOutages: the answer to probe 4 comes while 2 and 3 are open, and ends the outage of these when they are lost.
+func TestSummaryOfOutages(t *testing.T) {
+	var told []Outage
+	var r *Recorder
+	r = NewRecorder(func(o Outage) {
+		told = append(told, o)
+		if s := r.Summary(); s.Lost < o.Lost {
+			t.Errorf("told of %v when the summary had %d lost", o, s.Lost)
+		}
+	})
+	for i := range 5 {
+		r.Sent(noon.Add(time.Duration(i) * time.Second))
+	}
+	r.Reply(1, 1, noon)
+	r.Reply(4, 1, noon.Add(3*time.Second+1))
+	if s := r.Summary(); s.Outages != 0 || s.Latest != s.Longest || s.Latest.Lasts() || told != nil {
+		t.Errorf("nothing is lost yet: %+v, told %v", s, told)
+	}
+	r.Lost(3, noon.Add(5*time.Second))
+	r.Lost(2, noon.Add(5*time.Second))
+	first := Outage{Since: noon.Add(time.Second), Until: noon.Add(3*time.Second + 1), Length: 2*time.Second + 1, Lost: 2}
+	if s := r.Summary(); s.Outages != 1 || s.Latest != first || s.Longest != first || len(told) != 2 || told[1] != first {
+		t.Errorf("%+v, told %v, want %v", s, told, first)
+	}
+	r.Lost(5, noon.Add(10*time.Second))
+	second := Outage{Since: noon.Add(4 * time.Second), Length: 6 * time.Second, Lost: 1}
+	if s := r.Summary(); s.Outages != 2 || s.Latest != second || s.Longest != second || !s.Latest.Lasts() || len(told) != 3 {
+		t.Errorf("%+v, told %v, want %v", s, told, second)
+	}
+}
+
+// TestEnd: what is in flight at the end neither ends an outage nor counts in it.
+func TestEnd(t *testing.T) {
+	var told []Outage
+	r := NewRecorder(func(o Outage) { told = append(told, o) })
+	for range 4 {
+		r.Sent(noon)
+	}
+	r.Lost(2, noon)
+	r.Reply(4, 1, noon)
+	r.End()
+	if s := r.Summary(); len(told) != 2 || told[1].Lost != 1 || told[1].Lasts() || s.Outages != 1 || s.InFlight != 2 {
+		t.Errorf("told %v, %+v", told, s)
+	}
+}
+
 func TestLateNeedsALoss(t *testing.T) {
-	r, now := NewRecorder(), time.Now()
+	r, now := NewRecorder(nil), time.Now()
 	r.Sent(now)
 	r.Reply(1, 1, now)
 	r.Late(1, now)
@@ -230,7 +281,7 @@ func TestLateNeedsALoss(t *testing.T) {
 }
 
 func TestDurationEndsWithTheLastDecision(t *testing.T) {
-	r, now := NewRecorder(), time.Now()
+	r, now := NewRecorder(nil), time.Now()
 	r.Sent(now)
 	r.Sent(now.Add(time.Second))
 	if s := r.Summary(); s.Duration != 0 || s.SendSpan != time.Second {
@@ -244,7 +295,7 @@ func TestDurationEndsWithTheLastDecision(t *testing.T) {
 }
 
 func TestSplit(t *testing.T) {
-	r := NewRecorder()
+	r := NewRecorder(nil)
 	r.Split(3, 5, 7)
 	r.Split(-1, 5, 9)
 	s := r.Summary()
@@ -258,21 +309,21 @@ func TestSplit(t *testing.T) {
 
 func TestStaysInFlightBeyondTheWindow(t *testing.T) {
 	const extra = 1000
-	r, now := NewRecorder(), time.Now()
+	r, now := NewRecorder(nil), time.Now()
 	for range maxWindow + extra {
 		r.Sent(now)
 	}
 	for seq := uint64(1); seq <= maxWindow+extra; seq++ {
 		r.Lost(seq, now)
 	}
-	if s := r.Summary(); s.InFlight != extra || s.Lost != maxWindow || s.LongestLoss != maxWindow {
+	if s := r.Summary(); s.InFlight != extra || s.Lost != maxWindow || s.LongestLoss != maxWindow || s.Outages != 1 {
 		t.Errorf("in flight %d, lost %d, longest loss %d; want %d, %d, %d", s.InFlight, s.Lost, s.LongestLoss,
 			extra, maxWindow, maxWindow)
 	}
 }
 
 func TestRecordingAllocatesNothing(t *testing.T) {
-	r, now, seq := NewRecorder(), time.Now(), uint64(0)
+	r, now, seq := NewRecorder(nil), time.Now(), uint64(0)
 	probe := func() {
 		for range 4 {
 			r.Sent(now)
@@ -298,7 +349,7 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 func BenchmarkRecord(b *testing.B) {
 	now := time.Now()
 	b.Run("reply", func(b *testing.B) {
-		r, seq := NewRecorder(), uint64(0)
+		r, seq := NewRecorder(nil), uint64(0)
 		b.ReportAllocs()
 		for b.Loop() {
 			seq++
@@ -307,7 +358,7 @@ func BenchmarkRecord(b *testing.B) {
 		}
 	})
 	b.Run("reply and split", func(b *testing.B) {
-		r, seq := NewRecorder(), uint64(0)
+		r, seq := NewRecorder(nil), uint64(0)
 		b.ReportAllocs()
 		for b.Loop() {
 			seq++
@@ -323,7 +374,7 @@ func BenchmarkShortRun(b *testing.B) {
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
-		r := NewRecorder()
+		r := NewRecorder(nil)
 		for seq := range uint64(5) {
 			r.Sent(now)
 			r.Reply(seq+1, 31_000, now)

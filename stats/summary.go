@@ -26,7 +26,10 @@ type Summary struct {
 	ClockSteps uint64
 	// LossPercent is (Late + Lost + Corrupted + SendErrors) of (Sent - InFlight), 0 to 100; 0 if nothing is decided.
 	LossPercent float64
-	// LongestLoss is the longest run of consecutive sequence numbers that count as loss. A probe in flight ends a run.
+	// Outages counts the outages; Latest is the last of them, Longest the first of those that took longest.
+	Outages         uint64
+	Latest, Longest Outage
+	// LongestLoss is how many probes that count as loss one outage has at most.
 	LongestLoss uint64
 	// Duration runs from the first send to the last decision, SendSpan from the first to the last send.
 	Duration, SendSpan time.Duration

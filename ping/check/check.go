@@ -69,9 +69,8 @@ type job struct {
 	pinger   *ping.Pinger
 	recorder *stats.Recorder
 	tally    tally
-	// investigation is nil while nobody looks for a cause.
-	investigation *investigation
-	evidence      diagnose.Evidence
+	trouble
+	evidence diagnose.Evidence
 	// openErr is why there is no socket, runErr why the run ended before its time.
 	openErr, runErr error
 }
@@ -102,7 +101,9 @@ func New(c Config) *Check {
 		if len(t.Sizes) > 0 {
 			t.Size = slices.Max(t.Sizes) // what the evidence is about
 		}
-		k.jobs = append(k.jobs, &job{target: t, recorder: stats.NewRecorder()})
+		j := &job{target: t}
+		j.recorder = stats.NewRecorder(func(o stats.Outage) { k.outage(j, o) })
+		k.jobs = append(k.jobs, j)
 	}
 	return k
 }
@@ -209,7 +210,7 @@ func (k *Check) open(j *job) {
 		return
 	}
 	s := j.pinger.Socket()
-	j.target.Method, j.target.Stamps = s.Method, s.Stamps
+	j.target.Method, j.target.Stamps, j.target.Begun = s.Method, s.Stamps, time.Now()
 	if j.target.ConnectsOnly() {
 		j.target.Size = 0
 	}
@@ -226,18 +227,26 @@ func (k *Check) close() {
 	}
 }
 
-// run runs one job to its end, and looks for a cause if no reply comes at first.
+// run runs one job to its end.
 func (k *Check) run(ctx context.Context, j *job) {
-	if j.pinger == nil || j.runErr != nil {
-		return
+	if j.pinger != nil && j.runErr == nil {
+		k.ping(ctx, j)
 	}
-	if !j.recorder.Answered() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	j.recorder.End()
+	j.ended = true
+}
+
+// ping sends the probes of a job, and looks for a cause if no reply comes at first.
+func (k *Check) ping(ctx context.Context, j *job) {
+	if j.recorder.Received() == 0 {
 		over := make(chan struct{})
 		silent := time.AfterFunc(j.silence(), func() {
 			defer close(over)
 			k.mu.Lock()
 			defer k.mu.Unlock()
-			if !j.recorder.Answered() {
+			if j.recorder.Received() == 0 {
 				k.investigate(j)
 			}
 		})
@@ -259,12 +268,13 @@ func (k *Check) listener(j *job) func(ping.Event) {
 	}
 }
 
+// event takes in an event. The statistics come last: what they tell of an outage rests on the tally, and follows on the event.
 func (k *Check) event(j *job, e *ping.Event) {
-	report.Record(j.recorder, e)
+	troubled := false
 	switch e.Kind {
 	case ping.SendError, ping.Timeout, ping.Corrupt:
 		j.tally.event(e)
-		k.investigate(j)
+		troubled = true
 	case ping.ClockStep, ping.Sent, ping.Late:
 		j.tally.event(e)
 	case ping.Reply:
@@ -272,18 +282,14 @@ func (k *Check) event(j *job, e *ping.Event) {
 			j.tally.event(e)
 		}
 	case ping.NoAnswer:
-		if e.Time.Sub(j.tally.sent) >= j.silence() {
-			k.investigate(j)
-		}
+		troubled = e.Time.Sub(j.tally.sent) >= j.silence()
 	}
-	if k.writeErr != nil || k.config.Quiet || k.config.Renderer == nil {
-		return
+	if !k.config.Quiet {
+		k.show(func(r report.Renderer) error { return r.Event(j.target, *e) })
 	}
-	if err := k.config.Renderer.Event(j.target, *e); err != nil {
-		k.writeErr = err
-		if k.stop != nil {
-			k.stop(err)
-		}
+	report.Record(j.recorder, e)
+	if troubled {
+		k.investigate(j)
 	}
 }
 
@@ -294,13 +300,6 @@ func (j *job) silence() time.Duration {
 		return cmp.Or(j.target.Timeout, ping.DefaultTimeout)
 	}
 	return silence
-}
-
-// investigate starts to look for the cause of what is wrong with a target, unless that was done before.
-func (k *Check) investigate(j *job) {
-	if j.investigation == nil && !k.patient {
-		j.investigation = k.investigator.start(j.target.Config, j.target.Method, func() sighting { return k.seen(j) })
-	}
 }
 
 // report judges all jobs.
@@ -353,9 +352,7 @@ func (k *Check) result(j *job) (report.Result, judgement) {
 // hide, unless the check is thorough, or nothing was answered and the limits allow it.
 func (k *Check) diagnose(j *job, o outcome, v stats.Verdict) []diagnose.Finding {
 	c := k.config
-	j.evidence = j.ownEvidence(o.summary)
-	j.evidence.Asked, j.evidence.Named = !j.target.Optional, j.named()
-	j.evidence.LossAllowed = v == stats.Healthy || v == stats.Degraded
+	j.evidence = j.gather(o.summary, v)
 	well := v == stats.Healthy && !j.evidence.Unanswered() && !c.Thorough
 	if well && !j.evidence.Suspicious() {
 		return j.diagnoseName()
@@ -363,10 +360,16 @@ func (k *Check) diagnose(j *job, o outcome, v stats.Verdict) []diagnose.Finding 
 	if well && j.evidence.Delayed() && !j.named() && j.investigation == nil {
 		return diagnose.Diagnose(platform.ReadLimits("/"), j.evidence)
 	}
-	k.investigate(j)
-	found := j.investigation.wait()
-	found.addTo(&j.evidence)
-	list := diagnose.Diagnose(found.facts, j.evidence)
+	if j.investigation == nil {
+		k.investigate(j)
+	}
+	if j.about.Lost == 0 {
+		j.about = o.summary.Latest
+	}
+	list := j.diagnose(j.evidence)
+	if !j.evidence.LossAllowed {
+		list = j.withPast(list)
+	}
 	if v == stats.Healthy && !c.Thorough {
 		list = slices.DeleteFunc(list, func(f diagnose.Finding) bool {
 			return f.Code == diagnose.HostsLocalhost && !j.named() || f.Code == diagnose.PortSilent // which the limits allow

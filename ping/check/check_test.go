@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -76,8 +77,10 @@ func codes(list []diagnose.Finding) (codes []string) {
 type played struct {
 	starts []report.Target
 	kinds  []ping.Kind
-	fails  int
-	delay  time.Duration
+	// news are the causes and the lengths of outages, in their order.
+	news  []string
+	fails int
+	delay time.Duration
 }
 
 var errPlayed = errors.New("no room")
@@ -97,6 +100,16 @@ func (p *played) Start(t report.Target) error {
 
 func (p *played) Event(_ report.Target, e ping.Event) error {
 	p.kinds = append(p.kinds, e.Kind)
+	return p.call()
+}
+
+func (p *played) Finding(_ report.Target, f diagnose.Finding) error {
+	p.news = append(p.news, f.Cause)
+	return p.call()
+}
+
+func (p *played) Outage(_ report.Target, o report.Outage) error {
+	p.news = append(p.news, fmt.Sprintf("%d lost, told: %v", o.Lost, o.Told))
 	return p.call()
 }
 

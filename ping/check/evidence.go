@@ -185,16 +185,26 @@ func latency(d stats.Distribution) *diagnose.Latency {
 	}
 }
 
-// ownEvidence is what the run itself showed.
+// gather is what the run itself showed, and what is known of it, when it has this verdict.
+func (j *job) gather(s stats.Summary, v stats.Verdict) diagnose.Evidence {
+	e := j.ownEvidence(s)
+	e.Asked, e.Named, e.Over = !j.target.Optional, j.named(), j.over()
+	e.LossAllowed = v == stats.Healthy || v == stats.Degraded
+	return e
+}
+
+// ownEvidence is what the run itself showed; while it goes on, what can be read beside it.
 func (j *job) ownEvidence(s stats.Summary) diagnose.Evidence {
 	e := j.tally.evidence(j.target, s)
 	open, _ := errors.AsType[*ping.OpenError](j.openErr)
 	if j.pinger != nil {
 		open = j.pinger.Socket().Denied
-		e.Silent = j.pinger.Waiting(min(j.silence(), silenceAtEnd))
 		waits := j.pinger.Unserved()
-		if from := j.pinger.Rewritten(); from.IsValid() {
-			e.RewrittenFrom = from.String()
+		if j.ended {
+			e.Silent = j.pinger.Waiting(min(j.silence(), silenceAtEnd))
+			if from := j.pinger.Rewritten(); from.IsValid() {
+				e.RewrittenFrom = from.String()
+			}
 		}
 		e.Unaccepted, e.Hanging, e.Held = waits.Unaccepted, waits.Unanswered, waits.Held
 		if n, ok := j.pinger.QueueDrops(); ok {

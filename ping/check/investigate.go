@@ -63,14 +63,27 @@ func (k *Check) seen(j *job) sighting {
 
 // investigation looks for the cause of what went wrong with one target, beside its run.
 type investigation struct {
-	done  chan struct{}
-	found observations
+	// begun is when it began, after so many answers.
+	begun   time.Time
+	answers uint64
+	done    chan struct{}
+	found   observations
 }
 
 // wait gives what was found.
 func (i *investigation) wait() observations {
 	<-i.done
 	return i.found
+}
+
+// over says that wait does not wait.
+func (i *investigation) over() bool {
+	select {
+	case <-i.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // investigator looks for causes, for one target at a time: a second reader would need threads, and its probe would move the
@@ -86,10 +99,11 @@ type investigator struct {
 const fresh = 200 * time.Millisecond
 
 // start starts an investigation of the target of c, which is probed by method; seen tells what was seen of it so far. Nothing
-// stops it: it is short. A service over UDP that answers late must not get one more datagram, so it has the time for that first.
-func (v *investigator) start(c ping.Config, method string, seen func() sighting) *investigation {
+// stops it: it is short, and then it calls then. A service over UDP that answers late must not get one more datagram, so it has the time for that first.
+func (v *investigator) start(c ping.Config, method string, seen func() sighting, then func()) *investigation {
 	i := &investigation{done: make(chan struct{})}
 	go func() {
+		defer then()
 		defer close(i.done)
 		if c.Port != 0 && method == ping.MethodUDP && !seen().refused {
 			time.Sleep(lateness)

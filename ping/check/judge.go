@@ -27,6 +27,8 @@ type outcome struct {
 	// sweep says at which size a sweep failed first; empty if none did. sweeping says that there is one.
 	sweep    string
 	sweeping bool
+	// lasted says that the run lasted, or told of an outage meanwhile, so that the verdict counts them.
+	lasted bool
 	// asked says that the user wants this target to be there.
 	asked bool
 	// choice is that of the target: one of those with the same number is enough; 0 is no choice. required says that it is not.
@@ -44,6 +46,7 @@ func (k *Check) outcome(j *job) outcome {
 		mayBeSilent: j.target.Port != 0 && j.target.Method == ping.MethodUDP,
 		sweep:       j.tally.sweep(j.target.Config), sweeping: len(j.target.Sizes) > 0,
 	}
+	o.lasted = j.told || o.summary.Duration > brief
 	if j.target.Deadline > 0 || k.cut {
 		o.count = j.target.Count
 	}
@@ -95,7 +98,11 @@ func (o outcome) measure(l stats.Limits) (stats.Verdict, report.Cause) {
 	verdict, breach := l.Judge(o.summary)
 	switch {
 	case breach.Kind != stats.NoBreach:
-		return verdict, report.Breach{Breach: breach, Errnos: o.errnos, MayBeSilent: o.mayBeSilent, Answers: o.answers}
+		b := report.Breach{Breach: breach, Errnos: o.errnos, MayBeSilent: o.mayBeSilent, Answers: o.answers}
+		if o.lasted {
+			b.Outages, b.Longest = o.summary.Outages, o.summary.Longest.Length
+		}
+		return verdict, b
 	case o.summary.Received < o.count && o.runErr == nil:
 		return stats.Unhealthy, report.Unfinished{Received: o.summary.Received, Count: o.count}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"lping/ping"
 	"lping/ping/report"
+	"lping/platform/diagnose"
 	"lping/stats"
 )
 
@@ -114,41 +115,40 @@ func (w *Wait) conclude(k *Check, told *tape) (report.Report, error) {
 }
 
 // tape is a renderer that keeps what it is told, and tells another one later.
-type tape struct {
-	starts []report.Target
-	events []told
-}
-
-// told is an event and the target that it is about.
-type told struct {
-	target report.Target
-	event  ping.Event
-}
+type tape struct{ calls []func(report.Renderer) error }
 
 // Start keeps a target.
 func (t *tape) Start(target report.Target) error {
-	t.starts = append(t.starts, target)
-	return nil
+	return t.keep(func(to report.Renderer) error { return to.Start(target) })
 }
 
 // Event keeps an event.
 func (t *tape) Event(target report.Target, e ping.Event) error {
-	t.events = append(t.events, told{target, e})
-	return nil
+	return t.keep(func(to report.Renderer) error { return to.Event(target, e) })
+}
+
+// Finding keeps a finding.
+func (t *tape) Finding(target report.Target, f diagnose.Finding) error {
+	return t.keep(func(to report.Renderer) error { return to.Finding(target, f) })
+}
+
+// Outage keeps an outage.
+func (t *tape) Outage(target report.Target, o report.Outage) error {
+	return t.keep(func(to report.Renderer) error { return to.Outage(target, o) })
 }
 
 // Finish keeps nothing: the end is told by who has the report.
 func (t *tape) Finish(report.Report) error { return nil }
 
+func (t *tape) keep(call func(report.Renderer) error) error {
+	t.calls = append(t.calls, call)
+	return nil
+}
+
 // play tells a renderer.
 func (t *tape) play(to report.Renderer) error {
-	for _, target := range t.starts {
-		if err := to.Start(target); err != nil {
-			return err
-		}
-	}
-	for _, x := range t.events {
-		if err := to.Event(x.target, x.event); err != nil {
+	for _, call := range t.calls {
+		if err := call(to); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,9 @@ type Settings struct {
 	// common is what the options say of all targets; its Address is not set.
 	common ping.Config
 }
+
+// Bound is how long all may take if the user said so; 0 if not.
+func (s Settings) Bound() time.Duration { return cmp.Or(s.Wait, s.common.Deadline) }
 
 // Settings turns the options and the operands into values. The first bad one is the error, an *Error.
 func (in *Input) Settings(f Flags) (Settings, error) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"lping/ping/report"
 	"lping/platform"
@@ -16,6 +17,8 @@ import (
 
 // Picture is what Examine found out.
 type Picture struct {
+	// At is when that began.
+	At      time.Time
 	Facts   platform.Facts
 	Sockets []SocketTrial
 	// Results are those of short probes, by family and then by method.

@@ -13,6 +13,7 @@ import (
 	"lping/ping"
 	"lping/ping/check"
 	"lping/ping/report"
+	"lping/platform/diagnose"
 	"lping/stats"
 )
 
@@ -127,9 +128,11 @@ func TestExamineNoSocket(t *testing.T) {
 // closedPipe is a renderer that nobody reads.
 type closedPipe struct{}
 
-func (closedPipe) Start(report.Target) error             { return errBroken }
-func (closedPipe) Event(report.Target, ping.Event) error { return nil }
-func (closedPipe) Finish(report.Report) error            { return nil }
+func (closedPipe) Start(report.Target) error                     { return errBroken }
+func (closedPipe) Event(report.Target, ping.Event) error         { return nil }
+func (closedPipe) Finding(report.Target, diagnose.Finding) error { return nil }
+func (closedPipe) Outage(report.Target, report.Outage) error     { return nil }
+func (closedPipe) Finish(report.Report) error                    { return nil }
 
 func TestExamineRendererFails(t *testing.T) {
 	c := shortCheck(targets(t)[:1])

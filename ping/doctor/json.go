@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"syscall"
+	"time"
 
 	"lping/ping/report"
 	"lping/platform"
@@ -28,7 +29,7 @@ type jsonSocket struct {
 // was read, then what was found and a summary for each result, as in the format json, and last the overall verdict.
 // The facts can be read back into platform.Facts.
 func WriteJSON(w io.Writer, pic Picture) error {
-	j := report.NewJSONWriter(w)
+	j := report.NewJSONWriter(w, func() time.Time { return pic.At })
 	if err := j.Object("doctor", newJSONPicture(pic)); err != nil {
 		return err
 	}

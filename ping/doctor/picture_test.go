@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"lping/ping/report"
 	"lping/platform"
@@ -146,10 +147,13 @@ func evidences(results []report.Result) []diagnose.Evidence {
 	return list
 }
 
+// noon is when all pictures are taken.
+var noon = time.Unix(1700000000, 50_000_700)
+
 func rootHost() Picture {
 	results := []report.Result{probed(target4(), "icmp-dgram"), probed(target6(), "icmp-dgram")}
 	return Picture{
-		Facts: rootFacts(), Sockets: trials(nil, nil), Results: results, Evidence: evidences(results),
+		At: noon, Facts: rootFacts(), Sockets: trials(nil, nil), Results: results, Evidence: evidences(results),
 		Verdict: stats.Healthy,
 	}
 }
@@ -323,6 +327,7 @@ func unknownHost() Picture {
 	}
 	results := []report.Result{probed(target4(), "icmp-dgram"), healthy(target6())}
 	return Picture{
+		At: noon,
 		Facts: platform.Facts{
 			System: "darwin", Kernel: platform.Unknown[string](why), IPv4: family(v4), IPv6: family(v6),
 			Loopback: platform.Know([]platform.Interface{{

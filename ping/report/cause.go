@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"lping/platform/diagnose"
 	"lping/stats"
@@ -22,6 +23,9 @@ type Breach struct {
 	Answers bool
 	// MayBeSilent says that the probes went to a service that need not answer.
 	MayBeSilent bool
+	// Outages is how many there were, and Longest how long one took at most; 0 if that is of no interest.
+	Outages uint64
+	Longest time.Duration
 }
 
 // Unfinished is a deadline that came before the replies that were asked for, which ping calls a failure, too.
@@ -106,7 +110,18 @@ func (b Breach) lossWords() string {
 			what = "failed"
 		}
 	}
-	return fmt.Sprintf("%d of %d probes %s", b.Loss.Count, b.Loss.Decided, what)
+	return fmt.Sprintf("%d of %d probes %s%s", b.Loss.Count, b.Loss.Decided, what, b.outageWords())
+}
+
+// outageWords counts the outages.
+func (b Breach) outageWords() string {
+	switch b.Outages {
+	case 0:
+		return ""
+	case 1:
+		return " in an outage of " + lengthOf(b.Longest)
+	}
+	return fmt.Sprintf(" in %d outages of up to %s", b.Outages, lengthOf(b.Longest))
 }
 
 func (b Breach) rttText(name string) string {

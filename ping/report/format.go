@@ -73,6 +73,14 @@ func Milliseconds(d time.Duration) string { return string(threeDecimals(nil, d))
 // seconds is d in seconds with one decimal, and their unit.
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s" }
 
+// lengthOf is how long an outage took: in seconds with one decimal or, below one, in ms.
+func lengthOf(d time.Duration) string {
+	if d < time.Second {
+		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
+	}
+	return seconds(d)
+}
+
 // exactMillis appends d in ms to the nanosecond, without trailing zeros and without an exponent.
 func exactMillis(b []byte, d time.Duration) []byte {
 	if d < 0 {

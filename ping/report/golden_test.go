@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"lping/ping"
 )
@@ -29,11 +30,21 @@ func play(r Renderer, s scenario) error {
 		}
 	}
 	for _, e := range s.events {
-		if err := r.Event(e.target, e.event); err != nil {
+		if err := e.tell(r); err != nil {
 			return err
 		}
 	}
 	return r.Finish(s.report)
+}
+
+func (e told) tell(r Renderer) error {
+	switch {
+	case e.finding != nil:
+		return r.Finding(e.target, *e.finding)
+	case e.outage != nil:
+		return r.Outage(e.target, *e.outage)
+	}
+	return r.Event(e.target, e.event)
 }
 
 // oneLine fails the test on a Write that is not made of whole lines, dots of a flood aside.
@@ -49,6 +60,12 @@ func (w *oneLine) Write(b []byte) (int, error) {
 	return w.Buffer.Write(b)
 }
 
+// atNoon are options with a clock that stands.
+func (o Options) atNoon() Options {
+	o.Now = func() time.Time { return noon }
+	return o
+}
+
 func TestGolden(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the golden files hold Linux's words for error numbers")
@@ -57,7 +74,7 @@ func TestGolden(t *testing.T) {
 		for format, renderer := range formats {
 			t.Run(s.name+"/"+format, func(t *testing.T) {
 				out := oneLine{t: t}
-				if err := play(renderer(&out, s.options), s); err != nil {
+				if err := play(renderer(&out, s.options.atNoon()), s); err != nil {
 					t.Fatal(err)
 				}
 				compare(t, filepath.Join("testdata", s.name+"."+format), out.Bytes())
@@ -182,7 +199,7 @@ func TestEventsAllocateNothing(t *testing.T) {
 	all := append(troubles(), five(target6())...)
 	named := target4()
 	named.Name = "localhost"
-	all = append(all, told{named, answer(ping.Reply, 1<<40, v4, 45_000)})
+	all = append(all, told{target: named, event: answer(ping.Reply, 1<<40, v4, 45_000)})
 	for format, renderer := range formats {
 		for _, o := range []Options{
 			{}, {Verbose: true, Timestamp: true, Outstanding: true, Audible: true}, {Flood: true, Size: size80},

@@ -7,10 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
-	"lping/ping"
-	"lping/platform"
 	"lping/platform/diagnose"
 	"lping/stats"
 )
@@ -21,14 +18,19 @@ const schema = 1
 // JSONWriter writes objects of the format json, one a line: those that every report has, and those that a caller adds.
 type JSONWriter struct {
 	lines
+	now func() time.Time
+	// told are the codes of the findings that were written while the run lasted.
+	told map[jsonPlace]bool
 	// begun says that the first object was written.
 	begun bool
 	// waited is that of the report.
 	waited time.Duration
 }
 
-// NewJSONWriter gives a writer that has written no object yet.
-func NewJSONWriter(w io.Writer) *JSONWriter { return &JSONWriter{lines: newLines(w)} }
+// NewJSONWriter gives a writer that has written no object yet. now is the time of an object that has none of its own.
+func NewJSONWriter(w io.Writer, now func() time.Time) *JSONWriter {
+	return &JSONWriter{lines: newLines(w), now: now, told: map[jsonPlace]bool{}}
+}
 
 // jsonLines is the format json.
 type jsonLines struct {
@@ -36,8 +38,16 @@ type jsonLines struct {
 	o Options
 }
 
+// jsonPlace says of what target a code was found.
+type jsonPlace struct {
+	jsonAddress
+	code diagnose.Code
+}
+
 // NewJSON is the format json: one object a line, with numbers as numbers and null for what was not measured.
-func NewJSON(w io.Writer, o Options) Renderer { return &jsonLines{NewJSONWriter(w), o} }
+func NewJSON(w io.Writer, o Options) Renderer {
+	return &jsonLines{NewJSONWriter(w, o.now), o}
+}
 
 // open starts an object of a type. The first of all gets the schema.
 func (j *JSONWriter) open(typ string) []byte {
@@ -50,8 +60,15 @@ func (j *JSONWriter) open(typ string) []byte {
 	return b
 }
 
+// end ends an object with its time, and writes it.
+func (j *JSONWriter) end(b []byte, at time.Time) error {
+	return j.put(append(unixTime(append(b, `,"time":`...), at), '}'))
+}
+
 // Object writes an object of a type with the fields of v, which must be a struct with at least one.
-func (j *JSONWriter) Object(typ string, v any) error {
+func (j *JSONWriter) Object(typ string, v any) error { return j.object(typ, v, j.now()) }
+
+func (j *JSONWriter) object(typ string, v any, at time.Time) error {
 	var fields bytes.Buffer
 	e := json.NewEncoder(&fields)
 	e.SetEscapeHTML(false)
@@ -59,7 +76,7 @@ func (j *JSONWriter) Object(typ string, v any) error {
 		return err
 	}
 	b := append(j.open(typ), ',')
-	return j.putRaw(append(b, fields.Bytes()[1:]...)) // the newline is Encode's
+	return j.end(append(b, bytes.TrimSuffix(fields.Bytes()[1:], []byte("}\n"))...), at)
 }
 
 type jsonStart struct {
@@ -86,7 +103,7 @@ func (j *jsonLines) Start(t Target) error {
 	if t.Source.IsValid() {
 		s.Source = t.Source.String()
 	}
-	return j.Object("start", s)
+	return j.object("start", s, t.Begun)
 }
 
 // timestamps says who took the time of arrival: the kernel or the user's program. It is null if there was no socket.
@@ -114,128 +131,6 @@ func orNull(s string) *string {
 		return nil
 	}
 	return &s
-}
-
-// Event writes what happened to a probe. It does without encoding/json, because a flood spends most of its time here.
-func (j *jsonLines) Event(t Target, e ping.Event) error {
-	if j.o.Quiet {
-		return nil
-	}
-	switch e.Kind {
-	case ping.Reply, ping.Duplicate, ping.Late:
-		b := exactMillis(append(j.event(t, e), `,"rtt_ms":`...), e.RTT)
-		if e.Connect > 0 {
-			b = exactMillis(append(b, `,"connect_ms":`...), e.Connect)
-		}
-		return j.put(append(appendArrival(b, t, e), '}'))
-	case ping.Timeout:
-		return j.put(append(j.event(t, e), '}'))
-	case ping.Corrupt:
-		b := appendArrival(j.event(t, e), t, e)
-		if !e.Answer.Wrong() {
-			b = appendMismatch(b, e.Wrong)
-		}
-		return j.put(append(b, '}'))
-	case ping.SendError:
-		return j.put(append(appendAnswer(appendFault(j.event(t, e), t, e.Fault), e.Answer), '}'))
-	}
-	return nil
-}
-
-// event starts the object of an event with the fields that every event has.
-func (j *jsonLines) event(t Target, e ping.Event) []byte {
-	b := j.open(e.Kind.String())
-	if j.o.Timestamp {
-		b = exactMillis(append(b, `,"time_ms":`...), time.Duration(e.Time.UnixNano()))
-	}
-	b = strconv.AppendUint(append(b, `,"seq":`...), e.Seq, 10)
-	b = appendAddress(append(b, `,"address":`...), sender(t, e))
-	if t.Port != 0 {
-		b = strconv.AppendUint(append(b, `,"port":`...), uint64(t.Port), 10)
-	}
-	if t.Path != "" {
-		b = appendQuoted(append(b, `,"path":`...), t.Path)
-	}
-	if t.Ambiguous {
-		b = appendQuoted(append(b, `,"method":`...), t.Method)
-	}
-	return b
-}
-
-// appendAddress appends an address as a string. Only a zone, which is an interface's name, may need escapes.
-func appendAddress(b []byte, a netip.Addr) []byte {
-	if a.Zone() != "" {
-		return appendQuoted(b, a.String())
-	}
-	return append(a.AppendTo(append(b, '"')), '"')
-}
-
-// appendArrival appends the hop limit, if the system told it, and the number of bytes. A connection to a service brings neither.
-func appendArrival(b []byte, t Target, e ping.Event) []byte {
-	if e.TTL > 0 {
-		b = strconv.AppendInt(append(b, `,"ttl":`...), int64(e.TTL), 10)
-	}
-	if !connectsOnly(t) {
-		b = strconv.AppendInt(append(b, `,"bytes":`...), int64(e.Bytes), 10)
-	}
-	return appendAnswer(b, e.Answer)
-}
-
-// appendAnswer appends what a service did or said, if there is more to it than that it answered.
-func appendAnswer(b []byte, a *ping.Answer) []byte {
-	if a == nil {
-		return b
-	}
-	if a.Reset {
-		b = append(b, `,"reset":true`...)
-	}
-	if a.Status != 0 {
-		b = strconv.AppendInt(append(b, `,"status":`...), int64(a.Status), 10)
-	}
-	if a.Text != "" {
-		b = appendQuoted(append(b, `,"said":`...), a.Text)
-	}
-	return b
-}
-
-func appendMismatch(b []byte, m ping.Mismatch) []byte {
-	b = strconv.AppendInt(append(b, `,"offset":`...), int64(m.Offset), 10)
-	b = strconv.AppendUint(append(b, `,"want":`...), uint64(m.Want), 10)
-	b = strconv.AppendUint(append(b, `,"got":`...), uint64(m.Got), 10)
-	b = strconv.AppendInt(append(b, `,"want_bytes":`...), int64(m.WantLen), 10)
-	return strconv.AppendInt(append(b, `,"got_bytes":`...), int64(m.GotLen), 10)
-}
-
-// appendFault appends the error number, if there is one, and for an ICMP error its type and code.
-func appendFault(b []byte, t Target, f ping.Fault) []byte {
-	if f.Errno != 0 {
-		b = appendQuoted(append(b, `,"errno":`...), platform.ErrnoName(f.Errno))
-		b = appendQuoted(append(b, `,"message":`...), f.Errno.Error())
-	} else if f.ICMP {
-		b = append(icmpWords(append(b, `,"message":"`...), t.Address, f.Type, f.Code), '"')
-	}
-	if f.ICMP {
-		b = strconv.AppendUint(append(b, `,"icmp_type":`...), uint64(f.Type), 10)
-		b = strconv.AppendUint(append(b, `,"icmp_code":`...), uint64(f.Code), 10)
-	}
-	return b
-}
-
-// appendQuoted appends s as a JSON string (RFC 8259, section 7); bytes that are no UTF-8 become U+FFFD.
-func appendQuoted(b []byte, s string) []byte {
-	const hexDigits = "0123456789abcdef"
-	b = append(b, '"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b = append(b, '\\', byte(r))
-		case r < ' ' || r == 0x7f:
-			b = append(b, '\\', 'u', '0', '0', hexDigits[r>>4], hexDigits[r&0xf])
-		default:
-			b = utf8.AppendRune(b, r)
-		}
-	}
-	return append(b, '"')
 }
 
 // millis is a duration that JSON shows in ms, to the nanosecond.
@@ -279,6 +174,8 @@ type jsonSummary struct {
 	Kernel      jsonDistribution `json:"kernel"`
 	Wakeup      jsonDistribution `json:"wakeup"`
 	LongestLoss uint64           `json:"longest_loss"`
+	Outages     uint64           `json:"outages"`
+	Longest     *jsonOutage      `json:"longest_outage"`
 	Verdict     string           `json:"verdict"`
 	Cause       *string          `json:"cause"`
 	ExitCode    int              `json:"exit_code"`
@@ -303,12 +200,57 @@ type jsonFinding struct {
 	Cause    string `json:"cause"`
 	Evidence string `json:"evidence"`
 	Fix      string `json:"fix"`
-	// Address, Port, Path and, if it is ambiguous, Method are those of the target, in the object of a finding only.
+	// Since and Until are those of the outage that it explains.
+	Since *unixSeconds `json:"since,omitempty"`
+	Until *unixSeconds `json:"until,omitempty"`
+	// jsonAddress is in the object of a finding only.
+	jsonAddress
+}
+
+// jsonAddress names a target: its address, port, path and, if it is ambiguous, method.
+type jsonAddress struct {
 	Address string `json:"address,omitempty"`
 	Port    uint16 `json:"port,omitempty"`
 	Path    string `json:"path,omitempty"`
 	Method  string `json:"method,omitempty"`
 }
+
+func newJSONAddress(t Target) jsonAddress {
+	a := jsonAddress{Address: t.Address.String(), Port: t.Port, Path: t.Path}
+	if t.Ambiguous {
+		a.Method = t.Method
+	}
+	return a
+}
+
+type jsonOutage struct {
+	Since  *unixSeconds `json:"since"`
+	Until  *unixSeconds `json:"until"`
+	Length millis       `json:"duration_ms"`
+	Lost   uint64       `json:"lost"`
+}
+
+func newJSONOutage(o stats.Outage) *jsonOutage {
+	if o.Lost == 0 {
+		return nil
+	}
+	return &jsonOutage{newUnixSeconds(o.Since), newUnixSeconds(o.Until), millis(o.Length), o.Lost}
+}
+
+// unixSeconds is a time that JSON shows in seconds since 1970, to the microsecond.
+type unixSeconds time.Time
+
+// newUnixSeconds is nil for no time.
+func newUnixSeconds(t time.Time) *unixSeconds {
+	if t.IsZero() {
+		return nil
+	}
+	u := unixSeconds(t)
+	return &u
+}
+
+// MarshalJSON is the number of seconds.
+func (u unixSeconds) MarshalJSON() ([]byte, error) { return unixTime(nil, time.Time(u)), nil }
 
 type jsonOverall struct {
 	Verdict  string `json:"verdict"`
@@ -334,18 +276,35 @@ func (j *JSONWriter) Overall(v stats.Verdict, exitCode int) error {
 	return j.Object("overall", jsonOverall{v.String(), exitCode})
 }
 
-// Result writes the findings of a result, and its summary.
+// Finding writes a finding about a target while its run lasts.
+func (j *JSONWriter) Finding(t Target, f diagnose.Finding) error {
+	j.told[jsonPlace{newJSONAddress(t), f.Code}] = true
+	return j.finding(t, f)
+}
+
+func (j *JSONWriter) finding(t Target, f diagnose.Finding) error {
+	o := newJSONFinding(f)
+	o.jsonAddress = newJSONAddress(t)
+	return j.Object("finding", o)
+}
+
+// Outage writes an outage of a target.
+func (j *JSONWriter) Outage(t Target, o Outage) error {
+	return j.Object("outage", struct {
+		jsonAddress
+		*jsonOutage
+	}{newJSONAddress(t), newJSONOutage(o.Outage)})
+}
+
+// Result writes the findings of a result that were not written while it ran, and its summary.
 func (j *JSONWriter) Result(r Result) error {
 	findings := make([]jsonFinding, 0, len(r.Findings))
 	for _, f := range r.Findings {
 		findings = append(findings, newJSONFinding(f))
-	}
-	for _, f := range findings {
-		f.Address, f.Port, f.Path = r.Target.Address.String(), r.Target.Port, r.Target.Path
-		if r.Target.Ambiguous {
-			f.Method = r.Target.Method
+		if j.told[jsonPlace{newJSONAddress(r.Target), f.Code}] {
+			continue
 		}
-		if err := j.Object("finding", f); err != nil {
+		if err := j.finding(r.Target, f); err != nil {
 			return err
 		}
 	}
@@ -360,6 +319,7 @@ func (j *JSONWriter) Result(r Result) error {
 func newJSONFinding(f diagnose.Finding) jsonFinding {
 	return jsonFinding{
 		Code: string(f.Code), Severity: f.Severity.String(), Cause: f.Cause, Evidence: f.Evidence, Fix: f.Fix,
+		Since: newUnixSeconds(f.Since), Until: newUnixSeconds(f.Until),
 	}
 }
 
@@ -372,6 +332,7 @@ func newJSONSummary(r Result, findings []jsonFinding) jsonSummary {
 		Stamps: timestamps(r.Target), Stamped: s.Stamped, Split: s.Kernel.Count, ClockSteps: s.ClockSteps,
 		RTT: newJSONDistribution(s.RTT), Send: newJSONDistribution(s.Send),
 		Kernel: newJSONDistribution(s.Kernel), Wakeup: newJSONDistribution(s.Wakeup), LongestLoss: s.LongestLoss,
+		Outages: s.Outages, Longest: newJSONOutage(s.Longest),
 		Verdict: r.Verdict.String(), Cause: orNull(r.Why()), ExitCode: r.ExitCode, Findings: findings,
 	}
 	if s.Decided() > 0 {

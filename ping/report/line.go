@@ -7,7 +7,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"lping/ping"
 	"lping/platform/diagnose"
 	"lping/stats"
 )
@@ -24,18 +23,12 @@ const (
 
 // line writes the outcome alone: one line, verdict and cause first, and one for each further finding.
 type line struct {
-	lines
+	atTheEnd
 	o Options
 }
 
 // NewLine is the format line. It shows no single probes: of the options it knows Timestamp alone.
-func NewLine(w io.Writer, o Options) Renderer { return &line{newLines(w), o} }
-
-// Start writes nothing.
-func (l *line) Start(Target) error { return nil }
-
-// Event writes nothing.
-func (l *line) Event(Target, ping.Event) error { return nil }
+func NewLine(w io.Writer, o Options) Renderer { return &line{atTheEnd{newLines(w)}, o} }
 
 // Finish writes the whole output.
 func (l *line) Finish(r Report) error {

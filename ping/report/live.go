@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lping/ping"
+	"lping/platform/diagnose"
 	"lping/stats"
 )
 
@@ -56,6 +57,8 @@ type pane struct {
 	// rtt is that of the latest answer. silent is when the first probe failed that no answer followed; zero if one did.
 	rtt    time.Duration
 	silent time.Time
+	// cause is why no answer comes, as far as it is known; fix mends it.
+	cause, fix string
 }
 
 // column is what happened in a part of the run.
@@ -87,7 +90,7 @@ func (l *live) Start(t Target) error {
 }
 
 func (l *live) add(t Target) error {
-	l.panes = append(l.panes, &pane{target: t, recorder: stats.NewRecorder(), each: max(columnTime, t.Interval)})
+	l.panes = append(l.panes, &pane{target: t, recorder: stats.NewRecorder(nil), each: max(columnTime, t.Interval)})
 	return l.err
 }
 
@@ -95,10 +98,38 @@ func (l *live) add(t Target) error {
 func (l *live) Event(t Target, e ping.Event) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if p := l.pane(t); p != nil {
+		p.event(&e, e.Time.Sub(l.begun))
+	}
+	return l.err
+}
+
+// pane is that of a target; nil if it has none.
+func (l *live) pane(t Target) *pane {
 	for _, p := range l.panes {
 		if p.target.Address == t.Address && p.target.Port == t.Port && p.target.Proto == t.Proto && p.target.Path == t.Path {
-			p.event(&e, e.Time.Sub(l.begun))
+			return p
 		}
+	}
+	return nil
+}
+
+// Finding shows why no answer comes. The first one is the most basic.
+func (l *live) Finding(t Target, f diagnose.Finding) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := l.pane(t); p != nil && p.cause == "" && f.Severity == diagnose.Error {
+		p.cause, p.fix = Clean(f.Cause), Clean(f.Fix)
+	}
+	return l.err
+}
+
+// Outage takes the cause away: answers come again.
+func (l *live) Outage(t Target, _ Outage) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p := l.pane(t); p != nil {
+		p.cause, p.fix = "", ""
 	}
 	return l.err
 }

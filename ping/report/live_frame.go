@@ -88,7 +88,15 @@ func (p *pane) chart(o Options, width, height int, at time.Duration, now time.Ti
 	lines := []string{title + p.painted(o, state)}
 	columns := p.latest(width-labelWidth, at)
 	lines = append(lines, plot(o, columns, height-3)...)
-	return append(lines, strings.Repeat(" ", labelWidth)+o.paint(red, marks(o, columns)), p.figures(width))
+	lines = append(lines, strings.Repeat(" ", labelWidth)+o.paint(red, marks(o, columns)))
+	if p.cause != "" && !p.silent.IsZero() { // which says more than the figures of before
+		why := p.cause
+		if fix := "; fix: " + p.fix; p.fix != "" && len(why)+len(fix) <= width {
+			why += fix
+		}
+		return append(lines, o.paint(red, cut(why, width)))
+	}
+	return append(lines, p.figures(width))
 }
 
 // state says whether the target answers.

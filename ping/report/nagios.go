@@ -6,25 +6,18 @@ import (
 	"strconv"
 	"strings"
 
-	"lping/ping"
 	"lping/stats"
 )
 
 // nagios writes one line for monitoring systems of that family: state, text, and after a bar the figures
 // (Monitoring Plugins Development Guidelines).
 type nagios struct {
-	lines
+	atTheEnd
 	limits stats.Limits
 }
 
 // NewNagios is the format nagios.
-func NewNagios(w io.Writer, o Options) Renderer { return &nagios{newLines(w), o.Limits} }
-
-// Start writes nothing.
-func (n *nagios) Start(Target) error { return nil }
-
-// Event writes nothing.
-func (n *nagios) Event(Target, ping.Event) error { return nil }
+func NewNagios(w io.Writer, o Options) Renderer { return &nagios{atTheEnd{newLines(w)}, o.Limits} }
 
 // NagiosUnknown is the line for what could not be checked.
 func NagiosUnknown(why string) string { return "LPING UNKNOWN - " + plain(why) + "\n" }

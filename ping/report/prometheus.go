@@ -7,25 +7,16 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"lping/ping"
 	"lping/platform/diagnose"
 	"lping/stats"
 )
 
 // prometheus writes the text exposition format 0.0.4, all at the end and in one Write. The figures are those of this run
 // alone, so they are gauges: the next run starts again.
-type prometheus struct {
-	lines
-}
+type prometheus struct{ atTheEnd }
 
 // NewPrometheus is the format prometheus.
-func NewPrometheus(w io.Writer, _ Options) Renderer { return &prometheus{newLines(w)} }
-
-// Start writes nothing.
-func (p *prometheus) Start(Target) error { return nil }
-
-// Event writes nothing.
-func (p *prometheus) Event(Target, ping.Event) error { return nil }
+func NewPrometheus(w io.Writer, _ Options) Renderer { return &prometheus{atTheEnd{newLines(w)}} }
 
 // Finish writes every metric, with a sample for each result.
 func (p *prometheus) Finish(r Report) error {

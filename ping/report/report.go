@@ -27,6 +27,8 @@ type Target struct {
 	Required bool
 	// Method is how the probes travel (ping.Socket); empty if no socket could be opened.
 	Method string
+	// Begun is when its socket was opened.
+	Begun time.Time
 	// Stamps says that the RTT ends with the kernel's receive stamp, not with the return of the read.
 	Stamps bool
 }
@@ -92,11 +94,21 @@ func causeText(c Cause) string {
 	return c.String()
 }
 
+// Outage is an outage that is over.
+type Outage struct {
+	stats.Outage
+	// Told says that Finding told why it came, while it lasted.
+	Told bool
+}
+
 // Renderer writes one format. Its methods are called one at a time: Start once a target, Event for each event
-// in its order, Finish once. An error is a failed write, and ends the run.
+// in its order, Finish once. In a run that lasts Finding tells why there is an outage as soon as that is known; Outage is called
+// for each outage when it is over, in its place among the events. An error is a failed write, and ends the run.
 type Renderer interface {
 	Start(Target) error
 	Event(Target, ping.Event) error
+	Finding(Target, diagnose.Finding) error
+	Outage(Target, Outage) error
 	Finish(Report) error
 }
 
@@ -117,6 +129,21 @@ func New(format string, w io.Writer, o Options) Renderer {
 	}
 	return NewText(w, o)
 }
+
+// atTheEnd is what a format does that writes nothing before Finish.
+type atTheEnd struct{ lines }
+
+// Start writes nothing.
+func (atTheEnd) Start(Target) error { return nil }
+
+// Event writes nothing.
+func (atTheEnd) Event(Target, ping.Event) error { return nil }
+
+// Finding writes nothing.
+func (atTheEnd) Finding(Target, diagnose.Finding) error { return nil }
+
+// Outage writes nothing.
+func (atTheEnd) Outage(Target, Outage) error { return nil }
 
 // Options are what the user asked of the output.
 type Options struct {
@@ -146,4 +173,14 @@ type Options struct {
 	// nil if the output is no terminal.
 	Color, Unicode bool
 	Size           func() (width, height int)
+	// Now is the clock for what has no time of its own; nil means time.Now.
+	Now func() time.Time
+}
+
+// now is the time, by the clock of the options.
+func (o *Options) now() time.Time {
+	if o.Now == nil {
+		return time.Now()
+	}
+	return o.Now()
 }

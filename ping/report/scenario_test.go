@@ -23,6 +23,9 @@ type scenario struct {
 type told struct {
 	target Target
 	event  ping.Event
+	// finding and outage take the place of the event if they are not nil.
+	finding *diagnose.Finding
+	outage  *Outage
 }
 
 var (
@@ -32,11 +35,11 @@ var (
 )
 
 func target4() Target {
-	return Target{Name: "127.0.0.1", Config: ping.Config{Transport: ping.Transport{Address: v4, Size: 56}}, Method: "icmp-dgram"}
+	return Target{Name: "127.0.0.1", Config: ping.Config{Transport: ping.Transport{Address: v4, Size: 56}}, Method: "icmp-dgram", Begun: noon}
 }
 
 func target6() Target {
-	return Target{Name: "::1", Config: ping.Config{Transport: ping.Transport{Address: v6, Size: 56}}, Method: "icmp-dgram"}
+	return Target{Name: "::1", Config: ping.Config{Transport: ping.Transport{Address: v6, Size: 56}}, Method: "icmp-dgram", Begun: noon}
 }
 
 func event(k ping.Kind, seq uint64, from netip.Addr) ping.Event {
@@ -69,7 +72,7 @@ func five(t Target) []told {
 	var out []told
 	for i, rtt := range []time.Duration{44_600, 31_000, 1_004_900, 12_350_000, 30_000} {
 		seq := uint64(i + 1)
-		out = append(out, told{t, event(ping.Sent, seq, t.Address)}, told{t, answer(ping.Reply, seq, t.Address, rtt)})
+		out = append(out, told{target: t, event: event(ping.Sent, seq, t.Address)}, told{target: t, event: answer(ping.Reply, seq, t.Address, rtt)})
 	}
 	return out
 }
@@ -164,7 +167,7 @@ func troubles() []told {
 		event(ping.Sent, 65538, v4),
 		event(ping.Timeout, 65538, v4),
 	} {
-		out = append(out, told{t, e})
+		out = append(out, told{target: t, event: e})
 	}
 	return out
 }
@@ -223,8 +226,8 @@ func missing6() Result {
 
 func bothFamilies() scenario {
 	a, b := target4(), target6()
-	events := append(five(a)[:4], told{b, event(ping.Sent, 1, v6)},
-		told{b, refused(1, v6, ping.Fault{Errno: syscall.ECONNREFUSED, ICMP: true, Type: 1, Code: 4})})
+	events := append(five(a)[:4], told{target: b, event: event(ping.Sent, 1, v6)},
+		told{target: b, event: refused(1, v6, ping.Fault{Errno: syscall.ECONNREFUSED, ICMP: true, Type: 1, Code: 4})})
 	events = append(events, five(a)[4:]...)
 	return scenario{
 		name: "both", starts: []Target{a, b}, events: events,
@@ -244,7 +247,7 @@ func bothHealthy() scenario {
 func interrupted() scenario {
 	t := target6()
 	return scenario{
-		name: "interrupted", starts: []Target{t}, events: []told{{t, event(ping.Sent, 1, v6)}},
+		name: "interrupted", starts: []Target{t}, events: []told{{target: t, event: event(ping.Sent, 1, v6)}},
 		report: one(Result{
 			Target: t, Verdict: stats.Unknown, Cause: said("nothing was decided"), ExitCode: 1,
 			Reason:  Reason{Cause: said("nothing was decided")},
@@ -317,6 +320,8 @@ func scenarios() []scenario {
 		healthyScenario("tcp-service", over(target4(), ping.MethodTCP, 8080), Options{}),
 		service(),
 		sweep(),
+		outage(),
+		outageOfTwo(),
 	}...)
 }
 
@@ -354,13 +359,49 @@ func service() scenario {
 	closed.Name, open.Name = "localhost", "localhost"
 	s := scenario{name: "service", starts: []Target{open, closed}, events: five(open)}
 	for seq := range uint64(5) {
-		s.events = append(s.events, told{closed, event(ping.Sent, seq+1, v6)},
-			told{closed, refused(seq+1, v6, ping.Fault{Errno: syscall.ECONNREFUSED})})
+		s.events = append(s.events, told{target: closed, event: event(ping.Sent, seq+1, v6)},
+			told{target: closed, event: refused(seq+1, v6, ping.Fault{Errno: syscall.ECONNREFUSED})})
 	}
 	bad := silent(closed)
 	bad.Cause, bad.Summary.Lost, bad.Summary.SendErrors = said("5 of 5 probes refused"), 0, 5
 	bad.Reason.Cause = bad.Cause
 	s.report = Report{Results: []Result{healthy(open), bad}, ByNeed: []int{1, 0}, Verdict: stats.Degraded}
+	return s
+}
+
+// outage is a run that lasts, in which lo was down for 2 seconds, told as it went on.
+func outage() scenario {
+	t, since, until := target4(), noon.Add(100*time.Millisecond), noon.Add(2150*time.Millisecond)
+	s := scenario{name: "outage", options: Options{Timestamp: true}, starts: []Target{t}, events: five(t)[:2]}
+	down := loDown()
+	down.Since = since
+	s.events = append(s.events, told{target: t, event: event(ping.Timeout, 2, v4)}, told{target: t, finding: &down})
+	over := stats.Outage{Since: since, Until: until, Length: until.Sub(since), Lost: 41}
+	s.events = append(s.events, told{target: t, event: answer(ping.Reply, 43, v4, 31_000)},
+		told{target: t, outage: &Outage{Outage: over, Told: true}},
+		told{target: t, outage: &Outage{Outage: stats.Outage{Since: until, Until: until.Add(49_000_000), Length: 49_000_000, Lost: 1}}})
+	r := healthy(t)
+	r.Verdict, r.ExitCode = stats.Unhealthy, 1
+	r.Summary.Sent, r.Summary.Received, r.Summary.Lost, r.Summary.LossPercent = 100, 58, 42, 42
+	r.Summary.LongestLoss, r.Summary.Outages, r.Summary.Latest, r.Summary.Longest = 41, 2, over, over
+	r.Cause = Breach{Breach: stats.Breach{Kind: stats.LossBreach, Loss: r.Summary.Loss()}, Outages: 2, Longest: over.Length}
+	was := down
+	was.Cause, was.Until = "interface lo was down", until
+	some := diagnose.Finding{Code: "packet_loss", Severity: diagnose.Error, Cause: "42 of 100 probes were lost", Since: until}
+	r.Findings = []diagnose.Finding{was, some}
+	s.report = one(because(r, 0, nil))
+	return s
+}
+
+// outageOfTwo is one of two targets, and comes on a terminal on which a dot stands.
+func outageOfTwo() scenario {
+	s := bothHealthy()
+	s.events = s.events[:len(s.events)-1]
+	down := loDown()
+	since, b := noon, target6()
+	s.name, s.options = "outage-of-two", Options{Flood: true, Size: size80}
+	s.events = append(s.events, told{target: b, finding: &down}, told{target: b, outage: &Outage{Told: true, Outage: stats.Outage{
+		Since: since, Until: since.Add(2050 * time.Millisecond), Length: 2050 * time.Millisecond, Lost: 1}}})
 	return s
 }
 
@@ -382,10 +423,10 @@ func sweep() scenario {
 func lost(t Target) []told {
 	var out []told
 	for seq := range uint64(5) {
-		out = append(out, told{t, event(ping.Sent, seq+1, t.Address)})
+		out = append(out, told{target: t, event: event(ping.Sent, seq+1, t.Address)})
 	}
 	for seq := range uint64(5) {
-		out = append(out, told{t, event(ping.Timeout, seq+1, t.Address)})
+		out = append(out, told{target: t, event: event(ping.Timeout, seq+1, t.Address)})
 	}
 	return out
 }

@@ -7,12 +7,10 @@ import (
 	"io"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"lping/ping"
 	"lping/platform"
-	"lping/platform/diagnose"
 	"lping/stats"
 )
 
@@ -26,6 +24,8 @@ type text struct {
 	o Options
 	// dots is how many dots of a flood are on the terminal now.
 	dots int
+	// targets is how many there are.
+	targets int
 }
 
 // NewText is the format text: the lines of iputils ping.
@@ -33,6 +33,7 @@ func NewText(w io.Writer, o Options) Renderer { return &text{lines: newLines(w),
 
 // Start writes the banner.
 func (t *text) Start(target Target) error {
+	t.targets++
 	if len(target.Pattern) > 0 && !t.o.Quiet {
 		b := hex.AppendEncode(append(t.buf[:0], "PATTERN: 0x"...), target.Pattern)
 		if err := t.put(b); err != nil {
@@ -306,43 +307,6 @@ func appendSplit(b []byte, s stats.Summary) []byte {
 func percentiles(d stats.Distribution) string {
 	return fmt.Sprintf("p50/p90/p99/p99.9 %s/%s/%s/%s, jitter %s ms", Milliseconds(d.P50), Milliseconds(d.P90),
 		Milliseconds(d.P99), Milliseconds(d.P999), Milliseconds(d.Jitter))
-}
-
-// appendFinding appends a finding and its fix. The evidence has a line of its own if the first has no room for it.
-func appendFinding(b []byte, f diagnose.Finding) []byte {
-	cause, evidence := safeForParsers(string(f.Code)+": "+f.Cause), safeForParsers(f.Evidence)
-	b = append(b, cause...)
-	switch {
-	case evidence == "":
-	case len(cause)+len(evidence)+len(" ()") <= columns:
-		b = fmt.Appendf(b, " (%s)", evidence)
-	default:
-		b = fmt.Appendf(b, "\n  evidence: %s", evidence)
-	}
-	if f.Fix != "" {
-		b = fmt.Appendf(b, "\n  fix: %s", safeForParsers(f.Fix))
-	}
-	return append(b, '\n')
-}
-
-// safeForParsers is s without a lone = and a lone "time", which the parsers of ping take for a part of the statistics.
-func safeForParsers(s string) string {
-	s = Clean(s)
-	if padded := " " + s + " "; !strings.Contains(padded, " = ") && !strings.Contains(padded, " time ") {
-		return s
-	}
-	var b strings.Builder
-	glued := true
-	for _, word := range strings.Fields(s) {
-		if !glued && word != "=" {
-			b.WriteByte(' ')
-		}
-		if glued = word == "="; word == "time" {
-			word = "Time"
-		}
-		b.WriteString(word)
-	}
-	return b.String()
 }
 
 // appendStatistics appends ping's last lines.

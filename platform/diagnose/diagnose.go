@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"lping/platform"
 )
@@ -42,6 +43,15 @@ type Finding struct {
 	Evidence string
 	// Fix is the command or setting that mends it here; empty if none is known.
 	Fix string
+	// Since is when the outage began that it explains, and Until when that was over. Both are zero if it explains none, Until also
+	// while the outage lasts.
+	Since, Until time.Time
+}
+
+// Fails says whether a finding of this code tells why probes count as loss, so that it is over when answers come again.
+func (c Code) Fails() bool {
+	i := Place(c)
+	return i < len(rules) && (!rules[i].evenIfAnswered || c == ServiceError || c == PayloadCorrupted)
 }
 
 // Absent says that the loopback interface or the target's address on it is not in use, whatever this process may do.

@@ -53,6 +53,31 @@ func testCases(t testing.TB) []testCase {
 	return list
 }
 
+// TestOver: what is over has the same code, and is told in the past tense.
+func TestOver(t *testing.T) {
+	past := regexp.MustCompile(`were lost$|came after the timeout$|had no answer when|found the receive queue|was closed for|answered \d+ of|runs without IPv6`)
+	for _, c := range testCases(t) {
+		now := Diagnose(c.Facts, c.Evidence)
+		c.Evidence.Over = true
+		over := Diagnose(c.Facts, c.Evidence)
+		if len(over) != len(now) {
+			t.Fatalf("%s: %v, and when it is over %v", c.Name, now, over)
+		}
+		for i, f := range over {
+			if f.Code == ICMPNotPermitted {
+				continue // which may be about sockets or about sends
+			}
+			tenseless := f.Code == Unknown || c.Evidence.Sweep != "" || past.MatchString(f.Cause)
+			if f.Code != now[i].Code || f.Code.Fails() != (f.Cause != now[i].Cause) && !(f.Code.Fails() && tenseless) {
+				t.Errorf("%s: %s: %q, and when it is over %s: %q", c.Name, now[i].Code, now[i].Cause, f.Code, f.Cause)
+			}
+		}
+	}
+	if Code("else").Fails() {
+		t.Error("a code that is none tells why")
+	}
+}
+
 func codes(list []Finding) []string {
 	out := []string{}
 	for _, f := range list {

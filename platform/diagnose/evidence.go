@@ -75,6 +75,9 @@ type Evidence struct {
 	// the service is away and nothing was received.
 	LossAllowed bool `json:"loss_allowed,omitempty"`
 
+	// Over says that answers come again: then what kept them away is told in the past tense.
+	Over bool `json:"over,omitempty"`
+
 	// Probe is the extra probe, sent by the same method; nil if none was.
 	Probe *Probe `json:"probe,omitempty"`
 	// RewrittenFrom is the address from which our own echo got the probes, if they were sent from another.
@@ -139,6 +142,14 @@ type Latency struct {
 	Min   float64 `json:"min_ms"`
 	P50   float64 `json:"p50_ms"`
 	P99   float64 `json:"p99_ms"`
+}
+
+// verb is the form of a verb that tells of what is, or of what is over.
+func (e Evidence) verb(is, was string) string {
+	if e.Over {
+		return was
+	}
+	return is
 }
 
 // missing is how many probes got no answer in time. A corrupted answer is not among them.

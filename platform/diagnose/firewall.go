@@ -23,7 +23,7 @@ func fwReject(f platform.Facts, e Evidence) (Finding, bool) {
 	refused := e.Probe != nil && e.Probe.Errno == "EPERM"
 	filtered := slices.Contains([]stage{atOutput, atInput, replyAtOutput, replyAtInput}, e.stage())
 	return Finding{
-		Cause:    blame("a firewall", reported || e.told(FwReject), "rejects the probes"),
+		Cause:    blame("a firewall", reported || e.told(FwReject), e.verb("rejects", "rejected")+" the probes"),
 		Evidence: join(e.sends(), e.moved(), chains(f, e, "output", "input"), e.udp(), sockets),
 		Fix:      accept(f, e, "output", "input"),
 	}, reported || closed || c.OutDestUnreachs > 0 && (refused || filtered)
@@ -72,16 +72,16 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 		hook = "postrouting"
 	}
 	out := Finding{
-		Cause:    blame("a firewall", refused || e.told(FwOutput), "drops "+what+" at "+strings.ToUpper(hook)),
+		Cause:    blame("a firewall", refused || e.told(FwOutput), e.verb("drops ", "dropped ")+what+" at "+strings.ToUpper(hook)),
 		Evidence: join(e.sends(), e.moved(), chains(f, e, hook), e.udp()),
 		Fix:      accept(f, e, hook),
 	}
 	if e.Port != 0 && !f.Firewall.OK && !refused { // a rule that publishes a port must not be taken away
-		out.Cause = "likely a firewall drops the probes at OUTPUT, or NAT sends them elsewhere"
+		out.Cause = "likely a firewall " + e.verb("drops", "dropped") + " the probes at OUTPUT, or NAT " + e.verb("sends", "sent") + " them elsewhere"
 		out.Fix = "look at the chains at output, filter and nat: nft list ruleset; iptables-save"
 	}
 	if f.Firewall.OK && len(seen(f, e, []string{hook})) == 0 {
-		out.Cause, out.Fix = blame("a cgroup program", refused || e.told(FwOutput), "drops "+what+" on egress"), detach
+		out.Cause, out.Fix = blame("a cgroup program", refused || e.told(FwOutput), e.verb("drops ", "dropped ")+what+" on egress"), detach
 	}
 	return out, found
 }
@@ -104,7 +104,7 @@ const detach = "detach it: bpftool cgroup tree"
 func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
 	hooks := e.hooks(FwInputRequest, "prerouting", "input")
 	return Finding{
-		Cause:    blame("a firewall", e.told(FwInputRequest), "drops "+packet(e, false)+atHooks(hooks)),
+		Cause:    blame("a firewall", e.told(FwInputRequest), e.verb("drops ", "dropped ")+packet(e, false)+atHooks(hooks)),
 		Evidence: join(e.moved(), chains(f, e, hooks...), e.udp()),
 		Fix:      accept(f, e, hooks...),
 	}, e.stage() == atInput
@@ -113,7 +113,7 @@ func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
 func fwInputReply(f platform.Facts, e Evidence) (Finding, bool) {
 	hooks := e.hooks(FwInputReply, "prerouting", "input")
 	return Finding{
-		Cause:    blame("a firewall", e.told(FwInputReply), "drops the echo reply"+atHooks(hooks)),
+		Cause:    blame("a firewall", e.told(FwInputReply), e.verb("drops", "dropped")+" the echo reply"+atHooks(hooks)),
 		Evidence: join(e.moved(), chains(f, e, hooks...), e.udp()),
 		Fix:      accept(f, e, hooks...),
 	}, e.stage() == replyAtInput
@@ -132,7 +132,7 @@ func fwICMPOnly(f platform.Facts, e Evidence) (Finding, bool) {
 	silent := e.icmp() && e.Received == 0 && e.SendErrors == 0 && e.Late == 0
 	open := f.Firewall.OK && len(seen(f, e, []string{"prerouting", "input", "output"})) == 0
 	return Finding{
-		Cause:    "only ICMP is blocked, likely by a firewall",
+		Cause:    "only ICMP " + e.verb("is", "was") + " blocked, likely by a firewall",
 		Evidence: join(e.udp(), e.moved(), chains(f, e, "prerouting", "input", "output")),
 		Fix:      accept(f, e, "prerouting", "input", "output"),
 	}, silent && !open && e.UDP != nil && e.UDP.Answered && e.stage() != damaged
@@ -215,7 +215,8 @@ func natRedirects(f platform.Facts, e Evidence) (Finding, bool) {
 	swallowed := unseen && alone && plainQueue(f)
 	closed := e.Port != 0 && e.closed() && (e.Redirected.Value || listens(f, e) && alone)
 	out := Finding{
-		Cause:    blame("NAT", refused && f.Firewall.OK || swallowed || e.Redirected.Value, "sends "+e.aim()+" elsewhere, and nothing answers there"),
+		Cause: blame("NAT", refused && f.Firewall.OK || swallowed || e.Redirected.Value,
+			e.verb("sends ", "sent ")+e.aim()+" elsewhere, and nothing "+e.verb("answers", "answered")+" there"),
 		Evidence: join(e.sends(), e.moved(), chains(f, e, "output"), e.udp()),
 		Fix:      "start what it leads to, or mend that rule: nft list ruleset",
 	}

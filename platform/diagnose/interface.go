@@ -39,10 +39,10 @@ func holding(i platform.Interface, system string, to netip.Addr) (platform.Addre
 	return platform.Address{}, false
 }
 
-func loMissing(f platform.Facts, _ Evidence) (Finding, bool) {
+func loMissing(f platform.Facts, e Evidence) (Finding, bool) {
 	list, ok := f.Loopback.Get()
 	return Finding{
-		Cause:    "there is no loopback interface",
+		Cause:    "there " + e.verb("is", "was") + " no loopback interface",
 		Evidence: "no interface has the flag LOOPBACK",
 	}, ok && len(list) == 0
 }
@@ -53,7 +53,7 @@ func loDown(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	return Finding{
-		Cause:    "interface " + i.Name + " is down",
+		Cause:    "interface " + i.Name + e.verb(" is", " was") + " down",
 		Evidence: join("flags "+strings.Join(i.Flags, ","), e.sends()),
 		Fix:      linkUp(f.System, i.Name),
 	}, true
@@ -74,7 +74,7 @@ func addrMissing(f platform.Facts, e Evidence) (Finding, bool) {
 	i, ok := loopback(f, e)
 	if !ok {
 		return Finding{
-			Cause:    "address " + e.Target.String() + " is likely not on this host",
+			Cause:    "address " + e.Target.String() + e.verb(" is", " was") + " likely not on this host",
 			Evidence: join(e.sends(), "addresses unknown: "+f.Loopback.Reason()),
 			Fix:      addAddress(f.System, "lo", e.Target),
 		}, !f.Loopback.OK && e.Bind == "EADDRNOTAVAIL"
@@ -84,12 +84,12 @@ func addrMissing(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	out := Finding{
-		Cause:    fmt.Sprintf("address %s is not on interface %s", e.Target, i.Name),
+		Cause:    fmt.Sprintf("address %s %s not on interface %s", e.Target, e.verb("is", "was"), i.Name),
 		Evidence: join(i.Name+" has "+addresses(i), e.sends()),
 		Fix:      addAddress(f.System, i.Name, e.Target),
 	}
 	if found {
-		out.Cause = fmt.Sprintf("address %s on %s is %s", e.Target, i.Name, strings.Join(a.Flags, ", "))
+		out.Cause = fmt.Sprintf("address %s on %s %s %s", e.Target, i.Name, e.verb("is", "was"), strings.Join(a.Flags, ", "))
 		out.Fix = fmt.Sprintf("ip address change %s dev %s nodad", a.Prefix, i.Name)
 	}
 	return out, true
@@ -135,7 +135,7 @@ func ipv6Disabled(f platform.Facts, e Evidence) (Finding, bool) {
 	case !known || !off.Loopback:
 		return Finding{}, false
 	}
-	out.Cause = "IPv6 is switched off on the loopback interface"
+	out.Cause = "IPv6 " + e.verb("is", "was") + " switched off on the loopback interface"
 	out.Evidence = fmt.Sprintf("disable_ipv6 is lo %d, all %d, default %d",
 		bit(off.Loopback), bit(off.All), bit(off.Default))
 	out.Fix = enableIPv6(f, off)
@@ -171,7 +171,7 @@ func ipv6MTU(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	out := Finding{
-		Cause:    fmt.Sprintf("MTU %d of %s is too small for IPv6 (%d)", i.MTU, i.Name, minIPv6MTU),
+		Cause:    fmt.Sprintf("MTU %d of %s %s too small for IPv6 (%d)", i.MTU, i.Name, e.verb("is", "was"), minIPv6MTU),
 		Evidence: join(fmt.Sprintf("%s has MTU %d and %s", i.Name, i.MTU, addresses(i)), e.sends()),
 		Fix:      fmt.Sprintf("ip link set %s mtu 65536 down && ip link set %s up", i.Name, i.Name),
 	}

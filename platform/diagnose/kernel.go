@@ -27,7 +27,7 @@ func echoIgnored(f platform.Facts, e Evidence) (Finding, bool) {
 		found = e.stage() == atEcho && refusedOut(c) == 0 && !tooManyFragments(f, e)
 	}
 	return Finding{
-		Cause:    blame("the kernel", known, "ignores echo requests"),
+		Cause:    blame("the kernel", known, e.verb("ignores", "ignored")+" echo requests"),
 		Evidence: join(state, e.moved(), e.udp()),
 		Fix:      setting(f, key, "0"),
 	}, found
@@ -41,7 +41,7 @@ func conntrackFull(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	return Finding{
-		Cause:    "the connection tracking table is full",
+		Cause:    "the connection tracking table " + e.verb("is", "was") + " full",
 		Evidence: join(fmt.Sprintf("%d of %d entries", c.Count, c.Max), e.sends(), e.moved()),
 		Fix:      fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*c.Max),
 	}, true
@@ -56,9 +56,9 @@ func xfrmBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	s := e.stage()
 	sure := refused && c.XfrmBlocks > 0
 	silent := s == atPolicy || s == atEcho && refusedOut(c) > 0 && !f.Of(e.Family).EchoIgnored.Value
-	does := "blocks the probes"
+	does := e.verb("blocks", "blocked") + " the probes"
 	if silent && c.InEchos > 0 && c.InEchos >= c.OutEchos {
-		does = "blocks the echo reply"
+		does = e.verb("blocks", "blocked") + " the echo reply"
 	}
 	return Finding{
 		Cause:    blame("an IPsec policy", sure, does),

@@ -24,12 +24,12 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	if !refused && slices.Contains([]stage{beforeLink, atEgress, onLink, replyOnLink}, s) {
 		kind = holdingQueue(f, e)
 	}
-	who, does := "a queueing discipline or egress filter of "+name, "drops the probes"
+	who, does := "a queueing discipline or egress filter of "+name, e.verb("drops", "dropped")+" the probes"
 	switch {
 	case kind != "":
-		who, does = fmt.Sprintf("the queueing discipline %s of %s", kind, name), "holds packets back"
+		who, does = fmt.Sprintf("the queueing discipline %s of %s", kind, name), e.verb("holds", "held")+" packets back"
 	case s == replyAtOutput && !refused:
-		does = "drops the echo reply"
+		does = e.verb("drops", "dropped") + " the echo reply"
 	}
 	silent := e.UDP != nil && !e.UDP.Answered && e.UDP.Errno != "EPERM"
 	found := c.QueueDrops > 0 || onlyOnLink(f, e, name)
@@ -107,7 +107,7 @@ func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	what := packet(e, s == replyOnLink)
 	sure := c.XfrmCounted || !uncounted(c)
 	return Finding{
-		Cause:    blame(fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP)", i.Name), e.told(IngressDrop), "drops "+what),
+		Cause:    blame(fmt.Sprintf("an ingress filter of %s (tc, netdev, XDP)", i.Name), e.told(IngressDrop), e.verb("drops ", "dropped ")+what),
 		Evidence: join("flags "+strings.Join(i.Flags, ","), queues(f, true), xdp(i), e.moved(), e.udp()),
 		Fix:      ingressFix(f, i),
 	}, (s == onLink || s == replyOnLink) && sure && holdingQueue(f, e) == ""

@@ -29,14 +29,16 @@ func tooManyFragments(f platform.Facts, e Evidence) bool {
 // fewerFragments is the cause and the fix if there are too many fragments.
 func fewerFragments(f platform.Facts, e Evidence) (cause, fix string) {
 	i, _ := loopback(f, e)
-	cause = fmt.Sprintf("a probe with %d data bytes likely makes too many fragments for MTU %d", e.Size, i.MTU)
+	cause = fmt.Sprintf("a probe with %d data bytes likely %s too many fragments for MTU %d", e.Size, e.verb("makes", "made"), i.MTU)
 	return cause, fmt.Sprintf("smaller probes, or ip link set %s mtu 65536", i.Name)
 }
 
-const (
-	noDescriptor    = "no file descriptor is left for a socket"
-	moreDescriptors = "raise the limit: ulimit -n"
-)
+// noDescriptor is the cause if no file descriptor is left, moreDescriptors the fix.
+func (e Evidence) noDescriptor() string {
+	return "no file descriptor " + e.verb("is", "was") + " left for a socket"
+}
+
+const moreDescriptors = "raise the limit: ulimit -n"
 
 // packetLoss is partial loss that nothing else explains.
 func packetLoss(f platform.Facts, e Evidence) (Finding, bool) {
@@ -66,7 +68,7 @@ func packetLoss(f platform.Facts, e Evidence) (Finding, bool) {
 	case tooManyFragments(f, e):
 		out.Cause, out.Fix = fewerFragments(f, e)
 	case e.exhausted():
-		out.Cause, out.Fix = noDescriptor, moreDescriptors
+		out.Cause, out.Fix = e.noDescriptor(), moreDescriptors
 	}
 	out.Cause = cmp.Or(e.Sweep, out.Cause)
 	return out, missing > 0 && (e.Received > 0 || e.Late == missing)
@@ -84,12 +86,12 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 	why, remedy := e.ended()
 	switch {
 	case e.refused("EMSGSIZE"):
-		cause = fmt.Sprintf("a probe with %d data bytes is too large to leave in one piece", e.Size)
+		cause = fmt.Sprintf("a probe with %d data bytes %s too large to leave in one piece", e.Size, e.verb("is", "was"))
 		fix = tooLarge
 	case tooManyFragments(f, e):
 		cause, fix = fewerFragments(f, e)
 	case e.exhausted():
-		cause, fix = noDescriptor, moreDescriptors
+		cause, fix = e.noDescriptor(), moreDescriptors
 	case forbidden(f, e):
 		out := sendForbidden(f, e)
 		cause, fix = out.Cause, out.Fix
@@ -115,11 +117,11 @@ func (e Evidence) ended() (cause, fix string) {
 	}
 	switch {
 	case e.refused("ECONNRESET"):
-		return "something resets the " + what, fix
+		return "something " + e.verb("resets", "reset") + " the " + what, fix
 	case e.refused("EPIPE"):
-		return "something closes the " + what, fix
+		return "something " + e.verb("closes", "closed") + " the " + what, fix
 	case e.refused("EPROTO"):
-		return "something writes into the " + what + " what was not sent", fix
+		return "something " + e.verb("writes", "wrote") + " into the " + what + " what was not sent", fix
 	}
 	return "", fix
 }

@@ -62,7 +62,7 @@ func sendForbidden(f platform.Facts, e Evidence) Finding {
 		policies = "seccomp, " + policies
 	}
 	return Finding{
-		Cause:    "a security policy (" + policies + ") likely forbids sending",
+		Cause:    "a security policy (" + policies + ") likely " + e.verb("forbids", "forbade") + " sending",
 		Evidence: join(e.sends(), e.moved(), e.udp(), "seccomp: "+cmp.Or(seccomp, "unknown")),
 		Fix:      "allow sendto and sendmsg in its profile",
 	}

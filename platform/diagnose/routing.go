@@ -17,7 +17,7 @@ func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	}
 	if r, ok := firstRule(f, e); ok && forbids(r.Action) {
 		return Finding{
-			Cause:    fmt.Sprintf("routing rule %d (%s) forbids %s", r.Priority, r.Action, e.Target),
+			Cause:    fmt.Sprintf("routing rule %d (%s) %s %s", r.Priority, r.Action, e.verb("forbids", "forbade"), e.Target),
 			Evidence: join(lookup(family), e.sends()),
 			Fix:      deletion(e, r),
 		}, true
@@ -26,14 +26,14 @@ func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	for _, r := range routes {
 		if forbids(r.Type) && r.Destination.Contains(e.Target.WithZone("")) {
 			return Finding{
-				Cause:    fmt.Sprintf("route %s in table local is a %s", r.Destination, r.Type),
+				Cause:    fmt.Sprintf("route %s in table local %s a %s", r.Destination, e.verb("is", "was"), r.Type),
 				Evidence: join(lookup(family), e.sends()),
 				Fix:      fmt.Sprintf("%s route del %s %s table local", ip(e), r.Type, r.Destination),
 			}, true
 		}
 	}
 	l, ok := family.Lookup.Get()
-	out, diverted := diversion(f, e, "is forbidden")
+	out, diverted := diversion(f, e, e.verb("is", "was")+" forbidden")
 	return out, diverted && ok && l.Errno != "" && !notUnderstood(l, e)
 }
 
@@ -63,9 +63,9 @@ func diversion(f platform.Facts, e Evidence, becomes string) (Finding, bool) {
 	if len(fix) < len(before) {
 		fix = append(fix, localFirst(e))
 	}
-	who := fmt.Sprintf("routing rule %d (lookup %s) precedes", before[0].Priority, before[0].Table)
+	who := fmt.Sprintf("routing rule %d (lookup %s) %s", before[0].Priority, before[0].Table, e.verb("precedes", "preceded"))
 	if len(before) > 1 {
-		who = fmt.Sprintf("%d routing rules precede", len(before))
+		who = fmt.Sprintf("%d routing rules %s", len(before), e.verb("precede", "preceded"))
 	}
 	if becomes != "" {
 		becomes = fmt.Sprintf(": %s %s", e.Target, becomes)
@@ -140,7 +140,7 @@ func routeMissing(f platform.Facts, e Evidence) (Finding, bool) {
 	}
 	leaves := ""
 	if l.Errno == "" && l.Route.Interface != "" {
-		leaves = "would leave by " + l.Route.Interface
+		leaves = e.verb("would leave", "would have left") + " by " + l.Route.Interface
 	}
 	rules, known := family.Rules.Get()
 	lacking := known && !asksLocal(rules)
@@ -148,12 +148,12 @@ func routeMissing(f platform.Facts, e Evidence) (Finding, bool) {
 	switch {
 	case lacking || known && inLocalTable(family, e) && !found:
 		out := Finding{
-			Cause:    "no routing rule leads to the local table",
+			Cause:    "no routing rule " + e.verb("leads", "led") + " to the local table",
 			Evidence: join("rules are "+ruleList(rules), lookup(family), e.sends()),
 			Fix:      localFirst(e),
 		}
 		if lacking {
-			out.Cause = "the routing rule for the local table is missing"
+			out.Cause = "the routing rule for the local table " + e.verb("is", "was") + " missing"
 		}
 		return out, true
 	case found:
@@ -167,12 +167,12 @@ func noLocalRoute(f platform.Facts, e Evidence, leaves string) Finding {
 	family := f.Of(e.Family)
 	i, _ := loopback(f, e)
 	out := Finding{
-		Cause:    fmt.Sprintf("there is no local route to %s", e.Target),
+		Cause:    fmt.Sprintf("there %s no local route to %s", e.verb("is", "was"), e.Target),
 		Evidence: join(localTable(family), lookup(family), e.sends()),
 		Fix:      fmt.Sprintf("ip route add local 127.0.0.0/8 dev %s table local", i.Name),
 	}
 	if leaves != "" {
-		out.Cause = fmt.Sprintf("there is no local route to %s, it %s", e.Target, leaves)
+		out.Cause = fmt.Sprintf("there %s no local route to %s, it %s", e.verb("is", "was"), e.Target, leaves)
 	}
 	if e.Family == 6 {
 		out.Fix = fmt.Sprintf("ip -6 route add local %s dev %s table local", e.Target, i.Name)
@@ -183,7 +183,7 @@ func noLocalRoute(f platform.Facts, e Evidence, leaves string) Finding {
 // routeRefused goes by the error of send alone, since the routes cannot be read.
 func routeRefused(f platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{
-		Cause:    fmt.Sprintf("there is likely no route to %s", e.Target),
+		Cause:    fmt.Sprintf("there %s likely no route to %s", e.verb("is", "was"), e.Target),
 		Evidence: join(e.sends(), "routes unknown: "+f.Of(e.Family).Lookup.Reason()),
 	}
 	if i, ok := loopback(f, e); ok && f.System == "darwin" {

@@ -21,7 +21,7 @@ func portsExhausted(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{}, false
 	}
 	return Finding{
-		Cause:    "no local port is left",
+		Cause:    "no local port " + e.verb("is", "was") + " left",
 		Evidence: join(portRange+" "+portsOf(f), portsUsed(f, e), e.sends()),
 		Fix:      setting(f, portRange, `"1024 65535"`) + ", or close sockets: ss -tuan",
 	}, true
@@ -52,7 +52,7 @@ func portsUsed(f platform.Facts, e Evidence) string {
 // so: that is hard to see otherwise.
 func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{
-		Cause:    "nobody listens on " + e.service(),
+		Cause:    "nobody " + e.verb("listens", "listened") + " on " + e.service(),
 		Evidence: join(e.sends(), listening(e), e.moved()),
 		Fix:      "start the service",
 	}
@@ -62,10 +62,10 @@ func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 		out.Cause = fmt.Sprintf("%s was closed for %d of %d probes", e.service(), e.SendErrors, e.decided())
 		out.Fix = "look why the service was away: its log, and how often it starts"
 	case !known:
-		out.Cause = "likely nobody listens on " + e.service()
+		out.Cause = "likely nobody " + e.verb("listens", "listened") + " on " + e.service()
 		out.Fix = fmt.Sprintf("start the service, or let it listen on %s too", e.Target)
 	case len(list) > 0:
-		out.Cause = fmt.Sprintf("%s is closed: the service listens on %s only", e.service(), places(list))
+		out.Cause = fmt.Sprintf("%s %s closed: the service listens on %s only", e.service(), e.verb("is", "was"), places(list))
 		out.Fix = fmt.Sprintf("let the service listen on %s too", e.Target)
 		if e.Named {
 			out.Fix += fmt.Sprintf(", or ask %s", reachable(list[0], e.Target))
@@ -92,7 +92,7 @@ func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors+e.Late == 0
 	l, taken := listener(f, e)
 	if taken && e.tcp() && fullBefore(l, e) {
-		out.Cause = fmt.Sprintf("%s does not accept: its backlog of %d is full", e.service(), l.Backlog)
+		out.Cause = fmt.Sprintf("%s %s not accept: its backlog of %d %s full", e.service(), e.verb("does", "did"), l.Backlog, e.verb("is", "was"))
 		out.Fix = "restart the service, or raise its backlog"
 		return out, silent
 	}
@@ -100,19 +100,19 @@ func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	case e.waiting() || taken && !e.tcp() && l.Queue > 0:
 		return Finding{}, false // service_slow knows more
 	case e.AnswersFrom != "":
-		out.Cause = fmt.Sprintf("%s answers from %s, where no client expects it", e.service(), e.AnswersFrom)
+		out.Cause = fmt.Sprintf("%s %s from %s, where no client expects it", e.service(), e.verb("answers", "answered"), e.AnswersFrom)
 		out.Fix = fmt.Sprintf("ask %s, or let the service listen on %s itself", e.AnswersFrom, e.Target)
 		if from, err := netip.ParseAddrPort(e.AnswersFrom); err == nil && from.Addr() == e.Target {
 			out.Fix = "let the service answer by the socket that was asked"
 		}
 	case known && !taken:
-		out.Cause = "nobody listens on " + e.service() + ", and a firewall likely drops the refusal"
+		out.Cause = "nobody " + e.verb("listens", "listened") + " on " + e.service() + ", and a firewall likely " + e.verb("drops", "dropped") + " the refusal"
 		out.Fix = "start the service"
 	case e.tcp():
-		out.Cause = e.service() + " neither answers nor refuses"
+		out.Cause = e.service() + e.verb(" neither answers nor refuses", " neither answered nor refused")
 		out.Fix = fmt.Sprintf("look at the service: ss -tan 'sport = :%d'", e.Port)
 	default:
-		out.Cause = e.service() + " is open or silent: no answer and no refusal"
+		out.Cause = e.service() + e.verb(" is", " was") + " open or silent: no answer and no refusal"
 		out.Fix = "--max-loss 100% if this service never answers"
 	}
 	return out, silent && e.Received == 0
@@ -229,14 +229,15 @@ func serviceSlow(f platform.Facts, e Evidence) (Finding, bool) {
 	}
 	switch {
 	case e.Late > 0:
-		out.Cause = fmt.Sprintf("%s answers too late, after %s", e.service(), duration(e.Slowest))
+		out.Cause = fmt.Sprintf("%s %s too late, after %s", e.service(), e.verb("answers", "answered"), duration(e.Slowest))
 		out.Fix = "-W " + seconds(2*e.Slowest) + ", or look why the service is slow"
 	case e.Unaccepted > 0 || e.Held > 0 && !fullBefore(l, e):
-		out.Cause = e.service() + " accepts no connection: the service hangs or is overloaded"
+		out.Cause = e.service() + e.verb(" accepts no connection: the service hangs or is overloaded",
+			" accepted no connection: the service hung or was overloaded")
 	case e.Hanging > 0:
-		out.Cause = fmt.Sprintf("%s takes the connection and gives no answer in %s", e.service(), duration(e.Timeout))
+		out.Cause = fmt.Sprintf("%s %s no answer in %s", e.service(), e.verb("takes the connection and gives", "took the connection and gave"), duration(e.Timeout))
 	case taken && !e.tcp() && l.Queue > 0 && e.Received == 0:
-		out.Cause = fmt.Sprintf("%s does not read what it gets: %d bytes wait", e.service(), l.Queue)
+		out.Cause = fmt.Sprintf("%s %s: %d bytes wait", e.service(), e.verb("does not read what it gets", "did not read what it got"), l.Queue)
 	default:
 		return Finding{}, false
 	}
@@ -292,12 +293,12 @@ func serviceError(_ platform.Facts, e Evidence) (Finding, bool) {
 	}
 	switch {
 	case e.Status != 0:
-		out.Cause = strings.TrimSpace(fmt.Sprintf("%s answers %d %s", e.service(), e.Status, e.Said))
+		out.Cause = strings.TrimSpace(fmt.Sprintf("%s %s %d %s", e.service(), e.verb("answers", "answered"), e.Status, e.Said))
 	case e.refused("EPROTO") || e.Echo && e.Corrupted > 0:
-		out.Cause = fmt.Sprintf("%s answers, and is not %s", e.service(), what)
+		out.Cause = fmt.Sprintf("%s %s %s", e.service(), e.verb("answers, and is not", "answered, and was not"), what)
 		out.Fix = "give the port of the right service, or check only that this one answers: " + strings.Replace(e.Method, "http", "tcp", 1) + "://" + e.service()
 	case e.refused("EPIPE") || e.refused("ECONNRESET"): // a close resets if the request was not read by then
-		out.Cause = e.service() + " ends the connection before it answers"
+		out.Cause = e.service() + e.verb(" ends the connection before it answers", " ended the connection before it answered")
 	}
 	return out, out.Cause != "" && e.asked() && e.Wrong+e.Corrupted+e.SendErrors > 0
 }

@@ -21,7 +21,7 @@ func queueOverflow(_ platform.Facts, e Evidence) (Finding, bool) {
 // answer came, another one may just be slow.
 func socketFilter(_ platform.Facts, e Evidence) (Finding, bool) {
 	return Finding{
-		Cause:    blame("a cgroup program or socket filter", e.told(SocketFilter), "drops the replies"),
+		Cause:    blame("a cgroup program or socket filter", e.told(SocketFilter), e.verb("drops", "dropped")+" the replies"),
 		Evidence: join("the replies reach ICMP and not the socket", e.moved(), e.udp()),
 		Fix:      detach,
 	}, e.stage() == atSocket && e.Received == 0 && e.Late == 0
@@ -31,14 +31,14 @@ func socketFilter(_ platform.Facts, e Evidence) (Finding, bool) {
 // checksum and drops it.
 func payloadCorrupted(_ platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{
-		Cause:    fmt.Sprintf("%d of %d answers carry other data than was sent", e.Corrupted, e.Corrupted+e.Received+e.Late),
+		Cause:    fmt.Sprintf("%d of %d answers %s other data than was sent", e.Corrupted, e.Corrupted+e.Received+e.Late, e.verb("carry", "carried")),
 		Evidence: join(fmt.Sprintf("%d of %d probes came back changed", e.Corrupted, e.Sent), e.Sweep),
 		Fix:      "remove what rewrites packets (nft list ruleset, tc filter show dev lo), then test the memory",
 	}
 	if e.Corrupted > 0 {
 		return out, !e.asked()
 	}
-	out.Cause = blame("something", e.told(PayloadCorrupted), "changes packets on the way, which are dropped for their checksum")
+	out.Cause = blame("something", e.told(PayloadCorrupted), e.verb("changes", "changed")+" packets on the way, which "+e.verb("are", "were")+" dropped for their checksum")
 	out.Evidence = join(e.moved(), e.udp())
 	return out, e.stage() == damaged
 }

@@ -277,7 +277,7 @@ func kernelDrop(_ platform.Facts, e Evidence) (Finding, bool) {
 		where = " in " + d.Functions[0]
 	}
 	return Finding{
-		Cause:    strings.TrimSuffix(fmt.Sprintf("the kernel drops the probes%s: %s", where, d.Reason), ": "),
+		Cause:    strings.TrimSuffix(fmt.Sprintf("the kernel %s the probes%s: %s", e.verb("drops", "dropped"), where, d.Reason), ": "),
 		Evidence: e.moved(),
 		Fix:      "look up that function and reason in the sources of the kernel: net/, include/net/dropreason-core.h",
 	}, ok && e.told(KernelDrop)

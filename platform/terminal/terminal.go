@@ -11,15 +11,18 @@ import (
 	"golang.org/x/term"
 )
 
+// descriptor is what a file has, and what stands for one.
+type descriptor interface{ Fd() uintptr }
+
 // Is says whether w is a terminal.
 func Is(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(descriptor)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // Size tells how many columns and lines a terminal has whenever it is called; 80 and 24 if the terminal does not say.
 func Size(w io.Writer) func() (width, height int) {
-	f, ok := w.(*os.File)
+	f, ok := w.(descriptor)
 	return func() (int, int) {
 		if ok {
 			if width, height, err := term.GetSize(int(f.Fd())); err == nil && width > 0 && height > 0 {

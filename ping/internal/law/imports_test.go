@@ -27,6 +27,7 @@ var importLaw = map[string][]string{
 	"platform/fact":          nil,
 	"platform/file":          nil,
 	"platform/netlink":       {"platform/fact"},
+	"platform/output":        nil,
 	"platform/startup":       nil,
 	"platform/terminal":      nil,
 	"stats":                  nil,
