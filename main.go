@@ -317,7 +317,6 @@ func echo(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout io
 	ignoreStatus()
 	ctx, stop := signal.NotifyContext(ctx, ending()...)
 	defer stop()
-	defer giveUpStuck(ctx, stdout, in.Scheme, 0)()
 	s, err := serve.Listen(c)
 	if err == nil {
 		err = s.Run(ctx, stdout)
