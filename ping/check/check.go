@@ -288,7 +288,8 @@ func (k *Check) event(j *job, e *ping.Event) {
 		k.show(func(r report.Renderer) error { return r.Event(j.target, *e) })
 	}
 	report.Record(j.recorder, e)
-	if troubled {
+	over := e.Kind == ping.Timeout && j.latest.Lost > 0 && !j.latest.Lasts() // answers to later probes came before
+	if troubled && (!over || j.investigation == nil) {
 		k.investigate(j)
 	}
 }
