@@ -254,8 +254,9 @@ func checkEvery(ctx context.Context, in *cmdline.Input, s cmdline.Settings, stdo
 
 // prepare makes a check, and what writes its output to w.
 func prepare(in *cmdline.Input, s cmdline.Settings, w io.Writer) (checker, report.Renderer) {
+	s.Output.Color = terminal.Colors(w, s.Color)
 	if terminal.Is(w) {
-		s.Output.Size, s.Output.Color, s.Output.Unicode = terminal.Size(w), terminal.Colors(w), terminal.Unicode()
+		s.Output.Size, s.Output.Unicode = terminal.Size(w), terminal.Unicode()
 	}
 	renderer := report.New(string(in.Format), w, s.Output)
 	c := check.Config{
@@ -299,7 +300,7 @@ func examine(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout
 	if in.Format == cmdline.JSON {
 		err = doctor.WriteJSON(stdout, pic)
 	} else {
-		err = doctor.Write(stdout, pic, terminal.Colors(stdout))
+		err = doctor.Write(stdout, pic, terminal.Colors(stdout, s.Color))
 	}
 	if err != nil {
 		return 0, writeError(err)

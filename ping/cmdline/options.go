@@ -45,6 +45,7 @@ var options = []*Option{
 	{Short: "n", Long: "numeric", Variable: "LPING_NUMERIC", Usage: "numeric output; lping prints no other"},
 	{Short: "D", Long: "timestamp", Variable: "LPING_TIMESTAMP", Usage: "the Unix time before each line about a probe"},
 	{Short: "O", Long: "outstanding", Variable: "LPING_OUTSTANDING", Usage: "a line for each probe without an answer so far"},
+	{Long: "color", Variable: "LPING_COLOR", Takes: "WHEN", Example: "never", Usage: "colours: auto (on a terminal), always or never"},
 	{Short: "a", Long: "audible", Variable: "LPING_AUDIBLE", Usage: "ring the bell at each reply"},
 	{Short: "v", Long: "verbose", Variable: "LPING_VERBOSE", Usage: "show identifiers and foreign replies"},
 	{Short: "U", Long: "user-latency", Variable: "LPING_USER_LATENCY", Usage: "RTT to the return of the read, not to the kernel's stamp"},

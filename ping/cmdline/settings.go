@@ -38,6 +38,8 @@ type Settings struct {
 	Wait time.Duration
 	// Every is the time from the start of a check to that of the next; 0 is to check once.
 	Every time.Duration
+	// Color is when to write in colour: auto, always or never.
+	Color string
 	// File is what the output is written to; empty is standard output.
 	File string
 
@@ -59,6 +61,7 @@ func (in *Input) Settings(f Flags) (Settings, error) {
 	s.readPace(r)
 	s.readPacket(r)
 	s.readMethod(r)
+	read(r, "color", &s.Color, colors.parse)
 	read(r, "max-loss", &s.Limits.MaxLoss, parsePercent)
 	read(r, "max-rtt", &s.Limits.MaxRTT, parseDuration)
 	read(r, "warn", &s.Limits.Warn, parseThreshold)
@@ -80,6 +83,10 @@ func (in *Input) DoctorSettings(f Flags) (s Settings, err error) {
 	if err := in.checkDoctor(); err != nil {
 		return s, err
 	}
+	r := &reader{flags: f, in: in}
+	if read(r, "color", &s.Color, colors.parse); r.err != nil {
+		return s, r.err
+	}
 	v4, v6 := f.Bool("ipv4"), f.Bool("ipv6")
 	asked := v4 || v6
 	s.Targets, err = findTargets("", v4 || !asked, v6 || !asked)
@@ -94,7 +101,7 @@ func (in *Input) DoctorSettings(f Flags) (s Settings, err error) {
 // checkDoctor reports what was typed but is nothing that doctor takes. A variable is no error: it is meant for the checks.
 func (in *Input) checkDoctor() error {
 	const usage = "lping doctor [-4] [-6] [-j] [--exit SCHEME]"
-	taken := []string{"ipv4", "ipv6", "json", "exit"}
+	taken := []string{"ipv4", "ipv6", "json", "exit", "color"}
 	if in.Format == Text || in.Format == JSON {
 		taken = append(taken, "format")
 	}
@@ -161,6 +168,8 @@ func (s *Settings) readPace(r *reader) {
 	c.Interval, c.Deadline = min(c.Interval, ping.MaxTime), min(c.Deadline, ping.MaxTime)
 	read(r, "preload", &c.Preload, integer[int](1, ping.MaxPreload))
 }
+
+var colors = words[string]{{"auto", "auto"}, {"always", "always"}, {"never", "never"}}
 
 var pathMTUs = words[ping.PathMTU]{
 	{"do", ping.PathMTUDo}, {"want", ping.PathMTUWant}, {"dont", ping.PathMTUDont}, {"probe", ping.PathMTUProbe},

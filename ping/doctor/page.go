@@ -1,9 +1,7 @@
 package doctor
 
 import (
-	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"lping/ping/report"
 	"lping/platform/diagnose"
@@ -84,7 +82,7 @@ func (p *page) put(column int, s string) {
 		return
 	}
 	p.b = appendBlanks(p.b, column)
-	p.b = appendWrapped(p.b, column, column+hang, s)
+	p.b = report.AppendWrapped(p.b, column, column+hang, columns, s)
 }
 
 // marked adds a line with a mark in front.
@@ -96,7 +94,7 @@ func (p *page) marked(m mark, s string) {
 		p.b = append(p.b, word...)
 	}
 	p.b = appendBlanks(p.b, gutter-len(word))
-	p.b = appendWrapped(p.b, gutter, gutter+hang, strings.TrimSpace(report.Clean(s)))
+	p.b = report.AppendWrapped(p.b, gutter, gutter+hang, columns, strings.TrimSpace(report.Clean(s)))
 }
 
 // section adds a section after a blank line.
@@ -119,63 +117,4 @@ func appendBlanks(b []byte, n int) []byte {
 		b = append(b, ' ')
 	}
 	return b
-}
-
-// appendWrapped appends s as a line that starts at column at. What is too wide goes on at column rest.
-func appendWrapped(b []byte, at, rest int, s string) []byte {
-	if at+textWidth(s) <= columns {
-		return fmt.Appendln(b, s)
-	}
-	for i, word := range splitWords(s, columns-rest) {
-		if i > 0 && at+textWidth(word) > columns {
-			b, at = appendBlanks(append(b, '\n'), rest), rest
-			word = strings.TrimLeft(word, " ")
-		}
-		b, at = append(b, word...), at+textWidth(word)
-	}
-	return append(b, '\n')
-}
-
-// splitWords splits s into words with the blanks before them. It does not split within double quotes, because a command
-// with a broken string is another command, unless the string is wider than room.
-func splitWords(s string, room int) []string {
-	var list []string
-	start, quoted, inWord := 0, false, false
-	for i := range len(s) + 1 {
-		switch {
-		case i == len(s) || s[i] == ' ' && !quoted:
-			if inWord {
-				list = append(list, splitIfWide(s[start:i], room)...)
-				start, inWord = i, false
-			}
-		case s[i] == '"':
-			quoted, inWord = !quoted, true
-		default:
-			inWord = true
-		}
-	}
-	return list
-}
-
-// splitIfWide is the word alone if it fits into room, else its parts between blanks.
-func splitIfWide(word string, room int) []string {
-	if textWidth(strings.TrimLeft(word, " ")) <= room {
-		return []string{word}
-	}
-	list := strings.Fields(word)
-	for i := range list {
-		list[i] = " " + list[i]
-	}
-	return list
-}
-
-// textWidth is how many columns s takes at most: what is not ASCII may take two.
-func textWidth(s string) int {
-	n := len(s)
-	for _, r := range s {
-		if r >= utf8.RuneSelf {
-			n += 2 - utf8.RuneLen(r)
-		}
-	}
-	return n
 }

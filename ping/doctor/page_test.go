@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -53,31 +52,6 @@ func TestFix(t *testing.T) {
 		pic.Results[0].Findings = []diagnose.Finding{{Code: "code", Severity: diagnose.Error, Cause: "cause", Fix: c.fix}}
 		if text := pageOf(t, pic, false); !strings.Contains(text, "\n      fix:\n"+c.want) {
 			t.Errorf("got\n%s\nwant\n%s", text, c.want)
-		}
-	}
-}
-
-func TestSplitWords(t *testing.T) {
-	for _, c := range []struct {
-		s    string
-		want []string
-	}{
-		{"", nil},
-		{"  a   b ", []string{"  a", "   b"}},
-		{`a="b  c" d`, []string{`a="b  c"`, " d"}},
-		{`a "b c`, []string{"a", ` "b c`}},
-		{`"12345 67890 abc" d`, []string{` "12345`, " 67890", ` abc"`, " d"}},
-	} {
-		if got := splitWords(c.s, 12); !slices.Equal(got, c.want) {
-			t.Errorf("%q: got %q, want %q", c.s, got, c.want)
-		}
-	}
-}
-
-func TestTextWidth(t *testing.T) {
-	for s, want := range map[string]int{"": 0, "abc": 3, "é": 2, "漢字": 4, "a\U0001f600b": 4, "\ufffd": 2} {
-		if got := textWidth(s); got != want {
-			t.Errorf("%q: got %d, want %d", s, got, want)
 		}
 	}
 }

@@ -90,13 +90,13 @@ func (s *section) table(cells [][]string) {
 	for _, line := range cells {
 		for i := range line {
 			line[i] = report.Clean(line[i])
-			widths[i] = max(widths[i], textWidth(line[i]))
+			widths[i] = max(widths[i], report.TextWidth(line[i]))
 		}
 	}
 	for _, line := range cells {
 		var b []byte
 		for i, cell := range line {
-			blanks := widths[i] - textWidth(cell)
+			blanks := widths[i] - report.TextWidth(cell)
 			if i >= right {
 				b = append(appendBlanks(b, blanks), cell...)
 			} else {

@@ -190,3 +190,63 @@ func Clean(s string) string {
 }
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+
+// AppendWrapped appends s as a line that starts at column at and is at most as wide as width, unless it is a single word. What is too
+// wide goes on at column rest.
+func AppendWrapped(b []byte, at, rest, width int, s string) []byte {
+	if at+TextWidth(s) <= width {
+		return fmt.Appendln(b, s)
+	}
+	for i, word := range splitWords(s, width-rest) {
+		if i > 0 && at+TextWidth(word) > width {
+			b, at = append(append(b, '\n'), strings.Repeat(" ", rest)...), rest
+			word = strings.TrimLeft(word, " ")
+		}
+		b, at = append(b, word...), at+TextWidth(word)
+	}
+	return append(b, '\n')
+}
+
+// splitWords splits s into words with the blanks before them. It does not split within double quotes, because a command
+// with a broken string is another command, unless the string is wider than room.
+func splitWords(s string, room int) []string {
+	var list []string
+	start, quoted, inWord := 0, false, false
+	for i := range len(s) + 1 {
+		switch {
+		case i == len(s) || s[i] == ' ' && !quoted:
+			if inWord {
+				list = append(list, splitIfWide(s[start:i], room)...)
+				start, inWord = i, false
+			}
+		case s[i] == '"':
+			quoted, inWord = !quoted, true
+		default:
+			inWord = true
+		}
+	}
+	return list
+}
+
+// splitIfWide is the word alone if it fits into room, else its parts between blanks.
+func splitIfWide(word string, room int) []string {
+	if TextWidth(strings.TrimLeft(word, " ")) <= room {
+		return []string{word}
+	}
+	list := strings.Fields(word)
+	for i := range list {
+		list[i] = " " + list[i]
+	}
+	return list
+}
+
+// TextWidth is how many columns s takes at most: what is not ASCII may take two.
+func TextWidth(s string) int {
+	n := len(s)
+	for _, r := range s {
+		if r >= utf8.RuneSelf {
+			n += 2 - utf8.RuneLen(r)
+		}
+	}
+	return n
+}

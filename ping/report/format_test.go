@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -268,7 +269,7 @@ var sampleForm = regexp.MustCompile(`^(lping_overall_healthy|lping_[a-z_]+\{(?:[
 
 func checkText(t *testing.T, r Report) {
 	for _, result := range r.Results {
-		s := string(appendOutcome(nil, result, true))
+		s := string((&text{}).appendOutcome(nil, result, true))
 		for line := range strings.Lines(s) {
 			line = strings.TrimSuffix(line, "\n")
 			if strings.Contains(line, " = ") || strings.Contains(line, " time ") || line == "" ||
@@ -330,6 +331,31 @@ func TestFixInFull(t *testing.T) {
 		}
 		if strings.Count(out.String(), f.Fix) != 1 {
 			t.Errorf("%s: %s", name, out.String())
+		}
+	}
+}
+
+func TestSplitWords(t *testing.T) {
+	for _, c := range []struct {
+		s    string
+		want []string
+	}{
+		{"", nil},
+		{"  a   b ", []string{"  a", "   b"}},
+		{`a="b  c" d`, []string{`a="b  c"`, " d"}},
+		{`a "b c`, []string{"a", ` "b c`}},
+		{`"12345 67890 abc" d`, []string{` "12345`, " 67890", ` abc"`, " d"}},
+	} {
+		if got := splitWords(c.s, 12); !slices.Equal(got, c.want) {
+			t.Errorf("%q: got %q, want %q", c.s, got, c.want)
+		}
+	}
+}
+
+func TestTextWidth(t *testing.T) {
+	for s, want := range map[string]int{"": 0, "abc": 3, "é": 2, "漢字": 4, "a\U0001f600b": 4, "\ufffd": 2} {
+		if got := TextWidth(s); got != want {
+			t.Errorf("%q: got %d, want %d", s, got, want)
 		}
 	}
 }

@@ -92,7 +92,7 @@ func TestFrame(t *testing.T) {
 }
 
 func uncolored(s string) string {
-	return strings.NewReplacer(red, "", green, "", faint, "", reset, "", "\x1b[92m", "", "\x1b[0m", "").Replace(s)
+	return strings.NewReplacer(red, "", green, "", faint, "", reset, "", "\x1b[92m", "", yellow, "", "\x1b[0m", "").Replace(s)
 }
 
 // TestFrameSizes draws on terminals of every small size, at any time, and must not panic.
@@ -144,7 +144,7 @@ func TestLiveScreen(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, end, left := strings.Cut(out.String(), leaveScreen)
-	if !left || !strings.HasPrefix(end, "PING 127.0.0.1 (127.0.0.1) 56(84) bytes of data.\nhealthy: ") {
+	if !left || !strings.HasPrefix(end, "PING 127.0.0.1 (127.0.0.1) 56(84) bytes of data.\n\n--- 127.0.0.1 ping statistics ---\n") || !strings.Contains(end, "\n+ healthy  127.0.0.1  5/5  ") {
 		t.Errorf("ends with %q", end)
 	}
 }

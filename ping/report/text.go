@@ -225,8 +225,11 @@ func (t *text) foreign(target Target, e ping.Event) error {
 	return t.put(append(b, " bytes"...))
 }
 
-// Finish writes, for each family, lping's lines and then ping's statistics.
+// Finish writes, for each target, lping's lines and then ping's statistics, in the order that parsers need.
 func (t *text) Finish(r Report) error {
+	if t.o.Size != nil && !t.o.PingOnly {
+		return t.finishForPerson(r)
+	}
 	for i, result := range r.Results {
 		b := t.buf[:0]
 		if t.dots > 0 {
@@ -238,7 +241,7 @@ func (t *text) Finish(r Report) error {
 				b = append(append(b, "waited "...), seconds(r.Waited)...)
 				b = append(b, '\n')
 			}
-			b = appendOutcome(b, result, len(r.Results) > 1)
+			b = t.appendOutcome(b, result, len(r.Results) > 1)
 			if i > 0 && i == len(r.Results)-1 {
 				b = fmt.Appendf(b, "overall %s\n", r.Verdict)
 			}
@@ -253,11 +256,11 @@ func (t *text) Finish(r Report) error {
 }
 
 // appendOutcome appends lping's lines: the verdict, with the address in front if named, the latency split, the findings.
-func appendOutcome(b []byte, r Result, named bool) []byte {
+func (t *text) appendOutcome(b []byte, r Result, named bool) []byte {
 	if named {
 		b = fmt.Appendf(b, "%s ", Address(r))
 	}
-	b = append(appendVerdict(b, r), '\n')
+	b = append(t.appendVerdict(b, r), '\n')
 	if r.Summary.Kernel.Count > 0 {
 		b = appendSplit(b, r.Summary)
 	}
@@ -268,7 +271,7 @@ func appendOutcome(b []byte, r Result, named bool) []byte {
 }
 
 // appendVerdict appends the verdict, its cause, the method and the percentiles, in two lines if one is too short.
-func appendVerdict(b []byte, r Result) []byte {
+func (t *text) appendVerdict(b []byte, r Result) []byte {
 	items := make([]string, 0, 3)
 	for _, s := range []string{r.Why(), r.Target.Method} {
 		if s != "" {
@@ -278,8 +281,10 @@ func appendVerdict(b []byte, r Result) []byte {
 	if r.Summary.RTT.Count > 0 {
 		items = append(items, percentiles(r.Summary.RTT))
 	}
-	b = append(b, r.Verdict.String()...)
-	width := len(b) - 1 - bytes.LastIndexByte(b, '\n')
+	word := r.Verdict.String()
+	width := len(b) + len(word) - 1 - bytes.LastIndexByte(b, '\n')
+	_, color := t.o.mark(r.Verdict)
+	b = append(b, t.o.paint(color, word)...)
 	for i, item := range items {
 		separator := ": "
 		if i > 0 {
@@ -303,10 +308,10 @@ func appendSplit(b []byte, s stats.Summary) []byte {
 	return append(b, '\n')
 }
 
-// percentiles names the unit once, so that the verdict of a healthy run fits on one line.
+// percentiles has no numbers joined by slashes, which readers take for those of ping, and names the unit once, so that the verdict of a healthy run fits on one line.
 func percentiles(d stats.Distribution) string {
-	return fmt.Sprintf("p50/p90/p99/p99.9 %s/%s/%s/%s, jitter %s ms", Milliseconds(d.P50), Milliseconds(d.P90),
-		Milliseconds(d.P99), Milliseconds(d.P999), Milliseconds(d.Jitter))
+	return fmt.Sprintf("p50 %s, p99 %s, p99.9 %s, jitter %s ms", Milliseconds(d.P50), Milliseconds(d.P99), Milliseconds(d.P999),
+		Milliseconds(d.Jitter))
 }
 
 // appendStatistics appends ping's last lines.

@@ -33,8 +33,12 @@ func Size(w io.Writer) func() (width, height int) {
 	}
 }
 
-// Colors says whether to write in colour: on a terminal that has colours, unless NO_COLOR is set (no-color.org).
-func Colors(w io.Writer) bool {
+// Colors says whether to write in colour: always, never, or else on a terminal that has colours, unless NO_COLOR is set
+// (no-color.org).
+func Colors(w io.Writer, when string) bool {
+	if when == "always" || when == "never" {
+		return when == "always"
+	}
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && Is(w)
 }
 
