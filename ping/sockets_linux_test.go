@@ -515,7 +515,7 @@ func wantFirstRefused(t *testing.T, p *Pinger, want syscall.Errno) {
 	t.Helper()
 	events := runAll(t, p)
 	last := events[len(events)-1]
-	if len(events) != 2 || last.Kind != SendError || last.Fault != (Fault{Errno: want}) {
+	if len(events) != 2 || last.Kind != SendError || last.Fault.Errno != want || last.Fault.ICMP {
 		t.Errorf("%d events, the last is %+v; want the first probe refused with %v", len(events), last, want)
 	}
 }

@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -63,7 +64,9 @@ func ReadCounters(root string, family int) Known[Counters] {
 		readLinkCounters(n, &c)
 	}
 	if b, err := h.read("/proc/net/dev"); err == nil {
-		c.OthersSent = parseOthersSent(b)
+		var lo uint64
+		lo, c.OthersSent = parseSent(b)
+		c.LinkSent = cmp.Or(c.LinkSent, lo) // the first is unknown without netlink
 	}
 	return Know(c)
 }
@@ -85,18 +88,22 @@ func readLinkCounters(n *netlinkSocket, c *Counters) {
 	}
 }
 
-// parseOthersSent reads /proc/net/dev: name, colon, 8 numbers of what was received and 8 of what was sent, the second of which
+// parseSent reads /proc/net/dev, what lo sent and what the others did: name, colon, 8 numbers of what was received and 8 of what was sent, the second of which
 // counts packets. The name lo is that of the loopback interface in every namespace.
-func parseOthersSent(b []byte) (n uint64) {
+func parseSent(b []byte) (lo, others uint64) {
 	for line := range strings.Lines(string(b)) {
 		name, numbers, ok := strings.Cut(line, ":")
 		f := strings.Fields(numbers)
-		if ok && strings.TrimSpace(name) != "lo" && len(f) > 9 {
-			sent, _ := strconv.ParseUint(f[9], 10, 64)
-			n += sent
+		if !ok || len(f) < 10 {
+			continue
+		}
+		if sent, _ := strconv.ParseUint(f[9], 10, 64); strings.TrimSpace(name) == "lo" {
+			lo = sent
+		} else {
+			others += sent
 		}
 	}
-	return n
+	return lo, others
 }
 
 // readCounters reads all counters that are files.

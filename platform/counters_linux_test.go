@@ -125,7 +125,7 @@ func FuzzCounters(f *testing.F) {
 				t.Errorf("a snapshot less itself is %+v", d)
 			}
 		}
-		parseOthersSent(b)
+		parseSent(b)
 		if n, err := parseSocketDrops(b); err != nil && n != 0 {
 			t.Errorf("got %d with %v", n, err)
 		}
@@ -144,7 +144,7 @@ func TestParseOthersSent(t *testing.T) {
 		{"two more", head + "    lo: 1 2 0 0 0 0 0 0 1 2 0 0 0 0 0 0\n  eth0:11 12 0 0 0 0 0 0 13 14 0 0 0 0 0 0\nlo0: 1 1 0 0 0 0 0 0 1 3 0\n", 17},
 		{"short", head + "eth0: 1 2 3\neth1 1 2 0 0 0 0 0 0 1 2 0\neth2: 1 2 0 0 0 0 0 0 1 x 0\n", 0},
 	} {
-		if got := parseOthersSent([]byte(tt.in)); got != tt.want {
+		if _, got := parseSent([]byte(tt.in)); got != tt.want {
 			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
 		}
 	}

@@ -16,6 +16,16 @@ const (
 	UDP = netlink.UDP
 )
 
+// Whether a packet meets a rule.
+const (
+	MeetsNot = netlink.MeetsNot
+	MayMeet  = netlink.MayMeet
+	Meets    = netlink.Meets
+)
+
+// ICMP is the protocol of a Flow of echo requests.
+const ICMP = netlink.ICMP
+
 // Facts are made of these.
 type (
 	Known[T any] = fact.Known[T]
@@ -25,10 +35,16 @@ type (
 	LinkStats    = netlink.LinkStats
 	Route        = netlink.Route
 	Rule         = netlink.Rule
+	Flow         = netlink.Flow
+	Packet       = netlink.Packet
+	Meeting      = netlink.Meeting
 	Queue        = netlink.Queue
 	Chain        = netlink.Chain
 	Listener     = netlink.Listener
 )
+
+// PrefixText is a prefix, or the address if the prefix holds one alone.
+func PrefixText(p netip.Prefix) string { return netlink.PrefixText(p) }
 
 // Know is a fact that was read.
 func Know[T any](v T) Known[T] { return fact.Know(v) }
@@ -90,10 +106,16 @@ func (f Facts) Of(family int) Family {
 type Family struct {
 	// Target is the address that Lookup asks about.
 	Target netip.Addr `json:"target"`
-	// Lookup is where the kernel would send a packet to Target.
+	// Flow is what routing goes by beside Target.
+	Flow Flow `json:"flow,omitzero"`
+	// Lookup is where the kernel would send a packet of Flow to Target.
 	Lookup Known[Lookup] `json:"lookup"`
-	// Local are the routes of the local table that have to do with loopback or Target.
+	// Answer is where it would send what answers such a packet; nil if that is not known.
+	Answer *Lookup `json:"answer_lookup,omitempty"`
+	// Local are the routes of the local table that have to do with loopback or Target. Main are those of the main table that
+	// are within 127.0.0.0/8, if any: the kernel keeps both tables in one as long as nobody added a rule (fib_trie.c).
 	Local Known[[]Route] `json:"local_routes"`
+	Main  []Route        `json:"main_routes,omitempty"`
 	// Rules say in which order routing tables are asked, the first one first.
 	Rules Known[[]Rule] `json:"rules"`
 	// EchoIgnored says that the kernel answers no echo request (icmp_echo_ignore_all, icmp/echo_ignore_all).
@@ -256,14 +278,14 @@ func difference(after, before uint64) uint64 {
 	return 0
 }
 
-// targets are the addresses that the families are asked about.
-func targets(target netip.Addr) (v4, v6 netip.Addr) {
-	v4, v6 = netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()
+// setTargets sets what the families are asked about: that of the target about the target and its flow, the other one about
+// 127.0.0.1 or ::1.
+func (f *Facts) setTargets(target netip.Addr, flow Flow) {
+	f.IPv4.Target, f.IPv6.Target = netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()
 	switch target = target.Unmap().WithZone(""); {
 	case target.Is4():
-		v4 = target
+		f.IPv4.Target, f.IPv4.Flow = target, flow
 	case target.Is6():
-		v6 = target
+		f.IPv6.Target, f.IPv6.Flow = target, flow
 	}
-	return v4, v6
 }

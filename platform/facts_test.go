@@ -59,7 +59,7 @@ func FuzzKnown(f *testing.F) {
 
 // TestRead reads this host, whatever it is: there is a loopback interface, and the facts survive being written.
 func TestRead(t *testing.T) {
-	f := Read("/", netip.MustParseAddr("127.0.0.1"))
+	f := Read("/", netip.MustParseAddr("127.0.0.1"), Flow{})
 	list, ok := f.Loopback.Get()
 	if !ok || len(list) == 0 {
 		t.Fatalf("loopback interfaces %+v, unknown: %s", list, f.Loopback.Reason())
@@ -87,7 +87,9 @@ func TestTargets(t *testing.T) {
 	}
 	for _, tt := range tests {
 		a, _ := netip.ParseAddr(tt.in)
-		if v4, v6 := targets(a); v4.String() != tt.v4 || v6.String() != tt.v6 {
+		var f Facts
+		f.setTargets(a, Flow{})
+		if v4, v6 := f.IPv4.Target, f.IPv6.Target; v4.String() != tt.v4 || v6.String() != tt.v6 {
 			t.Errorf("%q: got %s and %s, want %s and %s", tt.in, v4, v6, tt.v4, tt.v6)
 		}
 	}

@@ -70,7 +70,7 @@ func TestReadAnything(t *testing.T) {
 
 // TestReadEmptyRoot holds that every fact that is a file is unknown without files, and says why.
 func TestReadEmptyRoot(t *testing.T) {
-	f := Read(t.TempDir(), netip.Addr{})
+	f := Read(t.TempDir(), netip.Addr{}, Flow{})
 	for name, why := range map[string]string{
 		"kernel": f.Kernel.Reason(), "process": f.Process.Reason(), "ports": f.Ports.Reason(),
 		"ping groups": f.PingGroups.Reason(), "IPv6 off": f.IPv6Off.Reason(), "CPU": f.CPU.Reason(),
@@ -358,6 +358,7 @@ func FuzzText(f *testing.F) {
 	f.Add([]byte("127.0.0.1 localhost # x\n::1 localhost\n"))
 	f.Add([]byte("container=lxc\x00KUBERNETES_SERVICE_HOST=1\x00"))
 	f.Add([]byte("sk Eth Pid\n0 12 0\nnf_tables 1\nXfrmOutPolBlock 3\n"))
+	f.Add([]byte("00000000000000000000000000000001 01 80 10 80     lo\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if p, err := parseStatus(b); err == nil && (p.UID < 0 || p.GID < 0) {
 			t.Errorf("negative id in %+v", p)
@@ -385,6 +386,12 @@ func FuzzText(f *testing.F) {
 		if s := runtimeName(string(b)); strings.ContainsAny(s, "\x00\n\x1b ") {
 			t.Errorf("runtime %q", s)
 		}
+		parseInet6(b, func(name string, a Address) {
+			if name == "" || !a.Prefix.IsValid() {
+				t.Errorf("address %+v of %q", a, name)
+			}
+		})
+		parseLocal6(b, netip.IPv6Loopback())
 		hasNetfilter(b)
 		hasModule(b, "nf_tables")
 	})

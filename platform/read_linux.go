@@ -9,16 +9,26 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"lping/platform/netlink"
 )
 
-// Read reads every fact about this host in a few milliseconds. The target's family is asked about the target, the
-// other one about 127.0.0.1 or ::1. Files are read below root, which is "/" but for tests; netlink always tells about the
-// network namespace of this process.
-func Read(root string, target netip.Addr) Facts {
+// Read reads every fact about this host in a few milliseconds. The target's family is asked about packets of a flow to the
+// target, the other one about 127.0.0.1 or ::1. Files are read below root, which is "/" but for tests; netlink always tells
+// about the network namespace of this process.
+func Read(root string, target netip.Addr, flow Flow) Facts {
 	h := host{root}
 	f := Facts{System: runtime.GOOS, Kernel: known(h.readKernel()), Process: known(h.readProcess())}
-	f.IPv4.Target, f.IPv6.Target = targets(target)
+	f.setTargets(target, flow)
 	readNetlink(&f)
+	if !f.Loopback.OK {
+		if list, err := h.askLoopback(); err == nil {
+			f.Loopback = Know(list)
+		}
+		if b, err := h.read("/proc/net/ipv6_route"); err == nil {
+			f.IPv6.Local = Know(parseLocal6(b, f.IPv6.Target))
+		}
+	}
 	h.readSwitches(&f)
 	f.IPv4.Counters, f.IPv6.Counters = ReadCounters(root, 4), ReadCounters(root, 6)
 	f.Conntrack = known(h.readConntrack())
@@ -63,10 +73,14 @@ func readNetlink(f *Facts) {
 		f.Queues = known(readQueues(links[0].Index))
 	}
 	for _, family := range []*Family{&f.IPv4, &f.IPv6} {
-		family.Lookup = known(readLookup(n, family.Target))
-		family.Local = known(readLocalRoutes(n, family.Target))
+		family.Lookup = known(readLookup(n, family.Target, family.Flow, unix.Geteuid()))
+		if family.Flow.Source.IsValid() {
+			family.Answer = readAnswer(n, family)
+		}
+		family.Local = known(readRoutes(n, netlink.LocalTable, family.Target))
 		family.Rules = known(readRules(n, family.Target))
 	}
+	f.IPv4.Main, _ = readRoutes(n, netlink.MainTable, f.IPv4.Target)
 }
 
 // noNetlink gives each of these facts the reason why it is unknown: some sandboxes forbid the socket.

@@ -3,6 +3,7 @@ package platform
 import (
 	"errors"
 	"net/netip"
+	"os"
 	"os/exec"
 	"reflect"
 	"runtime"
@@ -66,7 +67,7 @@ func inNamespace(t *testing.T, f func(), commands ...string) {
 
 func TestNamespaceUntouched(t *testing.T) {
 	var f Facts
-	inNamespace(t, func() { f.IPv4.Target, f.IPv6.Target = targets(netip.Addr{}); readNetlink(&f) })
+	inNamespace(t, func() { f.setTargets(netip.Addr{}, Flow{}); readNetlink(&f) })
 	lo := f.Loopback.Value
 	if len(lo) != 1 || lo[0].Name != "lo" || lo[0].Up() || len(lo[0].Addresses) != 0 || lo[0].MTU != 65536 {
 		t.Errorf("loopback %+v (%s), want lo, down, without addresses", lo, f.Loopback.Reason())
@@ -84,7 +85,7 @@ func TestNamespaceUntouched(t *testing.T) {
 
 func TestNamespaceConfigured(t *testing.T) {
 	var f Facts
-	inNamespace(t, func() { f.IPv4.Target, f.IPv6.Target = targets(netip.MustParseAddr("fd00::1")); readNetlink(&f) },
+	inNamespace(t, func() { f.setTargets(netip.MustParseAddr("fd00::1"), Flow{}); readNetlink(&f) },
 		"ip link set lo up", "ip address add fd00::1/64 dev lo nodad", "ip rule add pref 5 to 127.0.0.0/8 blackhole",
 		"ip rule del pref 0", "ip rule add pref 9 lookup local", "tc qdisc add dev lo clsact",
 		// The kernel takes a new IPv6 address for its own a little after the call that adds it.
@@ -152,7 +153,7 @@ func TestReadIsCheap(t *testing.T) {
 	best := time.Hour
 	for range 50 {
 		start := time.Now()
-		Read("/", netip.Addr{})
+		Read("/", netip.Addr{}, Flow{})
 		if best = min(best, time.Since(start)); best < limit {
 			return
 		}
@@ -162,7 +163,7 @@ func TestReadIsCheap(t *testing.T) {
 
 func BenchmarkRead(b *testing.B) {
 	for b.Loop() {
-		Read("/", netip.Addr{})
+		Read("/", netip.Addr{}, Flow{})
 	}
 }
 
@@ -170,4 +171,60 @@ func BenchmarkReadCounters(b *testing.B) {
 	for b.Loop() {
 		ReadCounters("/", 4)
 	}
+}
+
+func TestParseInet6(t *testing.T) {
+	got := map[string][]Address{}
+	parseInet6([]byte("00000000000000000000000000000001 01 80 10 80     lo\n"+
+		"fe80000000000000c43a8ffffe3a9f13 02 40 20 c8   eth0\nfe80 02 40 20 c8 eth0\n"+
+		"fe80000000000000c43a8ffffe3a9f13 02 ff 20 c8 eth0\n"), func(name string, a Address) { got[name] = append(got[name], a) })
+	want := map[string][]Address{
+		"lo":   {{Prefix: netip.MustParsePrefix("::1/128")}},
+		"eth0": {{Prefix: netip.MustParsePrefix("fe80::c43a:8fff:fe3a:9f13/64"), Flags: []string{"tentative", "dadfailed"}}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestParseLocal6(t *testing.T) {
+	const none = "00000000000000000000000000000000"
+	got := parseLocal6([]byte("00000000000000000000000000000001 80 "+none+" 00 "+none+" 00000000 00000002 00000000 80200001       lo\n"+
+		"00000000000000000000000000000001 80 "+none+" 00 "+none+" 00000100 00000002 00000000 00000001       lo\n"+
+		"fd000000000000000000000000000001 80 "+none+" 00 "+none+" 00000000 00000002 00000000 80200001     eth0\nx\n"), netip.IPv6Loopback())
+	want := []Route{{Type: "local", Destination: netip.MustParsePrefix("::1/128"), Table: "local", Interface: "lo"}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// TestAskLoopback holds that the system tells the same of lo without netlink.
+func TestAskLoopback(t *testing.T) {
+	root := t.TempDir() // where /proc/net is that of this thread
+	if err := errors.Join(os.Mkdir(root+"/proc", 0o755), os.Symlink("/proc/thread-self/net", root+"/proc/net")); err != nil {
+		t.Fatal(err)
+	}
+	inNamespace(t, func() {
+		n, err := openNetlink(unix.NETLINK_ROUTE)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.close()
+		want, err1 := readLoopback(n)
+		got, err2 := host{root}.askLoopback()
+		if err := errors.Join(err1, err2); err != nil || len(got) != 1 || len(want) != 1 {
+			t.Fatalf("got %+v and %+v, %v", got, want, err)
+		}
+		g, w := got[0], want[0]
+		var prefixes [2][]netip.Prefix
+		for i, list := range [][]Address{g.Addresses, w.Addresses} {
+			for _, a := range list {
+				prefixes[i] = append(prefixes[i], a.Prefix)
+			}
+			slices.SortFunc(prefixes[i], netip.Prefix.Compare)
+		}
+		if g.Name != w.Name || g.Index != w.Index || g.MTU != w.MTU || g.Up() != w.Up() || !slices.Equal(prefixes[0], prefixes[1]) {
+			t.Errorf("got %+v, want %+v", g, w)
+		}
+	}, "ip link set lo up", "ip addr add 127.0.0.5/8 dev lo label lo:1", "ip addr add 10.0.0.1/32 dev lo", "ip addr add fd00::1/64 dev lo nodad")
 }

@@ -13,9 +13,9 @@ import (
 const notHere = "not read on this system"
 
 // Read reads the loopback interfaces and their addresses. The rest is unknown on this system, and the root is unused.
-func Read(_ string, target netip.Addr) Facts {
+func Read(_ string, target netip.Addr, flow Flow) Facts {
 	f := Facts{System: runtime.GOOS, Loopback: known(readLoopback())}
-	f.IPv4.Target, f.IPv6.Target = targets(target)
+	f.setTargets(target, flow)
 	f.Kernel = Unknown[string](notHere)
 	f.IPv6Off, f.PingGroups, f.Ports = Unknown[IPv6Off](notHere), Unknown[Range](notHere), Unknown[Range](notHere)
 	f.Conntrack, f.Queues = Unknown[Conntrack](notHere), Unknown[[]Queue](notHere)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -52,7 +53,7 @@ func (t *tally) event(e *ping.Event) {
 	case e.Kind == ping.SendError && e.Fault.ICMP:
 		t.report(e.Fault)
 	case e.Kind == ping.SendError:
-		t.refuse(platform.ErrnoName(e.Fault.Errno))
+		t.refuse(platform.ErrnoName(e.Fault.Errno), e.Fault.Call)
 	}
 }
 
@@ -119,15 +120,15 @@ func (t *tally) sweep(c ping.Config) string {
 	return fmt.Sprintf("size %d fails first (%s)", c.SizeOf(t.failed), t.why)
 }
 
-func (t *tally) refuse(errno string) {
+func (t *tally) refuse(errno, call string) {
 	for i := range t.refused {
-		if t.refused[i].Errno == errno {
+		if t.refused[i].Errno == errno && t.refused[i].Call == call {
 			t.refused[i].Count++
 			return
 		}
 	}
 	if len(t.refused) < maxKinds {
-		t.refused = append(t.refused, diagnose.Refusal{Errno: errno, Count: 1})
+		t.refused = append(t.refused, diagnose.Refusal{Errno: errno, Call: call, Count: 1})
 	}
 }
 
@@ -214,6 +215,16 @@ func (j *job) ownEvidence(s stats.Summary) diagnose.Evidence {
 	if open != nil {
 		e.Datagram, e.Raw = errnoName(open.Dgram), errnoName(open.Raw)
 		e.Stream = errnoName(cmp.Or(open.UDP, open.TCP))
+		e.DatagramCall, e.RawCall, e.StreamCall = callName(open.Dgram), callName(open.Raw), callName(cmp.Or(open.UDP, open.TCP))
 	}
+	e.Receive = errnoName(j.runErr)
 	return e
+}
+
+// callName is the system call that an error came from; empty if that is not known.
+func callName(err error) string {
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		return call.Syscall
+	}
+	return ""
 }

@@ -100,7 +100,7 @@ const fresh = 200 * time.Millisecond
 
 // start starts an investigation of the target of c, which is probed by method; seen tells what was seen of it so far. Nothing
 // stops it: it is short, and then it calls then. A service over UDP that answers late must not get one more datagram, so it has the time for that first.
-func (v *investigator) start(c ping.Config, method string, seen func() sighting, then func()) *investigation {
+func (v *investigator) start(c ping.Config, method string, flow platform.Flow, seen func() sighting, then func()) *investigation {
 	i := &investigation{done: make(chan struct{})}
 	go func() {
 		defer then()
@@ -108,7 +108,7 @@ func (v *investigator) start(c ping.Config, method string, seen func() sighting,
 		if c.Port != 0 && method == ping.MethodUDP && !seen().refused {
 			time.Sleep(lateness)
 		}
-		i.found = v.investigate(c, method, seen())
+		i.found = v.investigate(c, method, flow, seen())
 	}()
 	return i
 }
@@ -117,12 +117,12 @@ func (v *investigator) start(c ping.Config, method string, seen func() sighting,
 // datagram to oneself. If nothing answers it takes some 100 ms, so that a diagnosis fits into the time of the run that
 // needs it, also for two families. The extra probe is sent as c and method say; without a method there is none, nor does a
 // service get one that has answered, that made a connection, or that does not read: there is no more to learn.
-func (v *investigator) investigate(c ping.Config, method string, seen sighting) observations {
+func (v *investigator) investigate(c ping.Config, method string, flow platform.Flow, seen sighting) observations {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	known := c.Address == v.facts.IPv4.Target || c.Address == v.facts.IPv6.Target
-	if !known || time.Since(v.read) > fresh {
-		v.facts, v.read = platform.Read("/", c.Address), time.Now()
+	known := v.facts.Of(report.Family(c.Address))
+	if known.Target != c.Address || known.Flow != flow || time.Since(v.read) > fresh {
+		v.facts, v.read = platform.Read("/", c.Address, flow), time.Now()
 	}
 	o := observations{facts: v.facts}
 	protocol := transport(c, method)
@@ -210,7 +210,7 @@ func probe(c ping.Config, method string, watch bool) *diagnose.Probe {
 			result.Answered = true
 		case ping.SendError:
 			if !e.Fault.ICMP {
-				result.Errno = platform.ErrnoName(e.Fault.Errno)
+				result.Errno, result.Call = platform.ErrnoName(e.Fault.Errno), e.Fault.Call
 			}
 		}
 	})
@@ -342,10 +342,19 @@ func datagram(to netip.Addr, may bool) (d *diagnose.Datagram, bind string) {
 	}
 	sent, got := []byte("lping to itself"), make([]byte, 64)
 	if _, err := udp.WriteTo(sent, udp.LocalAddr()); err != nil {
-		return &diagnose.Datagram{Errno: errnoName(err)}, ""
+		return &diagnose.Datagram{Errno: errnoName(err), Connect: connects(udp.LocalAddr().(*net.UDPAddr))}, ""
 	}
 	n, err := receive(udp, got)
 	return &diagnose.Datagram{Errno: errnoName(err), Answered: err == nil && bytes.Equal(got[:n], sent)}, ""
+}
+
+// connects is why a socket cannot be connected to an address; empty if it can. It takes a route, and no packet.
+func connects(to *net.UDPAddr) string {
+	udp, err := net.DialUDP("udp", nil, to)
+	if err == nil {
+		udp.Close()
+	}
+	return errnoName(err)
 }
 
 // tries is how often a datagram is waited for. The runtime does not even try a read that begins after its deadline, as it may on

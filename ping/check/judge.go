@@ -86,6 +86,9 @@ func judge(o outcome, l stats.Limits, findings []diagnose.Finding) judgement {
 	if diagnose.Absent(findings) {
 		j.failure = nil // there is nothing to check: that is an answer
 	}
+	if diagnose.Denied(findings) && o.openErr != nil {
+		j.failure = o.openErr // whatever the policy calls that
+	}
 	j.reason = chooseReason(j.cause, findings, o.sweeping)
 	return j
 }

@@ -48,7 +48,7 @@ func (k *Check) investigate(j *job) {
 	if k.patient || known || i != nil && (now.Sub(i.begun) < respite || !i.over()) {
 		return
 	}
-	i = k.investigator.start(j.target.Config, j.target.Method, func() sighting { return k.seen(j) }, func() { k.explainLater(j) })
+	i = k.investigator.start(j.target.Config, j.target.Method, j.flow(), func() sighting { return k.seen(j) }, func() { k.explainLater(j) })
 	i.begun, i.answers = now, answers
 	switch {
 	case j.latest.Lasts():

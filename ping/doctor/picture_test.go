@@ -299,7 +299,7 @@ func policyHost() Picture {
 	f.IPv4.Rules = platform.Know([]platform.Rule{
 		{Action: "blackhole", To: netip.MustParsePrefix("127.0.0.0/8"), In: "lo"},
 		{Priority: 10, Action: "lookup", Table: "100", Not: true, From: netip.PrefixFrom(v4, 32), Out: "eth0",
-			Users: &platform.Range{Low: 0, High: 99}, Narrow: true},
+			Users: &platform.Range{Low: 0, High: 99}, Mark: 7, Mask: 15, TOS: 16, Protocol: "udp", Ports: &platform.Range{Low: 80, High: 90}, Other: true},
 		{Priority: 100, Action: "lookup", Table: "local"},
 	})
 	f.IPv6.Rules = platform.Know([]platform.Rule{

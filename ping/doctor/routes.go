@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,10 +21,13 @@ func (s *section) routes(name string, f platform.Family, loopback platform.Known
 		if len(list) == 0 {
 			s.say("the local table has no route for %s", f.Target)
 		}
-		sayFirst(s, "routes", list, func(r platform.Route) { s.say("%s", localText(r)) })
+		sayFirst(s, "routes", append(slices.Clone(list), f.Main...), func(r platform.Route) { s.say("%s", localText(r)) })
 	})
 	sayKnown(s, name+" lookup", f.Lookup, func(l platform.Lookup) {
 		s.say("a packet to %s %s", f.Target, lookupText(l, loopback))
+		if f.Answer != nil && f.Answer.Errno != "" {
+			s.say("what answers it %s", lookupText(*f.Answer, loopback))
+		}
 	})
 	sayKnown(s, name+" rules", f.Rules, func(list []platform.Rule) { s.policy(name, list) })
 }
@@ -33,10 +35,13 @@ func (s *section) routes(name string, f platform.Family, loopback platform.Known
 // localText is a route of the local table, in words.
 func localText(r platform.Route) string {
 	way := prefixed(", ", strings.Join(hops(r), ", "))
-	if r.Type == "local" {
-		return prefixText(r.Destination) + " stays on this machine: local table" + way
+	if r.Table == "main" {
+		return platform.PrefixText(r.Destination) + " has a route of type " + r.Type + ": main table" + way
 	}
-	return prefixText(r.Destination) + " has a route of type " + r.Type + ": local table" + way
+	if r.Type == "local" {
+		return platform.PrefixText(r.Destination) + " stays on this machine: local table" + way
+	}
+	return platform.PrefixText(r.Destination) + " has a route of type " + r.Type + ": local table" + way
 }
 
 // lookupText is the kernel's answer to where a packet goes, in words.
@@ -77,14 +82,6 @@ func hops(r platform.Route) []string {
 	return list
 }
 
-// prefixText is a prefix, or the address if the prefix holds one alone.
-func prefixText(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
-}
-
 // policy shows the rules that come before the local table is asked.
 func (s *section) policy(name string, list []platform.Rule) {
 	at := slices.IndexFunc(list, asksLocal)
@@ -103,39 +100,22 @@ func (s *section) policy(name string, list []platform.Rule) {
 
 // asksLocal says that a rule looks up every packet in the local table.
 func asksLocal(r platform.Rule) bool {
-	everything := !r.From.IsValid() && !r.To.IsValid() && r.In == "" && r.Out == "" && r.Users == nil
-	return everything && !r.Not && !r.Narrow && r.Action == "lookup" && r.Table == "local"
+	return !r.Not && !r.Other && len(r.Selectors()) == 0 && r.Action == "lookup" && r.Table == "local"
 }
 
 // ruleText is a rule as the command `ip rule` shows it.
 func ruleText(r platform.Rule) string {
-	list := []string{strconv.FormatUint(uint64(r.Priority), 10) + ":"}
-	if r.Not {
-		list = append(list, "not")
+	text := r.Text()
+	if !r.From.IsValid() {
+		text = strings.TrimPrefix(text, "not ")
+		text = strings.TrimSpace("from all " + text)
+		if r.Not {
+			text = "not " + text
+		}
 	}
-	from := "all"
-	if r.From.IsValid() {
-		from = prefixText(r.From)
+	text = strconv.FormatUint(uint64(r.Priority), 10) + ": " + text
+	if r.Other {
+		text += " (with selectors that lping does not read)"
 	}
-	list = append(list, "from", from)
-	if r.To.IsValid() {
-		list = append(list, "to", prefixText(r.To))
-	}
-	if r.In != "" {
-		list = append(list, "iif", r.In)
-	}
-	if r.Out != "" {
-		list = append(list, "oif", r.Out)
-	}
-	if u := r.Users; u != nil {
-		list = append(list, "uidrange", strconv.FormatInt(u.Low, 10)+"-"+strconv.FormatInt(u.High, 10))
-	}
-	list = append(list, r.Action)
-	if r.Table != "" {
-		list = append(list, r.Table)
-	}
-	if r.Narrow {
-		list = append(list, "(with selectors that no probe of lping meets)")
-	}
-	return strings.Join(list, " ")
+	return text
 }

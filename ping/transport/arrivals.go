@@ -186,10 +186,29 @@ func faultOfNet(err error) Fault {
 		return Fault{}
 	case errors.Is(err, io.EOF):
 		return Fault{Errno: syscall.EPIPE}
+	case deniable(e):
+		return Fault{Errno: e, Call: callOf(err)}
 	case e != 0:
 		return Fault{Errno: e}
 	}
 	return Fault{Errno: syscall.EAGAIN}
+}
+
+// deniable says that an errno may come from a policy, such as a seccomp filter.
+func deniable(e syscall.Errno) bool {
+	switch e {
+	case syscall.EPERM, syscall.EACCES, syscall.ENOSYS, syscall.EAFNOSUPPORT, syscall.ESOCKTNOSUPPORT, syscall.EPROTONOSUPPORT:
+		return true
+	}
+	return false
+}
+
+// callOf is the system call that an error came from; empty if that is not known.
+func callOf(err error) string {
+	if call, ok := errors.AsType[*os.SyscallError](err); ok {
+		return call.Syscall
+	}
+	return ""
 }
 
 // without is a list without one of its elements.

@@ -38,6 +38,7 @@ package transport
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -130,6 +131,8 @@ type Packet struct {
 type Fault struct {
 	// Errno is the system's error number: from send or connect, or the one that it derives from an ICMP error.
 	Errno syscall.Errno
+	// Call is the system call that a policy may have denied; empty for a send, and for other errors.
+	Call string
 	// ICMP is set if an ICMP error message came back; Type and Code are its fields (RFC 792, RFC 4443).
 	ICMP       bool
 	Type, Code uint8
@@ -263,4 +266,24 @@ func echo(socket net.Conn, reply, request, head []byte) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// serveEcho is the listener's end of a connection. It knows its client by the header of the request, since a NAT rule may change
+// where that comes from; whoever sends another is a stranger. It reads a whole request before it writes the reply: so neither
+// end ever waits for room while the other does. Then it waits for the client to reset.
+func serveEcho(socket net.Conn, msg []byte, recognize func(header) (int, bool)) {
+	if _, err := io.ReadFull(socket, msg[:HeaderLen]); err != nil {
+		return
+	}
+	n, ok := recognize(header(msg))
+	if !ok {
+		return
+	}
+	if _, err := io.ReadFull(socket, msg[HeaderLen:n]); err != nil {
+		return
+	}
+	makeReply(msg)
+	if _, err := socket.Write(msg[:n]); err == nil {
+		_, _ = socket.Read(msg[:1])
+	}
 }

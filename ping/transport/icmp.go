@@ -30,12 +30,9 @@ func listenICMP(c Config, method string, f func(fd int) error) (*icmp.PacketConn
 		s.Ident = port
 	}
 	if method == MethodRaw {
-		err = setFilter(packets, s.Ident)
+		_ = setFilter(packets, s.Ident) // a run can do without: it passes over what is not for it
 	}
-	if err == nil {
-		err = control(packets, f)
-	}
-	if err != nil {
+	if err := control(packets, f); err != nil {
 		packets.Close()
 		return nil, Socket{}, err
 	}

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net/netip"
+	"os"
+	"slices"
 	"syscall"
 )
 
@@ -53,10 +55,15 @@ func (e *OpenError) Unwrap() []error {
 	return errs
 }
 
-// NotPermitted says that each kind that was tried was refused for lack of permission, or does not exist here.
+// NotPermitted says that each kind that was tried was refused for lack of permission, or does not exist here. A policy may call
+// that what it likes: systemd says EAFNOSUPPORT, others ENOSYS.
 func (e *OpenError) NotPermitted() bool {
 	for _, err := range e.Unwrap() {
-		if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EPROTONOSUPPORT) {
+		var call *os.SyscallError
+		unsupported := errors.As(err, &call) && call.Syscall == "socket" && slices.ContainsFunc([]error{
+			syscall.ENOSYS, syscall.EINVAL, syscall.EAFNOSUPPORT, syscall.ESOCKTNOSUPPORT,
+		}, func(e error) bool { return errors.Is(err, e) })
+		if !unsupported && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EPROTONOSUPPORT) {
 			return false
 		}
 	}

@@ -20,6 +20,8 @@ func TestOpenError(t *testing.T) {
 	notPermitted := os.NewSyscallError("socket", syscall.EPERM)
 	gone := os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)
 	unknown := os.NewSyscallError("socket", syscall.EPROTONOSUPPORT)
+	noCall, invalid := os.NewSyscallError("socket", syscall.ENOSYS), os.NewSyscallError("socket", syscall.EINVAL)
+	inBind := os.NewSyscallError("bind", syscall.EINVAL)
 	v6 := netip.MustParseAddr("::1")
 	tests := []struct {
 		name         string
@@ -34,6 +36,10 @@ func TestOpenError(t *testing.T) {
 		{"raw alone", OpenError{Address: v6, Dgram: nil, Raw: notPermitted}, "no ICMP socket on ::1: raw: " + notPermitted.Error(), true, false},
 		{"no such socket here", OpenError{Address: loopback4, Dgram: unknown, Raw: notPermitted},
 			"no ICMP socket on 127.0.0.1: datagram: " + unknown.Error() + "; raw: " + notPermitted.Error(), true, false},
+		{"a policy in other words", OpenError{Address: loopback4, Dgram: noCall, Raw: invalid},
+			"no ICMP socket on 127.0.0.1: datagram: " + noCall.Error() + "; raw: " + invalid.Error(), true, false},
+		{"another call", OpenError{Address: loopback4, Dgram: inBind},
+			"no ICMP socket on 127.0.0.1: datagram: " + inBind.Error(), false, false},
 		{"address gone", OpenError{Address: loopback4, Dgram: gone, Raw: gone},
 			"no ICMP socket on 127.0.0.1: datagram: " + gone.Error() + "; raw: " + gone.Error(), false, true},
 		{"refused, and address gone", OpenError{Address: loopback4, Dgram: denied, Raw: gone},

@@ -316,10 +316,15 @@ func addressOf(sa unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// sendBytes hands bytes to a connected socket, without waiting.
-func sendBytes(fd int, b []byte) (int, syscall.Errno) {
+// sendBytes hands bytes to a socket, without waiting; to is nil if it is connected.
+func sendBytes(fd int, b []byte, to *rawAddr) (int, syscall.Errno) {
+	var name *unix.RawSockaddrAny
+	var length uintptr
+	if to != nil {
+		name, length = &to.sa, to.length
+	}
 	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
-		uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(name)), length)
 	return int(n), e
 }
 

@@ -47,6 +47,8 @@ type tcpConn struct {
 	unknown []net.Conn
 	// rewritten is where our own connections seem to come from, if that is not so.
 	rewritten netip.Addr
+	// denied is why our listener may not accept, if a policy denies it that.
+	denied Fault
 	// closing says that Close was called.
 	closing bool
 }
@@ -96,6 +98,10 @@ func (tc *tcpConn) listen() (err error) {
 func (tc *tcpConn) accept() {
 	for tc.ctx.Err() == nil {
 		socket, err := tc.listener.Accept()
+		if fault := faultOfNet(err); fault.Call != "" {
+			tc.refuse(fault)
+			return
+		}
 		if err != nil { // closed, or there is no descriptor at the moment
 			select {
 			case <-tc.ctx.Done():
@@ -115,6 +121,16 @@ func (tc *tcpConn) accept() {
 			tc.unknown = without(tc.unknown, socket)
 			tc.mu.Unlock()
 		})
+	}
+}
+
+// refuse ends what is under way, and what is sent later, with a fault of our listener.
+func (tc *tcpConn) refuse(f Fault) {
+	tc.mu.Lock()
+	defer tc.mu.Unlock()
+	tc.denied = f
+	for _, x := range tc.underway {
+		x.cancel()
 	}
 }
 
@@ -148,26 +164,6 @@ func (tc *tcpConn) recognize(socket net.Conn, h header) (n int, ok bool) {
 	return 0, false
 }
 
-// serveEcho is the listener's end of a connection. It knows its client by the header of the request, since a NAT rule may change
-// where that comes from; whoever sends another is a stranger. It reads a whole request before it writes the reply: so neither
-// end ever waits for room while the other does. Then it waits for the client to reset.
-func serveEcho(socket net.Conn, msg []byte, recognize func(header) (int, bool)) {
-	if _, err := io.ReadFull(socket, msg[:HeaderLen]); err != nil {
-		return
-	}
-	n, ok := recognize(header(msg))
-	if !ok {
-		return
-	}
-	if _, err := io.ReadFull(socket, msg[HeaderLen:n]); err != nil {
-		return
-	}
-	makeReply(msg)
-	if _, err := socket.Write(msg[:n]); err == nil {
-		_, _ = socket.Read(msg[:1])
-	}
-}
-
 func (tc *tcpConn) Send(msg []byte) error {
 	x := &connection{request: bytes.Clone(msg)}
 	x.ctx, x.cancel = context.WithCancel(tc.ctx)
@@ -178,10 +174,16 @@ func (tc *tcpConn) Send(msg []byte) error {
 		tc.underway = slices.Delete(tc.underway, 0, 1)
 	}
 	tc.underway = append(tc.underway, x)
+	if tc.denied.Errno != 0 {
+		x.cancel()
+	}
 	tc.workers.Go(func() {
 		p := Packet{Msg: tc.buffer(), From: tc.config.Address}
 		leave := tc.run(x, &p)
 		tc.mu.Lock()
+		if tc.denied.Errno != 0 {
+			p.Msg, p.Fault = append(p.Msg[:0], x.request...), tc.denied
+		}
 		tc.underway = without(tc.underway, x)
 		tc.mu.Unlock()
 		if p.Fault.Errno != syscall.EAGAIN { // nobody waits for one that was given up

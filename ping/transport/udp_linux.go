@@ -25,8 +25,12 @@ type udpConn struct {
 	// paired says that the far end hears nobody but met. Until then it knows the messages by sent.
 	paired bool
 	sent   heads
+	// back is where the far end sends to; nil if it is connected.
+	back *rawAddr
 	// latest is the length of the latest datagram at the far end; it still stands in buf, as it was sent back.
 	latest int
+	// deaf is why the far end may not receive, if a policy denies it that.
+	deaf syscall.Errno
 }
 
 // openUDP opens the client's socket and, unless there is a service, the far end.
@@ -43,9 +47,11 @@ func openUDP(c Config) (Conn, Socket, error) {
 func (uc *udpConn) open(c Config) (Socket, error) {
 	port := c.Port
 	if port != 0 {
-		if err := plainError(onThisHost(c)); err != nil {
+		there, err := bindSocket(unix.SOCK_DGRAM, netip.AddrPortFrom(c.Address, 0), noOptions)
+		if err != nil {
 			return Socket{}, err
 		}
+		unix.Close(there)
 		return uc.dial(c, port)
 	}
 	var err error
@@ -93,12 +99,12 @@ func (uc *udpConn) dial(c Config, port uint16) (Socket, error) {
 
 // meet takes one datagram at the far end before it is paired. The first message of ours shows where they come from: the far
 // end is connected to that, so that the kernel lets nothing in from elsewhere, and paired when nothing is left of what came
-// before. If connect is refused no echo will leave, and says so.
+// before. If connect is refused it goes on without.
 func (uc *udpConn) meet() (n int, e syscall.Errno) {
 	n, sa, err := unix.Recvfrom(uc.echo, uc.buf, unix.MSG_DONTWAIT)
 	if err != nil {
 		e = errno(err)
-		uc.paired = idle(e) && uc.met.IsValid()
+		uc.paired = idle(e) && uc.met.IsValid() && uc.back == nil
 		return 0, e
 	}
 	if !uc.sent.has(uc.buf[:n]) {
@@ -106,7 +112,9 @@ func (uc *udpConn) meet() (n int, e syscall.Errno) {
 	}
 	if from := addressOf(sa); !uc.met.IsValid() {
 		if to, err := rawAddress(from); err == nil {
-			_ = to.connect(uc.echo)
+			if to.connect(uc.echo) != 0 {
+				uc.back = to
+			}
 		}
 		uc.met = from
 	}
@@ -128,7 +136,11 @@ func (uc *udpConn) Send(msg []byte) error {
 	if err := uc.datagrams.Send(msg); err != nil {
 		return err
 	}
-	uc.sendBack()
+	if uc.sendBack(); uc.deaf != 0 {
+		uc.latest = copy(uc.buf, msg)
+		makeReply(uc.buf[:uc.latest])
+		uc.blame(Fault{Errno: uc.deaf, Call: "recvfrom"})
+	}
 	return nil
 }
 
@@ -150,7 +162,7 @@ func (uc *udpConn) Recv(p *Packet, b []byte, until time.Time) error {
 // sendBack is the far end: it returns one datagram, if one waits there, and says whether there was one. While a report
 // waits it does nothing, so that no report takes another's place.
 func (uc *udpConn) sendBack() bool {
-	if uc.echo < 0 || uc.report.Fault.Errno != 0 {
+	if uc.echo < 0 || uc.deaf != 0 || uc.report.Fault.Errno != 0 {
 		return false
 	}
 	receive := recvBytes
@@ -161,26 +173,29 @@ func (uc *udpConn) sendBack() bool {
 	switch {
 	case idle(e):
 		return false
+	case deniable(e):
+		uc.deaf = e
+		return false
 	case e != 0: // this is about the latest echo: a firewall refused it on its way back
-		uc.blame(e)
+		uc.blame(Fault{Errno: e})
 		return true
 	case n == 0:
 		return true
 	}
 	uc.latest = n
 	makeReply(uc.buf[:n])
-	if _, e := sendBytes(uc.echo, uc.buf[:n]); e != 0 {
-		uc.blame(e)
+	if _, e := sendBytes(uc.echo, uc.buf[:n], uc.back); e != 0 {
+		uc.blame(Fault{Errno: e})
 	}
 	return true
 }
 
 // blame reports an error of the latest echo as one of its request.
-func (uc *udpConn) blame(e syscall.Errno) {
+func (uc *udpConn) blame(f Fault) {
 	request := uc.reportBuf[:copy(uc.reportBuf[:], uc.buf[:uc.latest])]
 	if len(request) > 0 {
 		makeRequest(request)
-		uc.report = Packet{Msg: request, From: uc.target, Fault: Fault{Errno: e}}
+		uc.report = Packet{Msg: request, From: uc.target, Fault: f}
 	}
 }
 

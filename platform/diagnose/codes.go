@@ -19,6 +19,7 @@ const (
 	RuleBlocks       Code = "rule_blocks"
 	RouteMissing     Code = "route_missing"
 	PortsExhausted   Code = "ports_exhausted"
+	PolicyDenies     Code = "policy_denies"
 	ICMPNotPermitted Code = "icmp_not_permitted"
 	NATRedirects     Code = "nat_redirects"
 	EchoIgnored      Code = "echo_ignored"
@@ -145,10 +146,14 @@ var rules = [...]rule{
 		"All ports that the system gives out are taken, so UDP or TCP gets none. The errors of bind and connect show " +
 			"it, and the number of ports in use."},
 		find: portsExhausted, consequenceOf: [][]Code{absent, astray}},
+	{Entry: Entry{PolicyDenies, Error, []Part{PartSockets, PartProcess}, "a policy denies a system call",
+		"Seccomp, a cgroup program or a security module refuses a call that the kernel itself would allow. The call's error " +
+			"shows it; if UDP took the place of ICMP it is for information."},
+		find: policyDenies, evenIfAnswered: true, consequenceOf: [][]Code{{IPv6Disabled}}},
 	{Entry: Entry{ICMPNotPermitted, Error, []Part{PartSockets}, "ICMP is not permitted",
-		"The system refuses ICMP sockets to this process, or refuses to send by them. The errors of the sockets show " +
-			"it; if UDP took the place of ICMP it is for information."},
-		find: icmpNotPermitted, evenIfAnswered: true},
+		"The kernel's own settings give this process no ICMP socket: ping_group_range and the capabilities. The errors of " +
+			"the sockets show it; if UDP took the place of ICMP it is for information."},
+		find: icmpNotPermitted, evenIfAnswered: true, consequenceOf: [][]Code{{IPv6Disabled, PolicyDenies}}},
 	{Entry: Entry{NATRedirects, Error, []Part{PartFirewall}, "NAT sends the probes elsewhere",
 		"A nat or mangle chain at OUTPUT sends the probes to another place, and nothing answers there. A send that gets EINVAL or " +
 			"ENETUNREACH shows it, or packets that lo never took while other interfaces did."},
@@ -260,6 +265,11 @@ var rules = [...]rule{
 			"seen and what could not be read."},
 		find: unexplained, consequenceOf: [][]Code{absent, astray, stopped, unserved,
 			{SocketFilter, FwICMPOnly, CPUThrottled, KernelDrop, PayloadCorrupted, PacketLoss}}},
+}
+
+// Denied says that a policy forbids what would have had to be done.
+func Denied(list []Finding) bool {
+	return slices.ContainsFunc(list, func(f Finding) bool { return f.Severity == Error && f.Code == PolicyDenies })
 }
 
 // Place is where a code stands among all, the most basic one at 0; the place after the last if it is not one of them.

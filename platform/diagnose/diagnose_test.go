@@ -254,8 +254,7 @@ func TestText(t *testing.T) {
 		"icmp_not_permitted-user-namespace":              `error icmp_not_permitted: ICMP sockets are not permitted here; fix: sysctl -w net.ipv4.ping_group_range="0 0"`,
 		"icmp_not_permitted-user-namespace-host-network": `info icmp_not_permitted: ICMP sockets are not permitted here; fix: sysctl -w net.ipv4.ping_group_range="0 2147483647" # on the host`,
 		"icmp_not_permitted-outer-network":               `info icmp_not_permitted: ICMP sockets are not permitted here; fix: sysctl -w net.ipv4.ping_group_range="0 2147483647" # outside of the user namespace`,
-		"icmp_not_permitted-send":                        "error icmp_not_permitted: a security policy (seccomp, SELinux, AppArmor) likely forbids sending; fix: allow sendto and sendmsg in its profile",
-		"unknown-send-forbidden":                         "error unknown: a security policy (seccomp, SELinux, AppArmor) likely forbids sending; fix: allow sendto and sendmsg in its profile",
+		"policy_denies-send":                             "error policy_denies: a policy (seccomp, a cgroup program) denies sendto: EPERM; fix: in the systemd unit: SystemCallFilter=sendto",
 		"icmp_not_permitted-raw-only":                    "error icmp_not_permitted: raw ICMP sockets are not permitted here; fix: lping --socket auto",
 		"echo_ignored-ipv4":                              "error echo_ignored: the kernel ignores echo requests; fix: sysctl -w net.ipv4.icmp_echo_ignore_all=0",
 		"fw_output-ipv4":                                 "error fw_output: a firewall drops the probes at OUTPUT; fix: nft insert rule inet t c oifname lo accept",
@@ -397,7 +396,7 @@ func FuzzDiagnose(f *testing.F) {
 		}
 		list := Diagnose(c.Facts, c.Evidence)
 		for _, found := range list {
-			if found.Severity == Error && !c.Evidence.lacksAnswers() && c.Evidence.Corrupted == 0 {
+			if found.Severity == Error && !c.Evidence.lacksAnswers() && c.Evidence.Corrupted == 0 && c.Evidence.Receive == "" {
 				t.Errorf("every probe was answered, got error %s", found.Code)
 			}
 		}
@@ -432,7 +431,7 @@ func FuzzService(f *testing.F) {
 		}
 		e.Sent = e.Received + e.Lost + e.Late + e.Corrupted + e.SendErrors
 		if errnos := []string{"ECONNREFUSED", "ECONNRESET", "EPIPE", "EPROTO", "ETIMEDOUT", "EADDRNOTAVAIL", "EPERM"}; e.SendErrors > 0 {
-			e.Refused = []Refusal{{errnos[int(errno)%len(errnos)], e.SendErrors}}
+			e.Refused = []Refusal{{Errno: errnos[int(errno)%len(errnos)], Count: e.SendErrors}}
 		}
 		if known {
 			e.Listeners = platform.Know([]platform.Listener{{Address: e.Target, Queue: uint32(count(7)), Backlog: uint32(errno)}})

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -37,6 +38,12 @@ type Evidence struct {
 	Raw      string `json:"open_raw,omitempty"`
 	// Stream says why a socket for UDP or TCP could not be opened.
 	Stream string `json:"open_udp_tcp,omitempty"`
+	// DatagramCall, RawCall and StreamCall are the system calls that failed then.
+	DatagramCall string `json:"open_datagram_call,omitempty"`
+	RawCall      string `json:"open_raw_call,omitempty"`
+	StreamCall   string `json:"open_udp_tcp_call,omitempty"`
+	// Receive says why the run ended since it could not read its socket.
+	Receive string `json:"receive,omitempty"`
 	// Bind says why a socket could not be bound to the target's own address.
 	Bind string `json:"bind,omitempty"`
 
@@ -108,6 +115,8 @@ type Evidence struct {
 // Refusal is an error of send.
 type Refusal struct {
 	Errno string `json:"errno"`
+	// Call is the system call that may have been denied, if it is another than a send.
+	Call  string `json:"call,omitempty"`
 	Count uint64 `json:"count"`
 }
 
@@ -121,7 +130,9 @@ type Report struct {
 // Probe is one echo request with the counters read around it.
 type Probe struct {
 	// Errno is what send returned.
-	Errno    string `json:"errno,omitempty"`
+	Errno string `json:"errno,omitempty"`
+	// Call is the system call that may have been denied, if it was another.
+	Call     string `json:"call,omitempty"`
 	Answered bool   `json:"answered"`
 	// Dropped are the packets of this process that the kernel dropped meanwhile; read only if nothing had been answered.
 	Dropped platform.Known[[]droptrace.Drop] `json:"dropped,omitzero"`
@@ -131,8 +142,9 @@ type Probe struct {
 
 // Datagram is a UDP datagram to oneself.
 type Datagram struct {
-	// Errno is what bind or send returned.
+	// Errno is what bind or send returned, Connect what a socket said that asked for no more than a route.
 	Errno    string `json:"errno,omitempty"`
+	Connect  string `json:"connect,omitempty"`
 	Answered bool   `json:"answered"`
 }
 
@@ -167,12 +179,15 @@ func (e Evidence) icmp() bool { return strings.HasPrefix(e.Method, "icmp") }
 // tcp says whether the probes travel over TCP.
 func (e Evidence) tcp() bool { return e.Method == "tcp" || e.Method == "http" }
 
-// refused says whether send failed with one of these errors, in the run or in the extra probe.
+// refused says whether send failed with one of these errors, in the run or in the extra probe. TCP sends when it connects; but
+// it is no packet that was refused if another call than send got EPERM.
 func (e Evidence) refused(errnos ...string) bool {
-	if e.Probe != nil && slices.Contains(errnos, e.Probe.Errno) {
+	if e.Probe != nil && !(e.Probe.Errno == "EPERM" && e.Probe.Call != "") && slices.Contains(errnos, e.Probe.Errno) {
 		return true
 	}
-	return slices.ContainsFunc(e.Refused, func(r Refusal) bool { return slices.Contains(errnos, r.Errno) })
+	return slices.ContainsFunc(e.Refused, func(r Refusal) bool {
+		return !(r.Errno == "EPERM" && r.Call != "") && slices.Contains(errnos, r.Errno)
+	})
 }
 
 // counted is what the extra probe moved, if both are known.
@@ -187,7 +202,7 @@ func (e Evidence) counted() (platform.Counters, bool) {
 func (e Evidence) sends() string {
 	var parts []string
 	for _, r := range e.Refused {
-		parts = append(parts, fmt.Sprintf("%d %s got %s", r.Count, sends(r.Count), r.Errno))
+		parts = append(parts, fmt.Sprintf("%d %s got %s", r.Count, calls(r.Call, r.Count), r.Errno))
 	}
 	for _, r := range e.Reports {
 		parts = append(parts, fmt.Sprintf("%d ICMP errors of type %d code %d", r.Count, r.Type, r.Code))
@@ -201,12 +216,13 @@ func (e Evidence) sends() string {
 	return strings.Join(parts, ", ")
 }
 
-// sends is the word for so many of them.
-func sends(n uint64) string {
+// calls is the word for so many system calls.
+func calls(name string, n uint64) string {
+	name = cmp.Or(name, "send")
 	if n == 1 {
-		return "send"
+		return name
 	}
-	return "sends"
+	return name + "s"
 }
 
 // udp tells what became of the UDP datagram.
@@ -220,6 +236,38 @@ func (e Evidence) udp() string {
 		return "UDP to the same address got " + e.UDP.Errno
 	}
 	return "UDP to the same address is lost too"
+}
+
+// ruleList tells the routing rules.
+func ruleList(rules []platform.Rule) string {
+	return listed(rules, "none", func(r platform.Rule) string {
+		return fmt.Sprintf("%d %s", r.Priority, r.Text())
+	})
+}
+
+// localTable tells what the local table has for the target.
+func localTable(family platform.Family) string {
+	routes, ok := family.Local.Get()
+	if !ok {
+		return "local table unknown: " + family.Local.Reason()
+	}
+	return "the local table has " + listed(routes, "nothing for it", func(r platform.Route) string {
+		return r.Type + " " + r.Destination.String()
+	})
+}
+
+// lookup tells what the kernel answers to `ip route get`.
+func lookup(family platform.Family) string {
+	l, ok := family.Lookup.Get()
+	switch {
+	case !ok:
+		return ""
+	case l.Errno != "":
+		return "ip route get: " + l.Errno
+	case l.Route.Interface == "":
+		return "ip route get: " + l.Route.Type
+	}
+	return "ip route get: " + l.Route.Type + " dev " + l.Route.Interface
 }
 
 // listed joins what say returns for each element of a list; none is for an empty one.

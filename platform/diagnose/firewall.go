@@ -61,7 +61,7 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 	refused := e.refused("EPERM")
 	found := s == atOutput || s == replyAtOutput || s == beforeLink && f.Loopback.OK && !unreachable(f, e)
 	if refused {
-		found = !forbidden(f, e)
+		found = !sendForbidden(e)
 	}
 	what := "the probes"
 	if s == replyAtOutput && !refused {

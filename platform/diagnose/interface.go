@@ -11,11 +11,15 @@ import (
 // minIPv6MTU is the smallest MTU that IPv6 runs on (RFC 8200, section 5), in bytes.
 const minIPv6MTU = 1280
 
-// loopback is the loopback interface that has the target, else the first one.
+// loopback is the loopback interface that has the target, else the first one; if none is known, it has only the usual name.
 func loopback(f platform.Facts, e Evidence) (platform.Interface, bool) {
 	list, ok := f.Loopback.Get()
 	if !ok || len(list) == 0 {
-		return platform.Interface{}, false
+		usual := "lo0"
+		if f.System == "linux" {
+			usual = "lo"
+		}
+		return platform.Interface{Name: usual}, false
 	}
 	for _, i := range list {
 		if _, ok := holding(i, f.System, e.Target); ok {
@@ -76,7 +80,7 @@ func addrMissing(f platform.Facts, e Evidence) (Finding, bool) {
 		return Finding{
 			Cause:    "address " + e.Target.String() + e.verb(" is", " was") + " likely not on this host",
 			Evidence: join(e.sends(), "addresses unknown: "+f.Loopback.Reason()),
-			Fix:      addAddress(f.System, "lo", e.Target),
+			Fix:      addAddress(f.System, i.Name, e.Target),
 		}, !f.Loopback.OK && e.Bind == "EADDRNOTAVAIL"
 	}
 	a, found := holding(i, f.System, e.Target)
@@ -127,7 +131,7 @@ func ipv6Disabled(f platform.Facts, e Evidence) (Finding, bool) {
 	switch {
 	case e.Family != 6:
 		return Finding{}, false
-	case known && off.Absent || e.Datagram == "EAFNOSUPPORT" && e.Raw == "EAFNOSUPPORT":
+	case known && off.Absent || !known && e.Datagram == "EAFNOSUPPORT" && e.Raw == "EAFNOSUPPORT":
 		out.Cause = "this kernel runs without IPv6"
 		out.Evidence = join(opened(e), absence(off))
 		out.Fix = "boot without ipv6.disable=1"

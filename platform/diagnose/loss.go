@@ -92,9 +92,6 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 		cause, fix = fewerFragments(f, e)
 	case e.exhausted():
 		cause, fix = e.noDescriptor(), moreDescriptors
-	case forbidden(f, e):
-		out := sendForbidden(f, e)
-		cause, fix = out.Cause, out.Fix
 	case why != "":
 		cause, fix = why, remedy
 	}
@@ -102,7 +99,7 @@ func unexplained(f platform.Facts, e Evidence) (Finding, bool) {
 		Cause:    cmp.Or(e.Sweep, cause),
 		Evidence: join(tally(e), opened(e), e.sends(), e.moved(), e.udp(), unread(f, e)),
 		Fix:      fix,
-	}, e.Method != "" && e.missing() > 0 && !(e.icmp() && forbidden(f, e)) || e.Method == "" && !denied(e)
+	}, (e.Method == "" || e.missing() > 0) && !notPermitted(f, e)
 }
 
 // ended tells what ended an established connection, and what to look at; empty if nothing did.
@@ -133,10 +130,11 @@ func (e Evidence) exhausted() bool {
 	return e.refused(short...) || slices.ContainsFunc(opened, func(s string) bool { return slices.Contains(short, s) })
 }
 
-// denied says that icmp_not_permitted explains why there is no socket.
-func denied(e Evidence) bool {
-	_, ok := icmpNotPermitted(platform.Facts{}, e)
-	return ok
+// notPermitted says that the system or a policy forbids what would have had to be done.
+func notPermitted(f platform.Facts, e Evidence) bool {
+	_, kernel := icmpNotPermitted(f, e)
+	d, policy := denied(f, e)
+	return kernel && e.Method == "" || policy && !d.instead
 }
 
 // tally lists how many probes ended in which class.

@@ -12,14 +12,11 @@ import (
 // groupRange is the sysctl by which Linux permits ICMP datagram sockets of both families (net/ipv4/ping.c).
 const groupRange = "net.ipv4.ping_group_range"
 
-// icmpNotPermitted is an error only if nothing could be sent: a run over UDP is healthy or not by its own results.
-// The fix is never CAP_NET_RAW: adding it to a container gives it to root there, not to another user.
+// icmpNotPermitted is what the kernel's own settings forbid. It is an error only if nothing could be sent: a run over UDP is
+// healthy or not by its own results. The fix is never CAP_NET_RAW: adding it to a container gives it to root there, not to
+// another user.
 func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
-	denied := []string{"EACCES", "EPERM"}
-	if e.icmp() && forbidden(f, e) {
-		return sendForbidden(f, e), true
-	}
-	if e.icmp() || !slices.Contains(denied, e.Datagram) && !slices.Contains(denied, e.Raw) || e.allowed() {
+	if e.icmp() || e.Datagram == "" && e.Raw == "" || e.allowed() {
 		return Finding{}, false
 	}
 	out := Finding{Cause: "ICMP sockets are not permitted here", Evidence: join(opened(e), rights(f))}
@@ -30,11 +27,8 @@ func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 	case e.Datagram == "":
 		out.Cause = "raw ICMP sockets are not permitted here"
 		out.Fix = "lping --socket auto"
-	case f.System != "linux" || !slices.Contains(denied, e.Datagram):
+	case f.System != "linux" || !slices.Contains([]string{"EACCES", "EPERM"}, e.Datagram):
 		out.Fix = "run it as root"
-	case e.Datagram == "EPERM" || permitted(f):
-		out.Cause = "a security policy (seccomp, SELinux, AppArmor) likely forbids ICMP sockets"
-		out.Fix = "allow ICMP datagram sockets in its profile: socket, bind, setsockopt"
 	case f.Process.Value.Unmapped && !outside(f):
 		out.Fix = "give the user namespace a map of ids: unshare -r; newgidmap"
 	default:
@@ -43,29 +37,154 @@ func icmpNotPermitted(f platform.Facts, e Evidence) (Finding, bool) {
 	return out, true
 }
 
-// forbidden says that a security policy refused to send: netfilter and programs on egress would have counted OutDiscards,
-// IPsec has its own counters, and TCP reports none of them. A cgroup program can refuse UDP in the same way
-// (BPF_CGROUP_UDP4_SENDMSG), so for UDP and TCP only a seccomp filter of this process is blamed.
-func forbidden(f platform.Facts, e Evidence) bool {
-	c, ok := e.counted()
-	if !ok || !e.lacksAnswers() || e.Probe.Errno != "EPERM" || !c.XfrmCounted || refusedOut(c)+c.OutDiscards > 0 {
-		return false
-	}
-	filtered := f.Process.Value.Seccomp == "filter"
-	return e.icmp() && c.OutEchos == 0 || filtered && !e.icmp() && (e.tcp() || c.OutRequests == 0)
+// denial is a system call that nothing but a policy refuses so.
+type denial struct {
+	call, errno string
+	// instead says that UDP took the place of what was refused.
+	instead bool
 }
 
-func sendForbidden(f platform.Facts, e Evidence) Finding {
-	seccomp := f.Process.Value.Seccomp
-	policies := "SELinux, AppArmor"
-	if seccomp != "disabled" {
-		policies = "seccomp, " + policies
+// policyDenies is an error only if nothing could be sent.
+func policyDenies(f platform.Facts, e Evidence) (Finding, bool) {
+	d, ok := denied(f, e)
+	if !ok {
+		return Finding{}, false
 	}
-	return Finding{
-		Cause:    "a security policy (" + policies + ") likely " + e.verb("forbids", "forbade") + " sending",
-		Evidence: join(e.sends(), e.moved(), e.udp(), "seccomp: "+cmp.Or(seccomp, "unknown")),
-		Fix:      "allow sendto and sendmsg in its profile",
+	call := d.call
+	if d.errno == "EAFNOSUPPORT" {
+		call += "(" + addressFamily(e) + ")"
 	}
+	seccomp := cmp.Or(f.Process.Value.Seccomp, "unknown")
+	out := Finding{
+		Cause:    fmt.Sprintf("a policy (%s) denies %s: %s", policies(seccomp, d.errno), call, d.errno),
+		Evidence: join(opened(e), e.sends(), received(e), e.moved(), e.udp(), "seccomp: "+seccomp),
+		Fix:      permit(f, e, d),
+	}
+	if d.instead {
+		out.Severity = Info
+	}
+	return out, true
+}
+
+// received tells why the socket could not be read.
+func received(e Evidence) string {
+	if e.Receive == "" {
+		return ""
+	}
+	return "receive got " + e.Receive
+}
+
+// addressFamily is the constant for the family of the target.
+func addressFamily(e Evidence) string {
+	if e.Family == 6 {
+		return "AF_INET6"
+	}
+	return "AF_INET"
+}
+
+// denied finds the system call that a policy refused: when a socket was opened, else when it sent or received.
+func denied(f platform.Facts, e Evidence) (denial, bool) {
+	if f.System != "linux" {
+		return denial{}, false
+	}
+	instead := e.Method != ""
+	stream := denial{cmp.Or(e.StreamCall, "socket"), e.Stream, false}
+	datagram := denial{cmp.Or(e.DatagramCall, "socket"), e.Datagram, instead}
+	raw := denial{cmp.Or(e.RawCall, "socket"), e.Raw, instead}
+	switch {
+	case e.exhausted():
+		return denial{}, false
+	case e.Method == "" && byPolicy(f, e, e.Stream):
+		return stream, true
+	case byPolicy(f, e, e.Datagram) && !(datagram == denial{"socket", "EACCES", instead} && !permitted(f)):
+		return datagram, true
+	case e.Datagram == "" && byPolicy(f, e, e.Raw) && !(raw == denial{"socket", "EPERM", instead} && !mayOpenRaw(f)):
+		return raw, true
+	}
+	if e.Method == "" || !e.lacksAnswers() && (e.Receive == "" || e.Received == e.Sent) {
+		return denial{}, false
+	}
+	_, rule := ruleBlocks(f, e)
+	if _, route := routeMissing(f, e); rule || route {
+		return denial{}, false // which gives such errors, too
+	}
+	for _, r := range e.Refused {
+		if r.Call != "" && byPolicy(f, e, r.Errno) || r.Errno == "ENOSYS" {
+			return denial{call: cmp.Or(r.Call, "sendto"), errno: r.Errno}, true
+		}
+	}
+	switch l, ok := f.Of(e.Family).Lookup.Get(); {
+	case byPolicy(f, e, e.Receive):
+		return denial{call: "recvmsg", errno: e.Receive}, true
+	case sendForbidden(e):
+		return denial{call: "sendto", errno: "EPERM"}, true
+	case e.refused("EACCES") && (!ok || l.Errno == "" && staysHere(f, l.Route)): // no rule says so
+		return denial{call: "sendto", errno: "EACCES"}, true
+	}
+	return denial{}, false
+}
+
+// byPolicy says whether an errno of a system call is one that policies give. Some are also what a kernel says that lacks
+// something: those count if there is a filter, or if the kernel is known to have it.
+func byPolicy(f platform.Facts, e Evidence, errno string) bool {
+	switch errno {
+	case "EPERM", "EACCES", "ENOSYS":
+		return true
+	case "EAFNOSUPPORT":
+		off, known := f.IPv6Off.Get()
+		return e.Family == 4 || known && !off.Absent
+	case "EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "EINVAL":
+		return f.Process.Value.Seccomp == "filter"
+	}
+	return false
+}
+
+// mayOpenRaw says that the kernel itself would let this process open a raw socket.
+func mayOpenRaw(f platform.Facts) bool {
+	p, ok := f.Process.Get()
+	return ok && p.Effective.NetRaw && !p.OuterNetwork
+}
+
+// sendForbidden says that a policy refused to send: netfilter and programs on egress would have counted OutDiscards, and IPsec
+// has its own counters.
+func sendForbidden(e Evidence) bool {
+	c, ok := e.counted()
+	if !ok || e.tcp() || !e.lacksAnswers() || e.Probe.Errno != "EPERM" || !c.XfrmCounted || refusedOut(c)+c.OutDiscards > 0 {
+		return false
+	}
+	return e.icmp() && c.OutEchos == 0 || !e.icmp() && c.OutRequests == 0
+}
+
+// policies names those that may have given an errno.
+func policies(seccomp, errno string) string {
+	module := "SELinux, AppArmor"
+	switch {
+	case errno != "EPERM" && errno != "EACCES":
+		return "seccomp"
+	case errno == "EPERM":
+		module = "a cgroup program"
+	}
+	if seccomp == "disabled" {
+		return module
+	}
+	return "seccomp, " + module
+}
+
+// permit is how a call is allowed in this place.
+func permit(f platform.Facts, e Evidence, d denial) string {
+	switch runtime := f.Container.Value.Runtime; {
+	case f.Process.Value.Seccomp == "disabled" && d.errno == "EPERM":
+		return "bpftool cgroup tree, then detach the program that denies " + d.call
+	case f.Process.Value.Seccomp == "disabled":
+		return "allow " + d.call + " in the profile of SELinux (ausearch -m avc) or AppArmor (aa-status)"
+	case runtime == "docker" || runtime == "podman":
+		return runtime + " run --security-opt seccomp=FILE, a profile that allows " + d.call
+	case slices.Contains([]string{"kubernetes", "containerd", "cri-o"}, runtime):
+		return "pod securityContext.seccompProfile: one that allows " + d.call
+	case d.errno == "EAFNOSUPPORT":
+		return "in the systemd unit: RestrictAddressFamilies=" + addressFamily(e)
+	}
+	return "in the systemd unit: SystemCallFilter=" + d.call
 }
 
 // allowed says that a kind of socket is permitted, and something else was wrong with it.
@@ -73,7 +192,7 @@ func (e Evidence) allowed() bool {
 	if e.Method == "" && e.exhausted() {
 		return true
 	}
-	refusals := []string{"", "EACCES", "EPERM", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT"}
+	refusals := []string{"", "EACCES", "EPERM", "ENOSYS", "EINVAL", "EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT"}
 	return !slices.Contains(refusals, e.Datagram) || !slices.Contains(refusals, e.Raw)
 }
 

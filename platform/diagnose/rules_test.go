@@ -91,18 +91,18 @@ func TestRuleMatches(t *testing.T) {
 		{"in by lo", platform.Rule{In: "lo"}, true},
 		{"in by another", platform.Rule{In: "eth0"}, false},
 		{"out by lo", platform.Rule{Out: "lo"}, false},
-		{"marked", platform.Rule{Narrow: true}, false},
+		{"marked", platform.Rule{Mark: 7, Mask: 0xffffffff}, false},
 		{"our user", platform.Rule{Users: &platform.Range{Low: 1000, High: 1000}}, true},
 		{"another user", platform.Rule{Users: &platform.Range{Low: 0, High: 999}}, false},
 		{"another user, in by lo", platform.Rule{In: "lo", Users: &platform.Range{Low: 0, High: 999}}, false},
 		{"our user, to others", platform.Rule{To: prefix("10.0.0.0/8"), Users: &platform.Range{Low: 1000, High: 1000}}, false},
 		{"not to others", platform.Rule{Not: true, To: prefix("10.0.0.0/8")}, true},
-		{"not marked", platform.Rule{Not: true, Narrow: true}, true},
+		{"not marked", platform.Rule{Not: true, Mark: 7, Mask: 0xffffffff}, true},
 		{"not to loopback", platform.Rule{Not: true, To: prefix("127.0.0.0/8")}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := matches(f, e, tt.rule); got != tt.want {
+			if got := tt.rule.Meets(request(f, e)) == platform.Meets; got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 		})
@@ -125,8 +125,8 @@ func TestFirstRule(t *testing.T) {
 		{[]platform.Rule{vpn}, platform.Rule{}, false},
 	} {
 		f := platform.Facts{IPv4: platform.Family{Rules: platform.Know(tt.rules)}}
-		if got, ok := firstRule(f, e); got != tt.want || ok != tt.found {
-			t.Errorf("%+v: got %+v, %v, want %+v, %v", tt.rules, got, ok, tt.want, tt.found)
+		if got, met := firstRule(f, e, request(f, e)); got != tt.want || (met == platform.Meets) != tt.found {
+			t.Errorf("%+v: got %+v, %v, want %+v, %v", tt.rules, got, met, tt.want, tt.found)
 		}
 	}
 }
@@ -136,11 +136,11 @@ func TestDiversion(t *testing.T) {
 	local := platform.Rule{Priority: 10, Action: "lookup", Table: "local"}
 	vpn := platform.Rule{Priority: 5, Action: "lookup", Table: "51820"}
 	narrow := vpn
-	narrow.Narrow = true
+	narrow.Mark, narrow.Mask = 7, 7
 	first := platform.Rule{Action: "lookup", Table: "77"}
 	leap := platform.Rule{Priority: 9, Action: "goto"}
 	marked := leap
-	marked.Narrow = true
+	marked.Protocol = "tcp"
 	here := platform.Route{Type: "local", Destination: netip.MustParsePrefix("127.0.0.0/8")}
 	other := platform.Route{Type: "local", Destination: netip.MustParsePrefix("127.0.0.2/32")}
 	e := Evidence{Family: 4, Target: netip.MustParseAddr("127.0.0.1")}
@@ -194,7 +194,7 @@ func TestKernelDecides(t *testing.T) {
 
 // TestThresholds holds each threshold on both of its sides.
 func TestThresholds(t *testing.T) {
-	refused := Evidence{Family: 4, Method: "icmp-dgram", SendErrors: 5, Refused: []Refusal{{"EPERM", 5}}}
+	refused := Evidence{Family: 4, Method: "icmp-dgram", SendErrors: 5, Refused: []Refusal{{Errno: "EPERM", Count: 5}}}
 	slow := Evidence{Method: "icmp-dgram", Sent: 5, Received: 5, Wakeup: &Latency{5, 0, 1, slowWakeup}}
 	kernel := func(n uint64, least float64) Evidence {
 		return Evidence{Method: "icmp-dgram", Kernel: &Latency{n, least, 2 * least, 2 * least}}
@@ -238,29 +238,26 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
-// TestForbidden holds that a send is forbidden only where nothing on the way can have refused it.
-func TestForbidden(t *testing.T) {
+// TestSendForbidden holds that a send is forbidden only where nothing on the way can have refused it.
+func TestSendForbidden(t *testing.T) {
 	none := platform.Counters{XfrmCounted: true}
 	for _, tt := range []struct {
-		name, method, seccomp, errno string
-		counted                      platform.Counters
-		want                         bool
+		name, method, errno string
+		counted             platform.Counters
+		want                bool
 	}{
-		{"nothing moved", "icmp-dgram", "filter", "EPERM", none, true},
-		{"no filter", "icmp-raw", "disabled", "EPERM", none, true},
-		{"IPsec not counted", "icmp-raw", "filter", "EPERM", platform.Counters{}, false},
-		{"IPsec", "icmp-raw", "filter", "EPERM", platform.Counters{XfrmCounted: true, XfrmBlocks: 1}, false},
-		{"at output", "icmp-raw", "filter", "EPERM", platform.Counters{XfrmCounted: true, OutEchos: 1, OutDiscards: 1}, false},
-		{"another error", "icmp-raw", "filter", "EACCES", none, false},
-		{"UDP", "udp", "filter", "EPERM", none, true},
-		{"UDP, no filter", "udp", "disabled", "EPERM", none, false},
-		{"UDP, other traffic", "udp", "filter", "EPERM", platform.Counters{XfrmCounted: true, OutRequests: 1}, false},
-		{"TCP", "tcp", "filter", "EPERM", platform.Counters{XfrmCounted: true, OutRequests: 4}, true},
-		{"TCP, no filter", "tcp", "disabled", "EPERM", none, false},
+		{"nothing moved", "icmp-dgram", "EPERM", none, true},
+		{"raw", "icmp-raw", "EPERM", none, true},
+		{"IPsec not counted", "icmp-raw", "EPERM", platform.Counters{}, false},
+		{"IPsec", "icmp-raw", "EPERM", platform.Counters{XfrmCounted: true, XfrmBlocks: 1}, false},
+		{"at output", "icmp-raw", "EPERM", platform.Counters{XfrmCounted: true, OutEchos: 1, OutDiscards: 1}, false},
+		{"another error", "icmp-raw", "EACCES", none, false},
+		{"UDP", "udp", "EPERM", none, true},
+		{"UDP, other traffic", "udp", "EPERM", platform.Counters{XfrmCounted: true, OutRequests: 1}, false},
+		{"TCP", "tcp", "EPERM", none, false},
 	} {
-		f := platform.Facts{Process: platform.Know(platform.Process{Seccomp: tt.seccomp})}
 		e := Evidence{Method: tt.method, SendErrors: 5, Probe: &Probe{Errno: tt.errno, Counted: platform.Know(tt.counted)}}
-		if got := forbidden(f, e); got != tt.want {
+		if got := sendForbidden(e); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
 		}
 	}
@@ -269,7 +266,7 @@ func TestForbidden(t *testing.T) {
 // TestEvidenceText holds the words for what was counted.
 func TestEvidenceText(t *testing.T) {
 	e := Evidence{Family: 4, Method: "icmp-dgram", Bind: "EADDRNOTAVAIL", Sent: 9, Received: 1, Lost: 2, SendErrors: 6,
-		Refused: []Refusal{{"EPERM", 4}}, Reports: []Report{{3, 13, 2}}, UDP: &Datagram{Errno: "EPERM"},
+		Refused: []Refusal{{Errno: "EPERM", Count: 4}}, Reports: []Report{{3, 13, 2}}, UDP: &Datagram{Errno: "EPERM"},
 		Probe: counted(platform.Counters{OutEchos: 1, OutDiscards: 2, XfrmBlocks: 3, XfrmInBlocks: 7, XfrmDefaultBlocks: 8, XfrmUnprotected: 9, QueueDrops: 4, FilterDrops: 6, SocketDrops: 5})}
 	queued := platform.Facts{Queues: platform.Know([]platform.Queue{{Kind: "tbf", Drops: 7, Backlog: 2}, {Kind: "clsact", Ingress: true}})}
 	for _, tt := range []struct{ name, got, want string }{

@@ -27,6 +27,11 @@ var linkStates = [...]string{"UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", 
 // GetLink asks for the interface with this index.
 func GetLink(index int) Request { return get(unix.RTM_GETLINK, linkBody(index)) }
 
+// GetLinkNamed asks for the interface with this name.
+func GetLinkNamed(name string) Request {
+	return get(unix.RTM_GETLINK, appendAttribute(linkBody(0), unix.IFLA_IFNAME, append([]byte(name), 0)))
+}
+
 // GetLinks asks for all interfaces.
 func GetLinks() Request { return dump(unix.RTM_GETLINK, linkBody(0)) }
 
@@ -44,7 +49,7 @@ func ParseLink(b []byte) (Interface, error) {
 	}
 	link := Interface{Index: int(binary.NativeEndian.Uint32(b[4:])), Stats: fact.Unknown[LinkStats]("the kernel sent none")}
 	flags := binary.NativeEndian.Uint32(b[8:])
-	link.Flags = flagNames(flags)
+	link.Flags = FlagNames(flags)
 	attributes(b[unix.SizeofIfInfomsg:], func(typ uint16, v []byte) {
 		switch typ {
 		case unix.IFLA_IFNAME:
@@ -70,7 +75,8 @@ func ParseLink(b []byte) (Interface, error) {
 	return link, nil
 }
 
-func flagNames(flags uint32) []string {
+// FlagNames are those of the flags of an interface (netdevice(7)), as ip names them.
+func FlagNames(flags uint32) []string {
 	var names []string
 	if flags&unix.IFF_UP != 0 && flags&unix.IFF_RUNNING == 0 {
 		names = append(names, "NO-CARRIER")

@@ -87,7 +87,7 @@ func TestParseLink(t *testing.T) {
 	if _, err := ParseLink(head[:15]); !errors.Is(err, errShort) {
 		t.Errorf("got %v, want %v", err, errShort)
 	}
-	if got := flagNames(unix.IFF_UP | unix.IFF_LOOPBACK); !slices.Equal(got, []string{"NO-CARRIER", "LOOPBACK", "UP"}) {
+	if got := FlagNames(unix.IFF_UP | unix.IFF_LOOPBACK); !slices.Equal(got, []string{"NO-CARRIER", "LOOPBACK", "UP"}) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -165,16 +165,25 @@ func TestParseRule(t *testing.T) {
 			attribute(unix.FRA_IIFNAME, []byte("lo\x00")), attribute(unix.FRA_OIFNAME, []byte("eth0\x00"))),
 			Rule{Action: "prohibit", Users: &fact.Range{Low: 1, High: 1<<32 - 1}, In: "lo", Out: "eth0"}},
 		{"our protocol", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, 0, unix.FR_ACT_UNREACHABLE), attribute(unix.FRA_IP_PROTO, []byte{1})),
-			Rule{Action: "unreachable"}},
+			Rule{Action: "unreachable", Protocol: "icmp"}},
 		{"another protocol", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, 0, unix.FR_ACT_NOP), attribute(unix.FRA_IP_PROTO, []byte{6})),
-			Rule{Action: "nop", Narrow: true}},
-		{"mark", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, 0, unix.FR_ACT_TO_TBL), attribute(unix.FRA_TABLE, u32(300)), attribute(unix.FRA_FWMARK, u32(7))),
-			Rule{Action: "lookup", Table: "300", Narrow: true}},
+			Rule{Action: "nop", Protocol: "tcp"}},
+		{"mark", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, 0, unix.FR_ACT_TO_TBL), attribute(unix.FRA_TABLE, u32(300)), attribute(unix.FRA_FWMARK, u32(7)), attribute(unix.FRA_FWMASK, u32(255))),
+			Rule{Action: "lookup", Table: "300", Mark: 7, Mask: 255}},
 		{"mark 0", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, unix.RT_TABLE_MAIN, unix.FR_ACT_TO_TBL), attribute(unix.FRA_FWMARK, u32(0))),
 			Rule{Action: "lookup", Table: "main"}},
-		{"port", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, 0, unix.FR_ACT_GOTO), attribute(unix.FRA_DPORT_RANGE, u32(0))),
-			Rule{Action: "goto", Narrow: true}},
-		{"type of service", routeHead(unix.AF_INET, 0, 0, 8, 0, 99), Rule{Action: "99", Narrow: true}},
+		{"port", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, 0, unix.FR_ACT_GOTO), attribute(unix.FRA_GOTO, u32(9)), attribute(unix.FRA_DPORT_RANGE, u16s(80, 90)),
+			attribute(unix.FRA_SPORT_RANGE, u16s(5, 5)), attribute(sourcePortMask, u16s(0xffff))),
+			Rule{Action: "goto", Goto: 9, Ports: &fact.Range{Low: 80, High: 90}, SourcePorts: &fact.Range{Low: 5, High: 5}}},
+		{"part of a port", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, 0, unix.FR_ACT_NOP), attribute(portMask, u16s(0xff))), Rule{Action: "nop", Other: true}},
+		{"what is to come", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, 0, unix.FR_ACT_NOP), attribute(99, u16s(1))), Rule{Action: "nop", Other: true}},
+		{"VRF", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, 0, unix.FR_ACT_TO_TBL), attribute(unix.FRA_L3MDEV, []byte{1})), Rule{Action: "lookup", L3Mdev: true}},
+		{"tunnel", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, 0, unix.FR_ACT_NOP), attribute(unix.FRA_TUN_ID, []byte{0, 0, 0, 0, 0, 0, 0, 7})), Rule{Action: "nop", Tunnel: 7}},
+		{"WireGuard", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, unix.RT_TABLE_MAIN, unix.FR_ACT_TO_TBL), attribute(unix.FRA_SUPPRESS_PREFIXLEN, u32(0)),
+			attribute(unix.FRA_SUPPRESS_IFGROUP, u32(1<<32-1))), Rule{Action: "lookup", Table: "main", SuppressPrefix: new(int)}},
+		{"nothing suppressed", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, unix.RT_TABLE_MAIN, unix.FR_ACT_TO_TBL), attribute(unix.FRA_SUPPRESS_PREFIXLEN, u32(1<<32-1))),
+			Rule{Action: "lookup", Table: "main"}},
+		{"type of service", routeHead(unix.AF_INET, 0, 0, 8, 0, 99), Rule{Action: "99", TOS: 8}},
 		{"not", slices.Concat(routeHead(unix.AF_INET, 0, 0, 0, 0, unix.FR_ACT_BLACKHOLE)[:8], u32(unix.FIB_RULE_INVERT)), Rule{Action: "blackhole", Not: true}},
 	}
 	for _, tt := range tests {

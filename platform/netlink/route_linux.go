@@ -1,6 +1,7 @@
 package netlink
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"strconv"
 
@@ -19,22 +20,52 @@ func Family(a netip.Addr) byte {
 	return unix.AF_INET6
 }
 
-// GetRoute asks where an echo request to this address would go.
-func GetRoute(to netip.Addr) Request {
+// Tables of GetRoutes.
+const (
+	LocalTable = unix.RT_TABLE_LOCAL
+	MainTable  = unix.RT_TABLE_MAIN
+)
+
+// GetRoute asks where a packet to this address would go, if the user with this effective id sends it. index is that of the
+// flow's interface, or 0. Left to itself the kernel takes the real id, and sockets have the effective one.
+func GetRoute(to netip.Addr, flow Flow, index, uid int) Request {
 	b := make([]byte, unix.SizeofRtMsg)
-	b[0], b[1] = Family(to), byte(to.BitLen())
+	b[0], b[1], b[3] = Family(to), byte(to.BitLen()), flow.TOS
 	b = appendAttribute(b, unix.RTA_DST, to.AsSlice())
-	protocol := byte(unix.IPPROTO_ICMP)
-	if to.Is6() {
-		protocol = unix.IPPROTO_ICMPV6
+	if flow.Source.IsValid() {
+		b[2] = byte(flow.Source.BitLen())
+		b = appendAttribute(b, unix.RTA_SRC, flow.Source.AsSlice())
 	}
-	return get(unix.RTM_GETROUTE, appendAttribute(b, unix.RTA_IP_PROTO, []byte{protocol}))
+	if index != 0 {
+		b = appendAttribute(b, unix.RTA_OIF, binary.NativeEndian.AppendUint32(nil, uint32(index)))
+	}
+	b = appendAttribute(b, unix.RTA_IP_PROTO, []byte{protocolNumber(flow.Protocol, to.Is6())})
+	if flow.SourcePort != 0 {
+		b = appendAttribute(b, unix.RTA_SPORT, binary.BigEndian.AppendUint16(nil, flow.SourcePort))
+	}
+	if flow.Port != 0 {
+		b = appendAttribute(b, unix.RTA_DPORT, binary.BigEndian.AppendUint16(nil, flow.Port))
+	}
+	return get(unix.RTM_GETROUTE, appendAttribute(b, unix.RTA_UID, binary.NativeEndian.AppendUint32(nil, uint32(uid))))
 }
 
-// GetLocalRoutes asks for the local table of a family.
-func GetLocalRoutes(family byte) Request {
+// protocolNumber is that of a flow's protocol.
+func protocolNumber(name string, v6 bool) byte {
+	switch {
+	case name == TCP:
+		return unix.IPPROTO_TCP
+	case name == UDP:
+		return unix.IPPROTO_UDP
+	case v6:
+		return unix.IPPROTO_ICMPV6
+	}
+	return unix.IPPROTO_ICMP
+}
+
+// GetRoutes asks for a table of a family.
+func GetRoutes(family, table byte) Request {
 	b := make([]byte, unix.SizeofRtMsg)
-	b[0], b[4] = family, unix.RT_TABLE_LOCAL
+	b[0], b[4] = family, table
 	return dump(unix.RTM_GETROUTE, b)
 }
 

@@ -2,6 +2,7 @@ package netlink
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +23,7 @@ func ParseRule(b []byte) (Rule, error) {
 		return Rule{}, errShort
 	}
 	r := Rule{Action: actionName(b[7]), Not: binary.NativeEndian.Uint32(b[8:])&unix.FIB_RULE_INVERT != 0}
-	r.Narrow = b[3] != 0 // type of service
+	r.TOS = b[3]
 	table, from, to := uint32(b[4]), unspecified(b[0]), unspecified(b[0])
 	attributes(b[unix.SizeofRtMsg:], func(typ uint16, v []byte) {
 		switch typ {
@@ -34,11 +35,17 @@ func ParseRule(b []byte) (Rule, error) {
 			table = uint32(number(v))
 		case unix.FRA_PRIORITY:
 			r.Priority = uint32(number(v))
+		case unix.FRA_SUPPRESS_PREFIXLEN:
+			if n := int32(number(v)); n >= 0 {
+				r.SuppressPrefix = new(int(n))
+			}
+		case unix.FRA_GOTO:
+			r.Goto = uint32(number(v))
 		default:
-			parseSelector(&r, b[0], typ, v)
+			parseSelector(&r, typ, v)
 		}
 	})
-	if r.Action == "lookup" {
+	if r.Action == "lookup" && !r.L3Mdev {
 		r.Table = tableName(table)
 	}
 	return r, setSelectors(&r, from, b[2], to, b[1])
@@ -58,7 +65,7 @@ func setSelectors(r *Rule, from netip.Addr, fromBits byte, to netip.Addr, toBits
 }
 
 // parseSelector reads an attribute of a rule that narrows it.
-func parseSelector(r *Rule, family byte, typ uint16, v []byte) {
+func parseSelector(r *Rule, typ uint16, v []byte) {
 	switch typ {
 	case unix.FRA_IIFNAME:
 		r.In = text(v)
@@ -68,15 +75,47 @@ func parseSelector(r *Rule, family byte, typ uint16, v []byte) {
 		if len(v) == 8 {
 			r.Users = &fact.Range{Low: int64(number(v[:4])), High: int64(number(v[4:]))}
 		}
-	case unix.FRA_FWMARK, unix.FRA_TUN_ID, unix.FRA_L3MDEV: // our packets have mark, tunnel and VRF 0
-		r.Narrow = r.Narrow || number(v) != 0
+	case unix.FRA_FWMARK:
+		r.Mark = uint32(number(v))
+	case unix.FRA_FWMASK:
+		r.Mask = uint32(number(v))
+	case unix.FRA_TUN_ID:
+		if len(v) == 8 {
+			r.Tunnel = binary.BigEndian.Uint64(v)
+		}
+	case unix.FRA_L3MDEV:
+		r.L3Mdev = number(v) != 0
 	case unix.FRA_IP_PROTO:
-		echo := family == unix.AF_INET && number(v) == unix.IPPROTO_ICMP ||
-			family == unix.AF_INET6 && number(v) == unix.IPPROTO_ICMPV6
-		r.Narrow = r.Narrow || !echo
-	case unix.FRA_SPORT_RANGE, unix.FRA_DPORT_RANGE:
-		r.Narrow = true
+		r.Protocol = protocolName(number(v))
+	case unix.FRA_SPORT_RANGE:
+		r.SourcePorts = portRange(v)
+	case unix.FRA_DPORT_RANGE:
+		r.Ports = portRange(v)
+	case sourcePortMask, portMask:
+		r.Other = r.Other || number(v) != math.MaxUint16 // which one port has
+	default:
+		r.Other = r.Other || typ > unix.FRA_DPORT_RANGE
 	}
+}
+
+// Attributes of a rule that package unix lacks (linux/fib_rules.h): the bits of a port that count.
+const (
+	sourcePortMask = 28 // FRA_SPORT_MASK
+	portMask       = 29 // FRA_DPORT_MASK
+)
+
+// portRange reads struct fib_rule_port_range.
+func portRange(v []byte) *fact.Range {
+	if len(v) != 4 {
+		return nil
+	}
+	return &fact.Range{Low: int64(number(v[:2])), High: int64(number(v[2:]))}
+}
+
+// protocolName is a protocol's name as ip prints it.
+func protocolName(n uint64) string {
+	return nameOf(uint32(n), map[uint32]string{unix.IPPROTO_ICMP: ICMP, unix.IPPROTO_ICMPV6: icmp6,
+		unix.IPPROTO_TCP: TCP, unix.IPPROTO_UDP: UDP})
 }
 
 func actionName(action byte) string {

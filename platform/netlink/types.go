@@ -15,6 +15,9 @@ const (
 	UDP = "udp"
 )
 
+// ICMP is the protocol of echo requests, of both families.
+const ICMP = "icmp"
+
 // Interface is a network interface, as `ip -s address show` has it.
 type Interface struct {
 	Name  string `json:"name"`
@@ -96,8 +99,39 @@ type Rule struct {
 	Not bool `json:"not,omitempty"`
 	// Users are the ids of users whose packets meet the rule.
 	Users *fact.Range `json:"users,omitempty"`
-	// Narrow says that the rule has selectors that no echo request of ours meets: a mark, ports, another protocol.
-	Narrow bool `json:"narrow,omitempty"`
+	// Protocol is icmp, ipv6-icmp, tcp, udp or a number. SourcePorts and Ports are those of a packet's source and destination:
+	// of an ICMP message the kernel takes type and code, as one number, for the destination port.
+	Protocol    string      `json:"ipproto,omitempty"`
+	SourcePorts *fact.Range `json:"sport,omitempty"`
+	Ports       *fact.Range `json:"dport,omitempty"`
+	// Mark is compared with that of a packet in the bits of Mask; without any bit every packet meets it.
+	Mark uint32 `json:"fwmark,omitempty"`
+	Mask uint32 `json:"fwmask,omitempty"`
+	// TOS is the type of service or traffic class.
+	TOS uint8 `json:"tos,omitempty"`
+	// L3Mdev is for packets by the interfaces of a VRF, Tunnel for those with this tunnel id.
+	L3Mdev bool   `json:"l3mdev,omitempty"`
+	Tunnel uint64 `json:"tun_id,omitempty"`
+	// Other says that the rule has selectors that are not read.
+	Other bool `json:"other,omitempty"`
+	// SuppressPrefix is the length up to which prefixes found in the table do not count (suppress_prefixlength).
+	SuppressPrefix *int `json:"suppress_prefix,omitempty"`
+	// Goto is the priority of the rule that a goto leads to.
+	Goto uint32 `json:"goto,omitempty"`
+}
+
+// Flow is what routing goes by beside the destination, as the packets of a socket have it.
+type Flow struct {
+	// Protocol is icmp, tcp or udp.
+	Protocol string `json:"protocol,omitempty"`
+	// Source is the address that the socket is bound to, Interface that which it is bound to.
+	Source    netip.Addr `json:"source,omitzero"`
+	Interface string     `json:"interface,omitempty"`
+	// SourcePort and Port are the ends; 0 if it is not known. ICMP has its type in Port, and its code in the lower byte.
+	SourcePort uint16 `json:"source_port,omitempty"`
+	Port       uint16 `json:"port,omitempty"`
+	// TOS is the type of service or traffic class.
+	TOS uint8 `json:"tos,omitempty"`
 }
 
 // Queue is a queueing discipline.
