@@ -1,0 +1,58 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+
+	"lping/platform/diagnose"
+)
+
+// Columns of the page of explain.
+const (
+	partColumn = 2
+	textColumn = 4
+)
+
+// Explain tells what these codes mean, how they are told, what they are confused with and what mends them. Of none it lists
+// all codes, one a line.
+func Explain(codes []string) string {
+	p := page{}
+	if len(codes) == 0 {
+		for _, e := range diagnose.Entries() {
+			p.put(0, fmt.Sprintf("%-18s  %-7s  %s", e.Code, e.Severity, e.Words))
+		}
+	}
+	for i, c := range codes {
+		if i > 0 {
+			p.blank()
+		}
+		p.explain(diagnose.Code(c))
+	}
+	return string(p.b)
+}
+
+func (p *page) explain(c diagnose.Code) {
+	e, t, _ := diagnose.Explain(c)
+	p.put(0, fmt.Sprintf("%s (%s): %s", e.Code, e.Severity, e.Words))
+	p.blank()
+	p.b = appendBlanks(p.b, partColumn)
+	p.b = appendWrapped(p.b, partColumn, partColumn, e.Explanation)
+	p.part("How it is told")
+	for told := range strings.SplitSeq(t.Told, "; ") {
+		p.put(textColumn, told)
+	}
+	p.part("Not to be confused with")
+	for _, c := range t.Confused {
+		p.put(textColumn, string(c.Code)+": "+c.How)
+	}
+	p.part("What mends it")
+	for _, r := range t.Remedies() {
+		p.put(textColumn, r.Place+": "+r.Fix)
+	}
+}
+
+// part begins a part of an explanation.
+func (p *page) part(title string) {
+	p.blank()
+	p.put(partColumn, title)
+}
