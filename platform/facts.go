@@ -62,6 +62,8 @@ type Facts struct {
 	PingGroups Known[Range] `json:"ping_groups"`
 	// Ports are the local ports that the system gives out (net.ipv4.ip_local_port_range).
 	Ports Known[Range] `json:"ports"`
+	// ICMPLimit is the limit of ICMP messages of IPv4. On loopback IPv6 has none (icmpv6_xrlim_allow in net/ipv6/icmp.c).
+	ICMPLimit Known[ICMPLimit] `json:"icmp_limit,omitzero"`
 	// Conntrack is how full the table of tracked connections is; unknown if connections are not tracked.
 	Conntrack Known[Conntrack] `json:"conntrack"`
 	// Queues are the queueing disciplines of the first loopback interface.
@@ -116,6 +118,15 @@ type IPv6Off struct {
 	Loopback bool `json:"loopback"`
 	All      bool `json:"all"`
 	Default  bool `json:"default"`
+}
+
+// ICMPLimit is how many ICMP messages of IPv4 the kernel sends (net.ipv4.icmp_ratemask, icmp_msgs_per_sec, icmp_msgs_burst).
+type ICMPLimit struct {
+	// Mask has a bit for each type of ICMP that the limit holds for.
+	Mask uint64 `json:"mask"`
+	// PerSecond and Burst hold for all messages together; unknown where only the first network namespace has them.
+	PerSecond Known[uint64] `json:"per_second"`
+	Burst     Known[uint64] `json:"burst"`
 }
 
 // Conntrack is the size of the table of tracked connections, in entries.
@@ -209,6 +220,8 @@ type Counters struct {
 	OutEchos        uint64 `json:"out_echos"`
 	OutEchoReps     uint64 `json:"out_echo_reps"`
 	OutDestUnreachs uint64 `json:"out_dest_unreachs"`
+	// RateLimited are messages that a rate limit kept from being sent; 0 if the kernel does not count them.
+	RateLimited uint64 `json:"rate_limited,omitempty"`
 	// SocketDrops are messages that found the queue of an ICMP datagram socket full; 0 if unreadable.
 	SocketDrops uint64 `json:"socket_drops"`
 	// XfrmBlocks are packets of any family that an IPsec policy blocked on their way out, XfrmInBlocks those on their way

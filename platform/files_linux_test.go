@@ -74,7 +74,7 @@ func TestReadEmptyRoot(t *testing.T) {
 	for name, why := range map[string]string{
 		"kernel": f.Kernel.Reason(), "process": f.Process.Reason(), "ports": f.Ports.Reason(),
 		"ping groups": f.PingGroups.Reason(), "IPv6 off": f.IPv6Off.Reason(), "CPU": f.CPU.Reason(),
-		"conntrack": f.Conntrack.Reason(), "localhost": f.Localhost.Reason(), "firewall": f.Firewall.Reason(),
+		"conntrack": f.Conntrack.Reason(), "ICMP limit": f.ICMPLimit.Reason(), "localhost": f.Localhost.Reason(), "firewall": f.Firewall.Reason(),
 		"echo ignored": f.IPv4.EchoIgnored.Reason(), "echo ignored 6": f.IPv6.EchoIgnored.Reason(),
 		"counters": f.IPv4.Counters.Reason(), "counters 6": f.IPv6.Counters.Reason(),
 	} {
@@ -92,6 +92,9 @@ func TestReadSwitches(t *testing.T) {
 		"proc/sys/kernel/osrelease":                      "6.18.0\n",
 		"proc/sys/net/ipv4/icmp_echo_ignore_all":         "1\n",
 		"proc/sys/net/ipv6/icmp/echo_ignore_all":         "0\n",
+		"proc/sys/net/ipv4/icmp_ratemask":                "6168\n",
+		"proc/sys/net/ipv4/icmp_msgs_per_sec":            "1000\n",
+		"proc/sys/net/ipv4/icmp_msgs_burst":              "50\n",
 		"proc/sys/net/ipv4/ping_group_range":             "0\t2147483647\n",
 		"proc/sys/net/ipv4/ip_local_port_range":          "32768\t60999\n",
 		"proc/sys/net/ipv6/conf/lo/disable_ipv6":         "0\n",
@@ -105,7 +108,7 @@ func TestReadSwitches(t *testing.T) {
 	h.readSwitches(&f)
 	f.Kernel, f.Conntrack = known(h.readKernel()), known(h.readConntrack())
 	want := Facts{Kernel: Know("6.18.0"), PingGroups: Know(Range{Low: 0, High: 2147483647}), Ports: Know(Range{Low: 32768, High: 60999}),
-		IPv6Off: Know(IPv6Off{All: true, Default: true}), Conntrack: Know(Conntrack{12, 262144})}
+		IPv6Off: Know(IPv6Off{All: true, Default: true}), Conntrack: Know(Conntrack{12, 262144}), ICMPLimit: Know(ICMPLimit{6168, Know(uint64(1000)), Know(uint64(50))})}
 	want.IPv4.EchoIgnored, want.IPv6.EchoIgnored = Know(true), Know(false)
 	if !reflect.DeepEqual(f, want) {
 		t.Errorf("got %+v\nwant %+v", f, want)

@@ -85,6 +85,13 @@ func (h host) readSwitches(f *Facts) {
 	f.IPv6Off = known(h.readIPv6Off(f.Loopback))
 	f.PingGroups = known(h.readRange("/proc/sys/net/ipv4/ping_group_range"))
 	f.Ports = known(h.readRange("/proc/sys/net/ipv4/ip_local_port_range"))
+	f.ICMPLimit = known(h.readICMPLimit())
+}
+
+func (h host) readICMPLimit() (ICMPLimit, error) {
+	const prefix = "/proc/sys/net/ipv4/icmp_"
+	mask, err := h.number(prefix + "ratemask")
+	return ICMPLimit{mask, known(h.number(prefix + "msgs_per_sec")), known(h.number(prefix + "msgs_burst"))}, err
 }
 
 func (h host) readKernel() (string, error) {

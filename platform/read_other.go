@@ -18,6 +18,7 @@ func Read(_ string, target netip.Addr) Facts {
 	f.IPv4.Target, f.IPv6.Target = targets(target)
 	f.Kernel = Unknown[string](notHere)
 	f.IPv6Off, f.PingGroups, f.Ports = Unknown[IPv6Off](notHere), Unknown[Range](notHere), Unknown[Range](notHere)
+	f.ICMPLimit = Unknown[ICMPLimit](notHere)
 	f.Conntrack, f.Queues = Unknown[Conntrack](notHere), Unknown[[]Queue](notHere)
 	f.Firewall, f.Process = Unknown[[]Chain](notHere), Unknown[Process](notHere)
 	f.CPU, f.Localhost = Unknown[CPU](notHere), Unknown[[]HostsLine](notHere)

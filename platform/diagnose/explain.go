@@ -174,6 +174,12 @@ var texts = [...]Text{
 			{FwICMPOnly, "UDP works there, too, and the switch is off"},
 		},
 		Key: "net.ipv4.icmp_echo_ignore_all", Value: "0", Fix: "for IPv6 net.ipv6.icmp.echo_ignore_all"},
+	{Code: RateLimited, Told: "counters: OutRateLimitGlobal, as far as InEchos moves and OutEchoReps does not; a fact: bit 0 of icmp_ratemask",
+		Confused: []Confusion{
+			{EchoIgnored, "no echo request is answered at all; a limit answers some"},
+			{PacketLoss, "a firewall's limit: OutEchoReps moves"},
+		},
+		Key: rateMask, Value: "6168", Fix: "which is the default; or raise icmp_msgs_per_sec and icmp_msgs_burst. icmp_ratelimit leaves loopback out"},
 	{Code: ConntrackFull,
 		Told:     "a fact: nf_conntrack_count has reached nf_conntrack_max; an errno: EPERM from send; the kernel's log: nf_conntrack: table full, dropping packet",
 		Confused: []Confusion{{FwOutput, "EPERM as well, with room in the table"}, {PortsExhausted, "the table has room, and no port is left"}},

@@ -162,7 +162,7 @@ func unread(f platform.Facts, e Evidence) string {
 	var parts []string
 	for _, u := range []struct{ name, why string }{
 		{"interface", f.Loopback.Reason()}, {"routes", family.Lookup.Reason()}, {"rules", family.Rules.Reason()},
-		{"echo_ignore_all", family.EchoIgnored.Reason()}, {"counters", family.Counters.Reason()},
+		{"echo_ignore_all", family.EchoIgnored.Reason()}, {"icmp_ratemask", f.ICMPLimit.Reason()}, {"counters", family.Counters.Reason()},
 		{"firewall", f.Firewall.Reason()},
 	} {
 		if u.why != "" {

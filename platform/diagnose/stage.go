@@ -159,7 +159,7 @@ func (e Evidence) moved() string {
 		{"packets of other interfaces", elsewhere(c)},
 		{"InReceives", c.InReceives},
 		{"InDelivers", c.InDelivers}, {"InEchos", c.InEchos}, {"OutEchoReps", c.OutEchoReps},
-		{"InEchoReps", c.InEchoReps}, {"InErrors", c.InMsgErrors}, {"OutDestUnreachs", c.OutDestUnreachs},
+		{"InEchoReps", c.InEchoReps}, {"OutRateLimitGlobal", c.RateLimited}, {"InErrors", c.InMsgErrors}, {"OutDestUnreachs", c.OutDestUnreachs},
 		{"qdisc drops", c.QueueDrops}, {"tc filter drops", c.FilterDrops},
 		{"XfrmOutPolBlock", c.XfrmBlocks}, {"XfrmInPolBlock", c.XfrmInBlocks}, {"XfrmInNoPols", c.XfrmDefaultBlocks},
 		{"XfrmInTmplMismatch or XfrmOutNoStates", c.XfrmUnprotected}, {"socket drops", c.SocketDrops},
