@@ -76,6 +76,8 @@ type Facts struct {
 	CPU Known[CPU] `json:"cpu"`
 	// Localhost are the lines of the hosts file that name localhost.
 	Localhost Known[[]HostsLine] `json:"localhost"`
+	// HostsFile is what stands in the place of a hosts file that cannot be read.
+	HostsFile HostsFile `json:"hosts_file,omitempty"`
 	// Container is the container runtime that this process seems to run under.
 	Container Known[Container] `json:"container"`
 }
@@ -175,6 +177,16 @@ type CPU struct {
 	// ThrottledTime is how long its tasks were kept from running, in milliseconds.
 	ThrottledTime float64 `json:"throttled_ms"`
 }
+
+// HostsFile is what stands in the place of a hosts file; empty if it can be read, or if something else keeps it from that.
+type HostsFile string
+
+const (
+	HostsMissing    HostsFile = "missing"
+	HostsUnreadable HostsFile = "unreadable" // not all may read it
+	HostsDirectory  HostsFile = "directory"
+	HostsSpecial    HostsFile = "special" // no regular file
+)
 
 // HostsLine is a line of the hosts file that names localhost.
 type HostsLine struct {

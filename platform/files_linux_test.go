@@ -54,7 +54,7 @@ func TestReadAnything(t *testing.T) {
 		{"huge number", tree(t, map[string]string{name: "99999999999999999999"}), `"99999999999999999999" is no number`},
 		{"two numbers", tree(t, map[string]string{name: "1 0\n"}), "holds 2 numbers, not 1"},
 		{"binary", tree(t, map[string]string{name: "\x00\x1b[31m"}), `"\x00\x1b[31m" is no number`},
-		{"directory", tree(t, map[string]string{name + "/": ""}), "is no regular file"},
+		{"directory", tree(t, map[string]string{name + "/": ""}), "is a directory"},
 		{"pipe", pipe, "is no regular file"},
 		{"large", tree(t, map[string]string{name: strings.Repeat("1", maxFile+1)}), "is too large"},
 	}
@@ -84,6 +84,32 @@ func TestReadEmptyRoot(t *testing.T) {
 	}
 	if c, ok := f.Container.Get(); !ok || c.Runtime != "" {
 		t.Errorf("container %+v, known %v, want none", c, ok)
+	}
+}
+
+// TestHostsFile tells what stands in the place of the hosts file.
+func TestHostsFile(t *testing.T) {
+	const name = "etc/hosts"
+	pipe := tree(t, map[string]string{"etc/": ""})
+	if err := unix.Mkfifo(filepath.Join(pipe.root, name), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		h    host
+		want HostsFile
+	}{
+		{tree(t, nil), HostsMissing},
+		{tree(t, map[string]string{name + "/": ""}), HostsDirectory},
+		{pipe, HostsSpecial},
+		{tree(t, map[string]string{name: ""}), ""},
+		{tree(t, map[string]string{name: strings.Repeat("1", maxFile+1)}), ""},
+		{tree(t, map[string]string{"etc": ""}), ""},
+	} {
+		var f Facts
+		tt.h.readNames(&f)
+		if f.HostsFile != tt.want || tt.want != "" && f.Localhost.OK {
+			t.Errorf("got %q and %+v, want %q", f.HostsFile, f.Localhost, tt.want)
+		}
 	}
 }
 

@@ -388,6 +388,13 @@ func (j *job) diagnoseName() []diagnose.Finding {
 	if !j.named() {
 		return nil
 	}
-	list := diagnose.Diagnose(platform.ReadNames("/"), j.evidence)
-	return slices.DeleteFunc(list, func(f diagnose.Finding) bool { return f.Code != diagnose.HostsLocalhost })
+	facts := platform.ReadNames("/")
+	look := func() []diagnose.Finding {
+		list := diagnose.Diagnose(facts, j.evidence)
+		return slices.DeleteFunc(list, func(f diagnose.Finding) bool { return f.Code != diagnose.HostsLocalhost })
+	}
+	if len(look()) > 0 { // what mends it depends on the place
+		facts.Container = platform.ReadLimits("/").Container
+	}
+	return look()
 }

@@ -65,7 +65,9 @@ func switchSection(f platform.Facts) section {
 	const mask = "net.ipv4.icmp_ratemask"
 	s := section{title: "Switches", about: "settings of the kernel that can silence loopback"}
 	sayKnown(&s, echo4, f.IPv4.EchoIgnored, func(on bool) { s.say("%s is %s", echo4, echoText(on)) })
-	sayKnown(&s, echo6, f.IPv6.EchoIgnored, func(on bool) { s.say("%s is %s", echo6, echoText(on)) })
+	if !f.IPv6Off.Value.Absent {
+		sayKnown(&s, echo6, f.IPv6.EchoIgnored, func(on bool) { s.say("%s is %s", echo6, echoText(on)) })
+	}
 	sayKnown(&s, mask, f.ICMPLimit, func(l platform.ICMPLimit) { s.say("%s is %s", mask, limitText(l)) })
 	sayKnown(&s, "disable_ipv6", f.IPv6Off, func(off platform.IPv6Off) { s.say("%s", ipv6Text(off)) })
 	sayKnown(&s, pingGroups, f.PingGroups, func(r platform.Range) { s.say("%s is %s", pingGroups, rangeText(r)) })
@@ -190,7 +192,9 @@ func queueSection(f platform.Facts) section {
 		sayFirst(&s, "queues", list, func(q platform.Queue) { s.queue(q) })
 	})
 	sayKnown(&s, "IPv4 counters", f.IPv4.Counters, func(c platform.Counters) { s.socketDrops("IPv4", c) })
-	sayKnown(&s, "IPv6 counters", f.IPv6.Counters, func(c platform.Counters) { s.socketDrops("IPv6", c) })
+	if !f.IPv6Off.Value.Absent {
+		sayKnown(&s, "IPv6 counters", f.IPv6.Counters, func(c platform.Counters) { s.socketDrops("IPv6", c) })
+	}
 	return s
 }
 

@@ -128,7 +128,7 @@ func ipv6Disabled(f platform.Facts, e Evidence) (Finding, bool) {
 	switch {
 	case e.Family != 6:
 		return Finding{}, false
-	case known && off.Absent || e.Datagram == "EAFNOSUPPORT" && e.Raw == "EAFNOSUPPORT":
+	case known && off.Absent || e.Datagram == "EAFNOSUPPORT" && e.Raw == "EAFNOSUPPORT" || !known && e.Stream == "EAFNOSUPPORT":
 		out.Cause = "this kernel runs without IPv6"
 		out.Evidence = join(opened(e), absence(off))
 		out.Fix = "boot without ipv6.disable=1"
@@ -182,31 +182,77 @@ func ipv6MTU(f platform.Facts, e Evidence) (Finding, bool) {
 	return out, true
 }
 
-// hostsLocalhost: the hosts file has no address for localhost, or one that is not on loopback (RFC 6761, section 6.3). That
-// is a warning, since lping itself does not ask the hosts file. It says nothing of the target's own address: if that is
-// missing, other rules say so, and 127.0.0.1 belongs in the file even if lo is down.
+// hostsLocalhost: the hosts file cannot be read, has no address for localhost, or one that is not on loopback (RFC 6761,
+// section 6.3). That is a warning, since lping itself does not ask the hosts file. An address that is loopback by its number
+// belongs in the file, even if lo is down or IPv6 is off: other rules say so.
 func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 	lines, ok := f.Localhost.Get()
-	if !ok {
-		return Finding{}, false
-	}
-	out := Finding{Evidence: "/etc/hosts: " + hostsText(lines)}
-	if len(lines) == 0 {
-		out.Cause = "the hosts file does not name localhost"
-		out.Fix = "add to /etc/hosts: 127.0.0.1 localhost"
-		return out, true
+	switch {
+	case !ok:
+		return noHosts(f)
+	case len(lines) == 0:
+		return Finding{
+			Cause:    "the hosts file does not name localhost",
+			Evidence: "/etc/hosts: " + hostsText(lines),
+			Fix:      hostsFix(f, "add to /etc/hosts: 127.0.0.1 localhost", ""),
+		}, true
 	}
 	for _, l := range lines {
 		a := l.Address.WithZone("")
-		switch {
-		case a.Is6() != (e.Family == 6) && !e.Named:
-		case !onLoopback(f, a):
-			out.Cause = fmt.Sprintf("the hosts file says that localhost is %s, which is not on loopback", a)
-			out.Fix = fmt.Sprintf("in /etc/hosts, take localhost off the line %s", a)
-			return out, a != e.Target || a.Is6() && e.lacksAnswers() && !e.Asked
+		if a.IsLoopback() || a == e.Target || onLoopback(f, a) || a.Is6() != (e.Family == 6) && !e.Named {
+			continue
 		}
+		return Finding{
+			Cause:    fmt.Sprintf("the hosts file says that localhost is %s, which is not on loopback", a),
+			Evidence: "/etc/hosts: " + hostsText(lines),
+			Fix:      hostsFix(f, fmt.Sprintf("in /etc/hosts, take localhost off the line %s", a), "keep localhost out of "),
+		}, true
 	}
 	return Finding{}, false
+}
+
+// noHosts is about what is in the place of the hosts file.
+func noHosts(f platform.Facts) (Finding, bool) {
+	out := Finding{Evidence: f.Localhost.Reason()}
+	switch f.HostsFile {
+	case platform.HostsMissing:
+		out.Cause = "there is no hosts file"
+		out.Fix = hostsFix(f, "write to /etc/hosts: 127.0.0.1 localhost", "")
+	case platform.HostsUnreadable:
+		out.Cause = "this user may not read the hosts file"
+		out.Fix = "chmod 644 /etc/hosts"
+	case platform.HostsDirectory:
+		out.Cause = "the hosts file is a directory"
+		out.Fix = hostsFix(f, "rmdir /etc/hosts; then write to it: 127.0.0.1 localhost", "")
+	case platform.HostsSpecial:
+		out.Cause = "the hosts file is no regular file"
+		out.Fix = hostsFix(f, "write a file in its place: 127.0.0.1 localhost", "")
+	default:
+		return Finding{}, false
+	}
+	return out, true
+}
+
+// hostsFix is for this place. In a container it is not the user who writes the hosts file.
+func hostsFix(f platform.Facts, here, leaveOut string) string {
+	c := f.Container.Value
+	option, writer := "", ""
+	switch c.Runtime {
+	case "docker", "podman":
+		option, writer = "--add-host", c.Runtime
+	case "kubernetes", "containerd", "cri-o":
+		option, writer = "hostAliases", "the kubelet"
+	default:
+		return here
+	}
+	if leaveOut != "" {
+		leaveOut += option + " and "
+	}
+	text := leaveOut + "mount nothing at /etc/hosts: " + writer + " writes it"
+	if c.HostNetwork {
+		text += " from the host's"
+	}
+	return text
 }
 
 // onLoopback says that an address is on a loopback interface, or that the interfaces are unknown.

@@ -86,6 +86,9 @@ func opened(e Evidence) string {
 	if e.Raw != "" {
 		parts = append(parts, "raw socket: "+e.Raw)
 	}
+	if e.Stream != "" {
+		parts = append(parts, "socket for UDP or TCP: "+e.Stream)
+	}
 	return strings.Join(parts, ", ")
 }
 
