@@ -2,12 +2,14 @@ package platform
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -72,7 +74,7 @@ func TestReadAnything(t *testing.T) {
 func TestReadEmptyRoot(t *testing.T) {
 	f := Read(t.TempDir(), netip.Addr{})
 	for name, why := range map[string]string{
-		"kernel": f.Kernel.Reason(), "process": f.Process.Reason(), "ports": f.Ports.Reason(),
+		"kernel": f.Kernel.Reason(), "ports": f.Ports.Reason(),
 		"ping groups": f.PingGroups.Reason(), "IPv6 off": f.IPv6Off.Reason(), "CPU": f.CPU.Reason(),
 		"conntrack": f.Conntrack.Reason(), "ICMP limit": f.ICMPLimit.Reason(), "localhost": f.Localhost.Reason(), "firewall": f.Firewall.Reason(),
 		"echo ignored": f.IPv4.EchoIgnored.Reason(), "echo ignored 6": f.IPv6.EchoIgnored.Reason(),
@@ -166,34 +168,52 @@ func TestConntrackAbsent(t *testing.T) {
 	}
 }
 
-const status = `Name:	lping
-Uid:	1000	65534	1000	1000
-Gid:	1000	65533	1000	1000
-Groups:	4 24 1000
-CapInh:	0000000000000000
-CapPrm:	0000000000003000
-CapEff:	0000000000002000
-CapBnd:	0000000000003000
-CapAmb:	0000000000000000
-NoNewPrivs:	1
-Seccomp:	2
-`
-
-func TestParseStatus(t *testing.T) {
-	got, err := parseStatus([]byte(status))
-	want := Process{UID: 65534, GID: 65533, Groups: []int64{4, 24, 1000}, NoNewPrivileges: true, Seccomp: "filter",
-		Effective: Capabilities{NetRaw: true}, Bounding: Capabilities{NetRaw: true, NetAdmin: true}}
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+// TestReadProcess compares what the kernel says with what it writes to /proc for people, which is the same for this process.
+func TestReadProcess(t *testing.T) {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, drop := range []string{"Uid", "Gid", "CapEff", "CapBnd"} {
-		if got, err := parseStatus([]byte(strings.ReplaceAll(status, drop, "Other"))); !errors.Is(err, errNoStatus) {
-			t.Errorf("without %s: got %+v, %v, want %v", drop, got, err, errNoStatus)
+	written := map[string]string{}
+	for l := range lines(b) {
+		key, value, _ := l.cut(":")
+		written[key] = value
+	}
+	p, err := host{"/"}.readProcess()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(s string) (c Capabilities) {
+		n, err := strconv.ParseUint(s, 16, 64)
+		if err != nil {
+			t.Fatal(err)
 		}
+		return Capabilities{NetRaw: n&(1<<13) != 0, NetAdmin: n&(1<<12) != 0}
 	}
-	for _, bad := range []string{"", "Uid:\t1\nGid:\t1\nCapEff:\tz\n", "Uid:\t-1 -1 -1 -1\n", "\x00\xff:::\n"} {
-		if got, err := parseStatus([]byte(bad)); err == nil {
-			t.Errorf("%q: got %+v, want an error", bad, got)
+	groups := strings.Trim(fmt.Sprint(p.Groups), "[]")
+	switch {
+	case strings.Fields(written["Uid"])[1] != fmt.Sprint(p.UID), strings.Fields(written["Gid"])[1] != fmt.Sprint(p.GID):
+		t.Errorf("ids %d %d, want the second of %q and %q", p.UID, p.GID, written["Uid"], written["Gid"])
+	case groups != written["Groups"], p.NoNewPrivileges != (written["NoNewPrivs"] == "1"):
+		t.Errorf("groups %q, no new privileges %v, want %q, %s", groups, p.NoNewPrivileges, written["Groups"], written["NoNewPrivs"])
+	case p.Effective != set(written["CapEff"]), p.Bounding != set(written["CapBnd"]):
+		t.Errorf("capabilities %+v %+v, want %s %s", p.Effective, p.Bounding, written["CapEff"], written["CapBnd"])
+	}
+	without, err := tree(t, nil).readProcess()
+	want := p
+	want.Seccomp, want.UserNamespace, want.Unmapped, want.OuterNetwork = "unknown", without.UserNamespace, false, false
+	if err != nil || without.UserNamespace.OK || !reflect.DeepEqual(without, want) {
+		t.Errorf("without /proc: got %+v, %v\nwant %+v", without, err, want)
+	}
+}
+
+func TestParseSeccomp(t *testing.T) {
+	for content, want := range map[string]string{
+		"": "unknown", "Seccomp:\t0\n": "disabled", "Uid:\t0\nSeccomp:\t1\n": "strict", "Seccomp:\t2\nSeccomp_filters:\t1\n": "filter",
+		"Seccomp:\t7\n": "unknown", "Seccomp": "unknown", "\x00\xff:::\n": "unknown",
+	} {
+		if got := parseSeccomp([]byte(content)); got != want {
+			t.Errorf("%q: got %q, want %q", content, got, want)
 		}
 	}
 }
@@ -381,15 +401,15 @@ func TestFirewallNeedsPrivilege(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
-	f.Add([]byte(status))
+	f.Add([]byte("Seccomp:\t2\n"))
 	f.Add([]byte("0::/\n3:cpu,cpuacct:/docker/x\n"))
 	f.Add([]byte("nr_periods 420\nnr_throttled 371\nthrottled_usec 9\n50000 100000\nmax 1"))
 	f.Add([]byte("127.0.0.1 localhost # x\n::1 localhost\n"))
 	f.Add([]byte("container=lxc\x00KUBERNETES_SERVICE_HOST=1\x00"))
 	f.Add([]byte("sk Eth Pid\n0 12 0\nnf_tables 1\nXfrmOutPolBlock 3\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if p, err := parseStatus(b); err == nil && (p.UID < 0 || p.GID < 0) {
-			t.Errorf("negative id in %+v", p)
+		if s := parseSeccomp(b); !slices.Contains([]string{"disabled", "strict", "filter", "unknown"}, s) {
+			t.Errorf("seccomp %q", s)
 		}
 		for _, g := range parseCgroups(b) {
 			if !filepath.IsAbs(g.path) || slices.Contains(strings.Split(g.path, "/"), "..") || len(g.mounts) == 0 {
