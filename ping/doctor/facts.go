@@ -159,7 +159,11 @@ func neverLocal(c platform.Chain) bool {
 }
 
 func chainText(c platform.Chain) string {
-	return c.Family + " " + c.Table + " " + c.Name + " at " + c.Hook + prefixed(", policy ", c.Policy)
+	text := c.Family + " " + c.Table + " " + c.Name + " at " + c.Hook + prefixed(", policy ", c.Policy)
+	if c.Drops.Value {
+		text += ", rules that drop"
+	}
+	return text
 }
 
 func trackingSection(f platform.Facts) section {

@@ -124,6 +124,8 @@ type Chain struct {
 	Devices []string `json:"devices,omitempty"`
 	// Policy is accept or drop: what happens to a packet that no rule decides about.
 	Policy string `json:"policy,omitempty"`
+	// Drops says whether a rule of this chain, or of one that it leads to, can drop or reject a packet.
+	Drops fact.Known[bool] `json:"drops,omitzero"`
 }
 
 // Listener is a socket that takes what comes to its port: a listening one of TCP, an unconnected one of UDP.
