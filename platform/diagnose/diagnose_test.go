@@ -270,7 +270,7 @@ func TestText(t *testing.T) {
 		"qdisc_drop-blackhole":                           "error qdisc_drop: a queueing discipline or egress filter of lo likely drops the probes; fix: tc qdisc del dev lo root",
 		"qdisc_drop-holds":                               "error qdisc_drop: the queueing discipline tbf of lo likely holds packets back; fix: tc qdisc del dev lo root",
 		"ingress_drop-tc":                                "error ingress_drop: an ingress filter of lo (tc, netdev, XDP) likely drops the echo request; fix: tc qdisc del dev lo clsact",
-		"ingress_drop-xdp":                               "error ingress_drop: an ingress filter of lo (tc, netdev, XDP) likely drops the echo request; fix: ip link set lo xdp off",
+		"ingress_drop-xdp":                               "error ingress_drop: an ingress filter of lo (tc, netdev, XDP) likely drops the echo request; fix: ip link set lo xdp off, or if a BPF link holds it: bpftool link, then bpftool link detach id N",
 		"xfrm_blocks-in":                                 "error xfrm_blocks: an IPsec policy likely blocks the probes; fix: ip xfrm policy list, then delete the one with action block",
 		"xfrm_blocks-in-reply":                           "error xfrm_blocks: an IPsec policy likely blocks the echo reply; fix: ip xfrm policy list, then delete the one with action block",
 		"xfrm_blocks-default":                            "error xfrm_blocks: an IPsec policy likely blocks the probes; fix: ip xfrm policy setdefault in accept",

@@ -77,9 +77,9 @@ func TestParseLink(t *testing.T) {
 		attribute(unix.IFLA_ADDRESS, make([]byte, 6)), attribute(unix.IFLA_QDISC, []byte("noqueue\x00")),
 		attribute(unix.IFLA_TXQLEN, u32(1000)), attribute(unix.IFLA_OPERSTATE, []byte{0}),
 		attribute(unix.IFLA_STATS64, u64s(1, 2, 0, 0, 5, 6, 7, 8, 9)),
-		attribute(unix.IFLA_XDP|unix.NLA_F_NESTED, attribute(unix.IFLA_XDP_ATTACHED, []byte{2}))))
+		attribute(unix.IFLA_XDP|unix.NLA_F_NESTED, slices.Concat(attribute(unix.IFLA_XDP_ATTACHED, []byte{2}), attribute(unix.IFLA_XDP_PROG_ID, u32(7))))))
 	want := Interface{Name: "lo", Index: 1, Flags: []string{"LOOPBACK", "UP", "LOWER_UP"}, MTU: 65536,
-		Hardware: "00:00:00:00:00:00", State: "UNKNOWN", Qdisc: "noqueue", QueueLength: 1000, XDP: true,
+		Hardware: "00:00:00:00:00:00", State: "UNKNOWN", Qdisc: "noqueue", QueueLength: 1000, XDP: true, XDPProgram: 7,
 		Stats: fact.Know(LinkStats{Received: 1, Sent: 2, ReceiveErrors: 5, SendErrors: 6, ReceiveDropped: 7, SendDropped: 8})}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)

@@ -31,8 +31,10 @@ type Interface struct {
 	Qdisc       string `json:"qdisc,omitempty"`
 	QueueLength int    `json:"queue_length,omitempty"`
 	// XDP says that a program looks at every packet before the network stack does.
-	XDP       bool      `json:"xdp,omitempty"`
-	Addresses []Address `json:"addresses"`
+	XDP bool `json:"xdp,omitempty"`
+	// XDPProgram is its number, if it is the only one.
+	XDPProgram uint32    `json:"xdp_program,omitempty"`
+	Addresses  []Address `json:"addresses"`
 	// Stats count since the interface exists.
 	Stats fact.Known[LinkStats] `json:"stats"`
 }
