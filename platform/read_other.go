@@ -47,6 +47,9 @@ func ReadCounters(string, int) Known[Counters] { return Unknown[Counters](notHer
 // ReadListeners is unknown on this system.
 func ReadListeners(string, uint16) Known[[]Listener] { return Unknown[[]Listener](notHere) }
 
+// HalfOpen is unknown on this system.
+func HalfOpen(netip.AddrPort) Known[bool] { return Unknown[bool](notHere) }
+
 // Peers knows nothing on this system.
 type Peers struct{}
 

@@ -139,6 +139,9 @@ func (v *investigator) investigate(c ping.Config, method string, seen sighting) 
 	default:
 		o.probe = probe(c, method, !seen.answered && mayWatch(o.facts.Process))
 	}
+	if o.probe != nil && !o.probe.Answered && protocol == platform.TCP {
+		o.probe.HalfOpen = platform.HalfOpen(netip.AddrPortFrom(c.Address, c.Port)).Value
+	}
 	o.udp, o.bind = datagram(c.Address, !leaves)
 	// All ports that are in use are of interest only if one could not be had.
 	ports, ok := o.facts.Ports.Get()

@@ -191,7 +191,7 @@ var rules = [...]rule{
 			"so it is likely at best."},
 		find: fwInputRequest, fixedInside: true, consequenceOf: [][]Code{absent, astray, {FwReject}}},
 	{Entry: Entry{FwInputReply, Error, []Part{PartFirewall}, "a firewall drops the reply",
-		"A firewall at INPUT or PREROUTING drops the echo replies. A reply that the kernel made and IP did not " +
+		"A firewall at INPUT or PREROUTING drops the replies, or what answers a SYN. A reply that the kernel made and IP did not " +
 			"deliver shows it, so it is likely at best."},
 		find: fwInputReply, fixedInside: true, consequenceOf: [][]Code{absent, astray, {FwReject}}},
 	{Entry: Entry{QueueOverflow, Error, []Part{PartQueues}, "the receive queue was full",

@@ -123,6 +123,8 @@ type Probe struct {
 	// Errno is what send returned.
 	Errno    string `json:"errno,omitempty"`
 	Answered bool   `json:"answered"`
+	// HalfOpen says that a connection to the target waits for the last step of its handshake: the SYN arrived.
+	HalfOpen bool `json:"half_open,omitempty"`
 	// Dropped are the packets of this process that the kernel dropped meanwhile; read only if nothing had been answered.
 	Dropped platform.Known[[]droptrace.Drop] `json:"dropped,omitzero"`
 	// Counted is how far the counters of the family moved, from just before the send to the end of the wait.

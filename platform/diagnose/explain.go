@@ -221,7 +221,7 @@ var texts = [...]Text{
 		},
 		Fix: acceptIn, Systemd: "IPAddressDeny= of the unit that serves drops on ingress, at its socket: IPAddressAllow=localhost"},
 	{Code: FwInputReply,
-		Told:     "the kernel's word: a function and NETFILTER_DROP at PREROUTING or INPUT; counters: OutEchoReps moves and InEchoReps does not",
+		Told:     "the kernel's word: a function and NETFILTER_DROP at PREROUTING or INPUT; counters: OutEchoReps moves and InEchoReps does not; a fact: over TCP a connection in SYN-RECEIVED",
 		Confused: []Confusion{{FwInputRequest, "no reply was made: OutEchoReps stands still"}, {SocketFilter, "ICMP got the reply, and the socket did not"}},
 		Fix:      acceptIn},
 	{Code: QueueOverflow, Told: "a fact: the drops that the socket counts (SO_MEMINFO)",

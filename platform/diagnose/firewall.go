@@ -64,8 +64,8 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 		found = !forbidden(f, e)
 	}
 	what := "the probes"
-	if s == replyAtOutput && !refused {
-		what = "the echo reply"
+	if s == replyAtOutput && !refused || e.Probe != nil && e.Probe.HalfOpen {
+		what = packet(e, true)
 	}
 	hook := e.hooks(FwOutput, "output")[0]
 	if !slices.ContainsFunc(seen(f, e, []string{hook}), canDrop) && slices.ContainsFunc(seen(f, e, []string{"postrouting"}), canDrop) {
@@ -113,7 +113,7 @@ func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
 func fwInputReply(f platform.Facts, e Evidence) (Finding, bool) {
 	hooks := e.hooks(FwInputReply, "prerouting", "input")
 	return Finding{
-		Cause:    blame("a firewall", e.told(FwInputReply), e.verb("drops", "dropped")+" the echo reply"+atHooks(hooks)),
+		Cause:    blame("a firewall", e.told(FwInputReply), e.verb("drops ", "dropped ")+packet(e, true)+atHooks(hooks)),
 		Evidence: join(e.moved(), chains(f, e, hooks...), e.udp()),
 		Fix:      accept(f, e, hooks...),
 	}, e.stage() == replyAtInput

@@ -123,9 +123,11 @@ func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	}, (s == onLink || s == replyOnLink) && sure && holdingQueue(f, e) == ""
 }
 
-// packet names the packet that was lost: the reply, or else the request; over UDP and TCP just the probes.
+// packet names the packet that was lost: the reply, or else the request; over UDP and TCP just the probes, or what answers a SYN.
 func packet(e Evidence, reply bool) string {
 	switch {
+	case e.Probe != nil && e.Probe.HalfOpen:
+		return "the reply"
 	case !e.icmp():
 		return "the probes"
 	case reply:
