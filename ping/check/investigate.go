@@ -143,9 +143,7 @@ func (v *investigator) investigate(c ping.Config, method string, seen sighting) 
 		o.probe.HalfOpen = platform.HalfOpen(netip.AddrPortFrom(c.Address, c.Port)).Value
 	}
 	o.udp, o.bind = datagram(c.Address, !leaves)
-	// All ports that are in use are of interest only if one could not be had.
-	ports, ok := o.facts.Ports.Get()
-	if ok && protocol != "" && (o.probe == nil || o.probe.Errno == "EADDRNOTAVAIL") {
+	if ports, ok := o.facts.Ports.Get(); ok && protocol != "" {
 		o.portsInUse = platform.ReadPortsInUse(protocol, ports)
 	}
 	if c.Port != 0 && seen.refused && natAtOutput(o.facts) {

@@ -262,6 +262,7 @@ func TestText(t *testing.T) {
 		"fw_output-nobody":                               "error fw_output: a firewall drops the probes at OUTPUT; fix: accept lo first in output (nft list ruleset; iptables -S)",
 		"fw_output-reply":                                "error fw_output: a firewall likely drops the echo reply at OUTPUT; fix: nft insert rule inet t c oifname lo accept",
 		"fw_output-cgroup":                               "error fw_output: a cgroup program drops the probes on egress; fix: detach it: bpftool cgroup tree",
+		"ports_exhausted-not-address-away":               "error packet_loss: 127.0.0.1 or its route was away for 69 of 400 probes; fix: look what changes the network meanwhile: ip monitor",
 		"fw_output-second-table":                         "error fw_output: a firewall drops the probes at OUTPUT; fix: nft insert rule inet second o oifname lo accept",
 		"fw_output-cgroup-beside-chain":                  "error fw_output: a cgroup program drops the probes on egress; fix: detach it: bpftool cgroup tree",
 		"fw_input_request-ipv4":                          "error fw_input_request: a firewall likely drops the echo request at INPUT or PREROUTING; fix: nft insert rule inet t c iifname lo accept",

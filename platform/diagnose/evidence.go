@@ -89,7 +89,7 @@ type Evidence struct {
 	// UDP is a datagram to a socket of our own on the same address; nil if none was sent.
 	UDP *Datagram `json:"udp,omitempty"`
 	// Listeners are the sockets on the port of the service, PortsInUse is how many of the ports that the system gives out
-	// have a socket. Both are about the protocol of the probes, and read only if they may matter.
+	// have a socket. Both are about the protocol of the probes, and not read for ICMP.
 	Listeners  platform.Known[[]platform.Listener] `json:"listeners,omitzero"`
 	PortsInUse platform.Known[int]                 `json:"ports_in_use,omitzero"`
 	// QueueDrops are the answers that found the queue of our own socket full.
