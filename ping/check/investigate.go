@@ -199,6 +199,9 @@ func probe(c ping.Config, method string, watch bool) *diagnose.Probe {
 	family := report.Family(c.Address)
 	before, others := counters(family), counters(otherFamily(family))
 	p, err := ping.Open(c)
+	if errno := errnoName(err); errno == "EMFILE" || errno == "ENFILE" {
+		return &diagnose.Probe{Errno: errno}
+	}
 	if err != nil {
 		return nil
 	}
@@ -279,7 +282,10 @@ func look(c ping.Config) (p *diagnose.Probe, answersFrom string) {
 	}
 	family := report.Family(c.Address)
 	before := counters(family)
-	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)))
+	udp, err := listenUDP(from)
+	if errno := errnoName(err); errno == "EMFILE" || errno == "ENFILE" {
+		return &diagnose.Probe{Errno: errno}, ""
+	}
 	if err != nil {
 		return nil, ""
 	}
@@ -331,9 +337,17 @@ func since(before, after platform.Known[platform.Counters]) platform.Known[platf
 	return after
 }
 
+// listenUDP is a socket on a port of this address that is free.
+func listenUDP(at netip.Addr) (*net.UDPConn, error) {
+	if err := ping.Spare(5); err != nil { // the run may want two meanwhile
+		return nil, err
+	}
+	return net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
+}
+
 // datagram sends a UDP datagram, if it may, from a socket on the address to itself. bind is why there is no such socket.
 func datagram(to netip.Addr, may bool) (d *diagnose.Datagram, bind string) {
-	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 0)))
+	udp, err := listenUDP(to)
 	if err != nil {
 		return &diagnose.Datagram{Errno: errnoName(err)}, errnoName(err)
 	}

@@ -97,7 +97,7 @@ func reachable(l platform.Listener, target netip.Addr) netip.Addr {
 // of TCP does not accept.
 func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{Evidence: join(tally(e), listening(e), e.moved(), e.udp())}
-	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors+e.Late == 0
+	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors+e.Late == 0 && !e.exhausted()
 	l, taken := listener(f, e)
 	if taken && e.tcp() && fullBefore(l, e) {
 		out.Cause = fmt.Sprintf("%s %s not accept: its backlog of %d %s full", e.service(), e.verb("does", "did"), l.Backlog, e.verb("is", "was"))
