@@ -394,7 +394,7 @@ func (j *job) diagnoseName() []diagnose.Finding {
 		return slices.DeleteFunc(list, func(f diagnose.Finding) bool { return f.Code != diagnose.HostsLocalhost })
 	}
 	if len(look()) > 0 { // what mends it depends on the place
-		facts.Container = platform.ReadLimits("/").Container
+		facts = platform.Read("/", j.target.Address)
 	}
 	return look()
 }

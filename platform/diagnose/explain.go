@@ -281,7 +281,7 @@ var texts = [...]Text{
 	{Code: ClockStepped, Told: "a fact: CLOCK_REALTIME moved against CLOCK_MONOTONIC", Confused: []Confusion{{SlowPath, "both clocks agree"}},
 		Fix: "none is needed; let chrony or timesyncd slew the clock and not step it"},
 	{Code: HostsLocalhost, Told: "a fact: the lines of /etc/hosts, and the addresses of loopback",
-		Confused:   []Confusion{{AddrMissing, "the line is right, and the address is not on lo"}, {IPv6Disabled, "the line ::1 is right, and IPv6 is off"}},
+		Confused:   []Confusion{{AddrMissing, "the line is right, and the address is not on lo"}, {IPv6Disabled, "IPv6 is off, which makes a line ::1 wrong"}},
 		Fix:        "in /etc/hosts: 127.0.0.1 localhost, and ::1 localhost where there is IPv6",
 		Docker:     "the engine writes the file at each start: --add-host NAME:ADDRESS, and no line of its own for localhost",
 		Podman:     "podman writes it, from base_hosts_file of containers.conf: --add-host NAME:ADDRESS, --no-hosts for the image's own",

@@ -183,8 +183,9 @@ func ipv6MTU(f platform.Facts, e Evidence) (Finding, bool) {
 }
 
 // hostsLocalhost: the hosts file cannot be read, has no address for localhost, or one that is not on loopback (RFC 6761,
-// section 6.3). That is a warning, since lping itself does not ask the hosts file. An address that is loopback by its number
-// belongs in the file, even if lo is down or IPv6 is off: other rules say so.
+// section 6.3). That is a warning, since lping itself does not ask the hosts file. It says nothing of the target's own address: if
+// that is missing, other rules say so, and 127.0.0.1 belongs in the file even if lo is down. Nor does ::1 harm on a kernel without
+// IPv6, where no program can ask for it.
 func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 	lines, ok := f.Localhost.Get()
 	switch {
@@ -199,16 +200,31 @@ func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 	}
 	for _, l := range lines {
 		a := l.Address.WithZone("")
-		if a.IsLoopback() || a == e.Target || onLoopback(f, a) || a.Is6() != (e.Family == 6) && !e.Named {
+		absent := a.Is6() && f.IPv6Off.Value.Absent
+		if absent || onLoopback(f, a) || a.Is6() != (e.Family == 6) && !e.Named {
 			continue
 		}
 		return Finding{
 			Cause:    fmt.Sprintf("the hosts file says that localhost is %s, which is not on loopback", a),
 			Evidence: "/etc/hosts: " + hostsText(lines),
-			Fix:      hostsFix(f, fmt.Sprintf("in /etc/hosts, take localhost off the line %s", a), "keep localhost out of "),
-		}, true
+			Fix:      localhostFix(f, a),
+		}, a != e.Target || a.Is6() && e.lacksAnswers() && !e.Asked
 	}
 	return Finding{}, false
+}
+
+// localhostFix is for an address that is not on loopback. The lines with 127.0.0.1 and ::1 in a container are the engine's own.
+func localhostFix(f platform.Facts, a netip.Addr) string {
+	here := fmt.Sprintf("in /etc/hosts, take localhost off the line %s", a)
+	fix := hostsFix(f, here, "keep localhost out of ")
+	off := f.IPv6Off.Value
+	switch {
+	case fix == here || !a.IsLoopback():
+		return fix
+	case a.Is6() && off.Loopback:
+		return enableIPv6(f, off)
+	}
+	return addAddress(f.System, "lo", a)
 }
 
 // noHosts is about what is in the place of the hosts file.

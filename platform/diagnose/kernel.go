@@ -46,6 +46,8 @@ func rateLimited(f platform.Facts, e Evidence) (Finding, bool) {
 	}
 	c, _ := e.counted()
 	silent := e.stage() == atEcho && refusedOut(c) == 0 && !tooManyFragments(f, e)
+	// The extra probe may be one of those that pass.
+	some := known && e.stage() == unclear && e.Received > 0 && e.Lost > 0 && f.IPv4.Counters.Value.RateLimited > 0
 	state, mask := rateMask+" unknown: "+f.ICMPLimit.Reason(), "6168" // the default
 	if known {
 		state, mask = limitText(l), fmt.Sprint(l.Mask&^1)
@@ -54,7 +56,7 @@ func rateLimited(f platform.Facts, e Evidence) (Finding, bool) {
 		Cause:    blame("a rate limit for ICMP", c.RateLimited > 0, "drops the echo replies"),
 		Evidence: join(state, tally(e), e.moved(), e.udp()),
 		Fix:      setting(f, rateMask, mask),
-	}, c.RateLimited > 0 && (silent || known) || silent && known
+	}, c.RateLimited > 0 && (silent || known) || silent && known || some
 }
 
 func limitText(l platform.ICMPLimit) string {
