@@ -53,7 +53,7 @@ func rateLimited(f platform.Facts, e Evidence) (Finding, bool) {
 		state, mask = limitText(l), fmt.Sprint(l.Mask&^1)
 	}
 	return Finding{
-		Cause:    blame("a rate limit for ICMP", c.RateLimited > 0, "drops the echo replies"),
+		Cause:    blame("a rate limit for ICMP", c.RateLimited > 0, e.verb("drops", "dropped")+" the echo replies"),
 		Evidence: join(state, tally(e), e.moved(), e.udp()),
 		Fix:      setting(f, rateMask, mask),
 	}, c.RateLimited > 0 && (silent || known) || silent && known || some
