@@ -8,9 +8,8 @@
 //	lping [options] [target ...]
 //	lping doctor [-4] [-6] [-j] [--exit SCHEME]
 //	lping serve [-4] [-6] [-q] [ADDRESS:PORT]
-//	lping explain [CODE ...]
 //
-// lping -h lists the options; the README explains the output and the exit status.
+// lping -h lists the options, lping explain the codes; the README explains the output and the exit status.
 package main
 
 import (
@@ -35,7 +34,6 @@ import (
 	"lping/ping/report"
 	"lping/ping/serve"
 	"lping/platform"
-	"lping/platform/diagnose"
 	"lping/platform/file"
 	"lping/platform/output"
 	"lping/platform/startup"
@@ -87,11 +85,7 @@ func execute(ctx context.Context, in *cmdline.Input, stdout, stderr io.Writer) (
 	case in.Command == cmdline.Serve:
 		return echo(ctx, in, flags, stdout)
 	case in.Command == cmdline.Explain:
-		codes, err := in.Codes(diagnose.Codes())
-		if err != nil {
-			return 0, err
-		}
-		return 0, show(stdout, doctor.Explain(codes))
+		return 0, doctor.Explain(in.Codes, func(text string) error { return show(stdout, text) })
 	}
 	return checkAsAsked(ctx, in, flags, stdout, stderr)
 }

@@ -13,9 +13,17 @@ const (
 	textColumn = 4
 )
 
-// Explain tells what these codes mean, how they are told, what they are confused with and what mends them. Of none it lists
-// all codes, one a line.
-func Explain(codes []string) string {
+// Explain lets choose some of all codes, and writes what they mean, how they are told, what they are confused with and what mends
+// them. If none is chosen it lists all codes, one a line. The error is that of choose or write.
+func Explain(choose func(all []string) ([]string, error), write func(string) error) error {
+	codes, err := choose(diagnose.Codes())
+	if err != nil {
+		return err
+	}
+	return write(explanations(codes))
+}
+
+func explanations(codes []string) string {
 	p := page{}
 	if len(codes) == 0 {
 		for _, e := range diagnose.Entries() {

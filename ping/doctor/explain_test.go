@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -9,7 +10,7 @@ import (
 
 // TestExplain holds that the list and each page are plain text of at most 80 columns, and that a page has all its parts.
 func TestExplain(t *testing.T) {
-	list := Explain(nil)
+	list := explanations(nil)
 	for line := range strings.Lines(list) {
 		checkPageLine(t, strings.TrimSuffix(line, "\n"))
 	}
@@ -18,7 +19,7 @@ func TestExplain(t *testing.T) {
 		if name, _, _ := strings.Cut(line, " "); name != code {
 			t.Errorf("line %d of the list is about %s, want %s", i, name, code)
 		}
-		page := Explain([]string{code})
+		page := explanations([]string{code})
 		for line := range strings.Lines(page) {
 			checkPageLine(t, strings.TrimSuffix(line, "\n"))
 		}
@@ -28,8 +29,12 @@ func TestExplain(t *testing.T) {
 			}
 		}
 	}
-	two := Explain([]string{"lo_down", "lo_missing"})
-	if two != Explain([]string{"lo_down"})+"\n"+Explain([]string{"lo_missing"}) {
+	refusal := errors.New("no code")
+	if err := Explain(func([]string) ([]string, error) { return nil, refusal }, nil); err != refusal {
+		t.Errorf("got %v, want %v", err, refusal)
+	}
+	two := explanations([]string{"lo_down", "lo_missing"})
+	if two != explanations([]string{"lo_down"})+"\n"+explanations([]string{"lo_missing"}) {
 		t.Errorf("got %q, want both pages with a blank line between them", two)
 	}
 }

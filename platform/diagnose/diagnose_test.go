@@ -55,7 +55,7 @@ func testCases(t testing.TB) []testCase {
 
 // TestOver: what is over has the same code, and is told in the past tense.
 func TestOver(t *testing.T) {
-	past := regexp.MustCompile(`were lost$|came after the timeout$|had no answer when|found the receive queue|was closed for|answered \d+ of|runs without IPv6`)
+	past := regexp.MustCompile(`were lost$|came after the timeout$|had no answer when|found the receive queue|was closed for|was away for|answered \d+ of|runs without IPv6`)
 	for _, c := range testCases(t) {
 		now := Diagnose(c.Facts, c.Evidence)
 		c.Evidence.Over = true
