@@ -9,7 +9,7 @@
 //	lping doctor [-4] [-6] [-j] [--exit SCHEME]
 //	lping serve [-4] [-6] [-q] [ADDRESS:PORT]
 //
-// lping -h lists the options; the README explains the output and the exit status.
+// lping -h lists the options, lping explain the codes; the README explains the output and the exit status.
 package main
 
 import (
@@ -84,6 +84,8 @@ func execute(ctx context.Context, in *cmdline.Input, stdout, stderr io.Writer) (
 		return examine(ctx, in, flags, stdout)
 	case in.Command == cmdline.Serve:
 		return echo(ctx, in, flags, stdout)
+	case in.Command == cmdline.Explain:
+		return 0, doctor.Explain(in.Codes, func(text string) error { return show(stdout, text) })
 	}
 	return checkAsAsked(ctx, in, flags, stdout, stderr)
 }

@@ -18,6 +18,10 @@ type Pinger struct {
 	started bool
 }
 
+// Spare is an error if so many more file descriptors cannot be had, where that is known. Without two for the Go runtime the first timer or
+// socket of package net ends the program: it takes them here, if they are few.
+func Spare(n int) error { return transport.Spare(n) }
+
 // Open validates c and opens its socket: that of c.Proto, or ICMP datagram, ICMP raw, then UDP. The error of a socket
 // that could not be had is an *OpenError that holds what the system said to each kind.
 func Open(c Config) (*Pinger, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,8 +23,8 @@ type counter struct {
 	field        func(*Counters) *uint64
 }
 
-// newer is the counter that older kernels lack.
-const newer = "Ip.OutTransmits"
+// newer are the counters that older kernels lack.
+var newer = []string{"Ip.OutTransmits", "Icmp.OutRateLimitGlobal"}
 
 // counters lists them all. In snmp the protocol stands before a dot.
 func counters() []counter {
@@ -40,13 +41,14 @@ func counters() []counter {
 		{"Ip.OutRequests", "Ip6OutRequests", func(c *Counters) *uint64 { return &c.OutRequests }},
 		{"Ip.OutDiscards", "Ip6OutDiscards", func(c *Counters) *uint64 { return &c.OutDiscards }},
 		{"Ip.OutNoRoutes", "Ip6OutNoRoutes", func(c *Counters) *uint64 { return &c.OutNoRoutes }},
-		{newer, "Ip6OutTransmits", func(c *Counters) *uint64 { return &c.OutTransmits }},
+		{"Ip.OutTransmits", "Ip6OutTransmits", func(c *Counters) *uint64 { return &c.OutTransmits }},
 		{"Icmp.InEchos", "Icmp6InEchos", func(c *Counters) *uint64 { return &c.InEchos }},
 		{"Icmp.InEchoReps", "Icmp6InEchoReplies", func(c *Counters) *uint64 { return &c.InEchoReps }},
 		{"Icmp.InDestUnreachs", "Icmp6InDestUnreachs", func(c *Counters) *uint64 { return &c.InDestUnreachs }},
 		{"Icmp.InErrors", "Icmp6InErrors", func(c *Counters) *uint64 { return &c.InMsgErrors }},
 		{"Icmp.OutEchos", "Icmp6OutEchos", func(c *Counters) *uint64 { return &c.OutEchos }},
 		{"Icmp.OutEchoReps", "Icmp6OutEchoReplies", func(c *Counters) *uint64 { return &c.OutEchoReps }},
+		{"Icmp.OutRateLimitGlobal", "Icmp6OutRateLimitHost", func(c *Counters) *uint64 { return &c.RateLimited }},
 		{"Icmp.OutDestUnreachs", "Icmp6OutDestUnreachs", func(c *Counters) *uint64 { return &c.OutDestUnreachs }},
 	}
 }
@@ -172,7 +174,7 @@ func pick(values map[string]uint64, name func(counter) string) (Counters, error)
 	var c Counters
 	for _, at := range counters() {
 		n, ok := values[name(at)]
-		if !ok && at.name4 != newer {
+		if !ok && !slices.Contains(newer, at.name4) {
 			return Counters{}, fmt.Errorf("%w: %s", errNoCounters, name(at))
 		}
 		*at.field(&c) += n

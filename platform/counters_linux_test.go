@@ -27,6 +27,7 @@ Ip6OutRequests                  	8
 Ip6OutDiscards                  	9
 Ip6OutNoRoutes                  	10
 Ip6OutTransmits                 	18
+Icmp6OutRateLimitHost 	37
 Ip6ReasmReqds                   	12
 Ip6ReasmOKs                     	13
 Icmp6InErrors                   	22
@@ -42,7 +43,7 @@ Icmp6OutDestUnreachs            	39
 func counted() Counters {
 	return Counters{InReceives: 1, InErrors: 2 + 3 + 5, Forwarded: 4, InDiscards: 6, InDelivers: 7, OutRequests: 8,
 		OutDiscards: 9, OutNoRoutes: 10, Fragments: 12, Reassembled: 13, InMsgErrors: 22, InDestUnreachs: 24,
-		OutTransmits: 18, InEchos: 29, InEchoReps: 30, OutDestUnreachs: 39, OutEchos: 44, OutEchoReps: 45}
+		OutTransmits: 18, InEchos: 29, InEchoReps: 30, OutDestUnreachs: 39, OutEchos: 44, OutEchoReps: 45, RateLimited: 37}
 }
 
 func TestParseSNMP(t *testing.T) {

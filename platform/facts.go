@@ -78,6 +78,8 @@ type Facts struct {
 	PingGroups Known[Range] `json:"ping_groups"`
 	// Ports are the local ports that the system gives out (net.ipv4.ip_local_port_range).
 	Ports Known[Range] `json:"ports"`
+	// ICMPLimit is the limit of ICMP messages of IPv4. On loopback IPv6 has none (icmpv6_xrlim_allow in net/ipv6/icmp.c).
+	ICMPLimit Known[ICMPLimit] `json:"icmp_limit,omitzero"`
 	// Conntrack is how full the table of tracked connections is; unknown if connections are not tracked.
 	Conntrack Known[Conntrack] `json:"conntrack"`
 	// Queues are the queueing disciplines of the first loopback interface.
@@ -90,6 +92,8 @@ type Facts struct {
 	CPU Known[CPU] `json:"cpu"`
 	// Localhost are the lines of the hosts file that name localhost.
 	Localhost Known[[]HostsLine] `json:"localhost"`
+	// HostsFile is what stands in the place of a hosts file that cannot be read.
+	HostsFile HostsFile `json:"hosts_file,omitempty"`
 	// Container is the container runtime that this process seems to run under.
 	Container Known[Container] `json:"container"`
 }
@@ -140,6 +144,15 @@ type IPv6Off struct {
 	Default  bool `json:"default"`
 }
 
+// ICMPLimit is how many ICMP messages of IPv4 the kernel sends (net.ipv4.icmp_ratemask, icmp_msgs_per_sec, icmp_msgs_burst).
+type ICMPLimit struct {
+	// Mask has a bit for each type of ICMP that the limit holds for.
+	Mask uint64 `json:"mask"`
+	// PerSecond and Burst hold for all messages together; unknown where only the first network namespace has them.
+	PerSecond Known[uint64] `json:"per_second"`
+	Burst     Known[uint64] `json:"burst"`
+}
+
 // Conntrack is the size of the table of tracked connections, in entries.
 type Conntrack struct {
 	Count uint64 `json:"count"`
@@ -187,6 +200,16 @@ type CPU struct {
 	ThrottledTime float64 `json:"throttled_ms"`
 }
 
+// HostsFile is what stands in the place of a hosts file; empty if it can be read, or if something else keeps it from that.
+type HostsFile string
+
+const (
+	HostsMissing    HostsFile = "missing"
+	HostsUnreadable HostsFile = "unreadable" // not all may read it
+	HostsDirectory  HostsFile = "directory"
+	HostsSpecial    HostsFile = "special" // no regular file
+)
+
 // HostsLine is a line of the hosts file that names localhost.
 type HostsLine struct {
 	Address netip.Addr `json:"address"`
@@ -231,6 +254,8 @@ type Counters struct {
 	OutEchos        uint64 `json:"out_echos"`
 	OutEchoReps     uint64 `json:"out_echo_reps"`
 	OutDestUnreachs uint64 `json:"out_dest_unreachs"`
+	// RateLimited are messages that a rate limit kept from being sent; 0 if the kernel does not count them.
+	RateLimited uint64 `json:"rate_limited,omitempty"`
 	// SocketDrops are messages that found the queue of an ICMP datagram socket full; 0 if unreadable.
 	SocketDrops uint64 `json:"socket_drops"`
 	// XfrmBlocks are packets of any family that an IPsec policy blocked on their way out, XfrmInBlocks those on their way

@@ -19,6 +19,7 @@ const maxFile = 1 << 20
 
 var (
 	errNotRegular = errors.New("is no regular file")
+	errDirectory  = errors.New("is a directory")
 	errTooLarge   = errors.New("is too large")
 	errEmpty      = errors.New("is empty")
 )
@@ -38,7 +39,11 @@ func (h host) read(name string) ([]byte, error) {
 	if err := unix.Fstat(fd, &info); err != nil {
 		return nil, named(name, err)
 	}
-	if info.Mode&unix.S_IFMT != unix.S_IFREG {
+	switch info.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		return nil, named(name, errDirectory)
+	default:
 		return nil, named(name, errNotRegular)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))

@@ -2,12 +2,14 @@ package platform
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -54,7 +56,7 @@ func TestReadAnything(t *testing.T) {
 		{"huge number", tree(t, map[string]string{name: "99999999999999999999"}), `"99999999999999999999" is no number`},
 		{"two numbers", tree(t, map[string]string{name: "1 0\n"}), "holds 2 numbers, not 1"},
 		{"binary", tree(t, map[string]string{name: "\x00\x1b[31m"}), `"\x00\x1b[31m" is no number`},
-		{"directory", tree(t, map[string]string{name + "/": ""}), "is no regular file"},
+		{"directory", tree(t, map[string]string{name + "/": ""}), "is a directory"},
 		{"pipe", pipe, "is no regular file"},
 		{"large", tree(t, map[string]string{name: strings.Repeat("1", maxFile+1)}), "is too large"},
 	}
@@ -72,9 +74,9 @@ func TestReadAnything(t *testing.T) {
 func TestReadEmptyRoot(t *testing.T) {
 	f := Read(t.TempDir(), netip.Addr{}, Flow{})
 	for name, why := range map[string]string{
-		"kernel": f.Kernel.Reason(), "process": f.Process.Reason(), "ports": f.Ports.Reason(),
+		"kernel": f.Kernel.Reason(), "ports": f.Ports.Reason(),
 		"ping groups": f.PingGroups.Reason(), "IPv6 off": f.IPv6Off.Reason(), "CPU": f.CPU.Reason(),
-		"conntrack": f.Conntrack.Reason(), "localhost": f.Localhost.Reason(), "firewall": f.Firewall.Reason(),
+		"conntrack": f.Conntrack.Reason(), "ICMP limit": f.ICMPLimit.Reason(), "localhost": f.Localhost.Reason(), "firewall": f.Firewall.Reason(),
 		"echo ignored": f.IPv4.EchoIgnored.Reason(), "echo ignored 6": f.IPv6.EchoIgnored.Reason(),
 		"counters": f.IPv4.Counters.Reason(), "counters 6": f.IPv6.Counters.Reason(),
 	} {
@@ -87,11 +89,40 @@ func TestReadEmptyRoot(t *testing.T) {
 	}
 }
 
+// TestHostsFile tells what stands in the place of the hosts file.
+func TestHostsFile(t *testing.T) {
+	const name = "etc/hosts"
+	pipe := tree(t, map[string]string{"etc/": ""})
+	if err := unix.Mkfifo(filepath.Join(pipe.root, name), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		h    host
+		want HostsFile
+	}{
+		{tree(t, nil), HostsMissing},
+		{tree(t, map[string]string{name + "/": ""}), HostsDirectory},
+		{pipe, HostsSpecial},
+		{tree(t, map[string]string{name: ""}), ""},
+		{tree(t, map[string]string{name: strings.Repeat("1", maxFile+1)}), ""},
+		{tree(t, map[string]string{"etc": ""}), ""},
+	} {
+		var f Facts
+		tt.h.readNames(&f)
+		if f.HostsFile != tt.want || tt.want != "" && f.Localhost.OK {
+			t.Errorf("got %q and %+v, want %q", f.HostsFile, f.Localhost, tt.want)
+		}
+	}
+}
+
 func TestReadSwitches(t *testing.T) {
 	h := tree(t, map[string]string{
 		"proc/sys/kernel/osrelease":                      "6.18.0\n",
 		"proc/sys/net/ipv4/icmp_echo_ignore_all":         "1\n",
 		"proc/sys/net/ipv6/icmp/echo_ignore_all":         "0\n",
+		"proc/sys/net/ipv4/icmp_ratemask":                "6168\n",
+		"proc/sys/net/ipv4/icmp_msgs_per_sec":            "1000\n",
+		"proc/sys/net/ipv4/icmp_msgs_burst":              "50\n",
 		"proc/sys/net/ipv4/ping_group_range":             "0\t2147483647\n",
 		"proc/sys/net/ipv4/ip_local_port_range":          "32768\t60999\n",
 		"proc/sys/net/ipv6/conf/lo/disable_ipv6":         "0\n",
@@ -105,7 +136,7 @@ func TestReadSwitches(t *testing.T) {
 	h.readSwitches(&f)
 	f.Kernel, f.Conntrack = known(h.readKernel()), known(h.readConntrack())
 	want := Facts{Kernel: Know("6.18.0"), PingGroups: Know(Range{Low: 0, High: 2147483647}), Ports: Know(Range{Low: 32768, High: 60999}),
-		IPv6Off: Know(IPv6Off{All: true, Default: true}), Conntrack: Know(Conntrack{12, 262144})}
+		IPv6Off: Know(IPv6Off{All: true, Default: true}), Conntrack: Know(Conntrack{12, 262144}), ICMPLimit: Know(ICMPLimit{6168, Know(uint64(1000)), Know(uint64(50))})}
 	want.IPv4.EchoIgnored, want.IPv6.EchoIgnored = Know(true), Know(false)
 	if !reflect.DeepEqual(f, want) {
 		t.Errorf("got %+v\nwant %+v", f, want)
@@ -137,34 +168,52 @@ func TestConntrackAbsent(t *testing.T) {
 	}
 }
 
-const status = `Name:	lping
-Uid:	1000	65534	1000	1000
-Gid:	1000	65533	1000	1000
-Groups:	4 24 1000
-CapInh:	0000000000000000
-CapPrm:	0000000000003000
-CapEff:	0000000000002000
-CapBnd:	0000000000003000
-CapAmb:	0000000000000000
-NoNewPrivs:	1
-Seccomp:	2
-`
-
-func TestParseStatus(t *testing.T) {
-	got, err := parseStatus([]byte(status))
-	want := Process{UID: 65534, GID: 65533, Groups: []int64{4, 24, 1000}, NoNewPrivileges: true, Seccomp: "filter",
-		Effective: Capabilities{NetRaw: true}, Bounding: Capabilities{NetRaw: true, NetAdmin: true}}
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+// TestReadProcess compares what the kernel says with what it writes to /proc for people, which is the same for this process.
+func TestReadProcess(t *testing.T) {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, drop := range []string{"Uid", "Gid", "CapEff", "CapBnd"} {
-		if got, err := parseStatus([]byte(strings.ReplaceAll(status, drop, "Other"))); !errors.Is(err, errNoStatus) {
-			t.Errorf("without %s: got %+v, %v, want %v", drop, got, err, errNoStatus)
+	written := map[string]string{}
+	for l := range lines(b) {
+		key, value, _ := l.cut(":")
+		written[key] = value
+	}
+	p, err := host{"/"}.readProcess()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(s string) (c Capabilities) {
+		n, err := strconv.ParseUint(s, 16, 64)
+		if err != nil {
+			t.Fatal(err)
 		}
+		return Capabilities{NetRaw: n&(1<<13) != 0, NetAdmin: n&(1<<12) != 0}
 	}
-	for _, bad := range []string{"", "Uid:\t1\nGid:\t1\nCapEff:\tz\n", "Uid:\t-1 -1 -1 -1\n", "\x00\xff:::\n"} {
-		if got, err := parseStatus([]byte(bad)); err == nil {
-			t.Errorf("%q: got %+v, want an error", bad, got)
+	groups := strings.Trim(fmt.Sprint(p.Groups), "[]")
+	switch {
+	case strings.Fields(written["Uid"])[1] != fmt.Sprint(p.UID), strings.Fields(written["Gid"])[1] != fmt.Sprint(p.GID):
+		t.Errorf("ids %d %d, want the second of %q and %q", p.UID, p.GID, written["Uid"], written["Gid"])
+	case groups != written["Groups"], p.NoNewPrivileges != (written["NoNewPrivs"] == "1"):
+		t.Errorf("groups %q, no new privileges %v, want %q, %s", groups, p.NoNewPrivileges, written["Groups"], written["NoNewPrivs"])
+	case p.Effective != set(written["CapEff"]), p.Bounding != set(written["CapBnd"]):
+		t.Errorf("capabilities %+v %+v, want %s %s", p.Effective, p.Bounding, written["CapEff"], written["CapBnd"])
+	}
+	without, err := tree(t, nil).readProcess()
+	want := p
+	want.Seccomp, want.UserNamespace, want.Unmapped, want.OuterNetwork = "unknown", without.UserNamespace, false, false
+	if err != nil || without.UserNamespace.OK || !reflect.DeepEqual(without, want) {
+		t.Errorf("without /proc: got %+v, %v\nwant %+v", without, err, want)
+	}
+}
+
+func TestParseSeccomp(t *testing.T) {
+	for content, want := range map[string]string{
+		"": "unknown", "Seccomp:\t0\n": "disabled", "Uid:\t0\nSeccomp:\t1\n": "strict", "Seccomp:\t2\nSeccomp_filters:\t1\n": "filter",
+		"Seccomp:\t7\n": "unknown", "Seccomp": "unknown", "\x00\xff:::\n": "unknown",
+	} {
+		if got := parseSeccomp([]byte(content)); got != want {
+			t.Errorf("%q: got %q, want %q", content, got, want)
 		}
 	}
 }
@@ -352,7 +401,7 @@ func TestFirewallNeedsPrivilege(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
-	f.Add([]byte(status))
+	f.Add([]byte("Seccomp:\t2\n"))
 	f.Add([]byte("0::/\n3:cpu,cpuacct:/docker/x\n"))
 	f.Add([]byte("nr_periods 420\nnr_throttled 371\nthrottled_usec 9\n50000 100000\nmax 1"))
 	f.Add([]byte("127.0.0.1 localhost # x\n::1 localhost\n"))
@@ -360,8 +409,8 @@ func FuzzText(f *testing.F) {
 	f.Add([]byte("sk Eth Pid\n0 12 0\nnf_tables 1\nXfrmOutPolBlock 3\n"))
 	f.Add([]byte("00000000000000000000000000000001 01 80 10 80     lo\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if p, err := parseStatus(b); err == nil && (p.UID < 0 || p.GID < 0) {
-			t.Errorf("negative id in %+v", p)
+		if s := parseSeccomp(b); !slices.Contains([]string{"disabled", "strict", "filter", "unknown"}, s) {
+			t.Errorf("seccomp %q", s)
 		}
 		for _, g := range parseCgroups(b) {
 			if !filepath.IsAbs(g.path) || slices.Contains(strings.Split(g.path, "/"), "..") || len(g.mounts) == 0 {

@@ -117,8 +117,40 @@ func readChains() ([]Chain, error) {
 		return nil, err
 	}
 	defer n.close()
-	return list(n, netlink.GetChains(), nil, func(b []byte) (Chain, bool) {
+	chains, err := list(n, netlink.GetChains(), nil, func(b []byte) (Chain, bool) {
 		c, err := netlink.ParseChain(b)
 		return c, err == nil && c.Hook != ""
 	})
+	if len(chains) == 0 {
+		return chains, err
+	}
+	rules, rulesErr := list(n, netlink.GetFirewallRules(), nil, func(b []byte) (netlink.FirewallRule, bool) {
+		r, err := netlink.ParseFirewallRule(b)
+		return r, err == nil && (r.Drops || len(r.Jumps) > 0)
+	})
+	for i := range chains {
+		c := &chains[i]
+		c.Drops = known(drops(rules, c.Family, c.Table, []string{c.Name}), rulesErr)
+	}
+	return chains, err
+}
+
+// drops says whether a rule of one of these chains, or of those that they lead to, can drop.
+func drops(rules []netlink.FirewallRule, family, table string, chains []string) bool {
+	for at := 0; at < len(chains); at++ {
+		for _, r := range rules {
+			if r.Family != family || r.Table != table || r.Chain != chains[at] {
+				continue
+			}
+			if r.Drops {
+				return true
+			}
+			for _, jump := range r.Jumps {
+				if !slices.Contains(chains, jump) {
+					chains = append(chains, jump)
+				}
+			}
+		}
+	}
+	return false
 }

@@ -1,27 +1,35 @@
 package platform
 
 import (
-	"errors"
+	"cmp"
 	"math"
+	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-var errNoStatus = errors.New("lacks ids or capabilities")
-
-// readProcess reads what this process may do.
+// readProcess asks the kernel itself what this process may do: a sandbox may have no /proc. Only the mode of seccomp is read
+// there, since a filter may kill who asks for it.
 func (h host) readProcess() (Process, error) {
-	const name = "/proc/self/status"
-	b, err := h.read(name)
+	p := Process{UID: int64(unix.Geteuid()), GID: int64(unix.Getegid()), Groups: []int64{}, Seccomp: "unknown"}
+	groups, err := unix.Getgroups()
 	if err != nil {
+		return Process{}, os.NewSyscallError("getgroups", err)
+	}
+	for _, g := range groups {
+		p.Groups = append(p.Groups, int64(g))
+	}
+	if p.Effective, p.Bounding, err = readCapabilities(); err != nil {
 		return Process{}, err
 	}
-	p, err := parseStatus(b)
+	on, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
 	if err != nil {
-		return Process{}, named(name, err)
+		return Process{}, os.NewSyscallError("prctl", err)
+	}
+	p.NoNewPrivileges = on != 0
+	if b, err := h.read("/proc/self/status"); err == nil {
+		p.Seccomp = parseSeccomp(b)
 	}
 	p.UserNamespace = known(h.readUserNamespace())
 	if p.UserNamespace.Value {
@@ -30,77 +38,29 @@ func (h host) readProcess() (Process, error) {
 	return p, nil
 }
 
-// parseStatus reads /proc/PID/status (proc_pid_status(5)).
-func parseStatus(b []byte) (Process, error) {
-	p := Process{Groups: []int64{}, Seccomp: "unknown"}
-	found := 0
+// readCapabilities reads those that this thread has, as all threads of a Go program do, and those that it could get.
+func readCapabilities() (effective, bounding Capabilities, err error) {
+	header, sets := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return effective, bounding, os.NewSyscallError("capget", err)
+	}
+	effective = Capabilities{
+		NetRaw: sets[0].Effective&(1<<unix.CAP_NET_RAW) != 0, NetAdmin: sets[0].Effective&(1<<unix.CAP_NET_ADMIN) != 0,
+	}
+	raw, err1 := unix.PrctlRetInt(unix.PR_CAPBSET_READ, unix.CAP_NET_RAW, 0, 0, 0)
+	admin, err2 := unix.PrctlRetInt(unix.PR_CAPBSET_READ, unix.CAP_NET_ADMIN, 0, 0, 0)
+	if err := cmp.Or(err1, err2); err != nil {
+		return effective, bounding, os.NewSyscallError("prctl", err)
+	}
+	return effective, Capabilities{NetRaw: raw != 0, NetAdmin: admin != 0}, nil
+}
+
+// parseSeccomp reads the mode of seccomp in /proc/PID/status (proc_pid_status(5)).
+func parseSeccomp(b []byte) string {
 	for l := range lines(b) {
-		key, value, _ := l.cut(":")
-		switch key {
-		case "Uid":
-			found += effectiveID(value, &p.UID)
-		case "Gid":
-			found += effectiveID(value, &p.GID)
-		case "Groups":
-			p.Groups = parseGroups(value)
-		case "CapEff":
-			found += parseCapabilities(value, &p.Effective)
-		case "CapBnd":
-			found += parseCapabilities(value, &p.Bounding)
-		case "NoNewPrivs":
-			p.NoNewPrivileges = value == "1"
-		case "Seccomp":
-			p.Seccomp = seccompName(value)
+		if key, value, _ := l.cut(":"); key == "Seccomp" {
+			return cmp.Or(map[string]string{"0": "disabled", "1": "strict", "2": "filter"}[value], "unknown")
 		}
-	}
-	if found != 4 {
-		return Process{}, errNoStatus
-	}
-	return p, nil
-}
-
-// effectiveID takes the second of real, effective, saved and file system id. It returns how many ids it found.
-func effectiveID(s string, id *int64) int {
-	f := strings.Fields(s)
-	if len(f) != 4 {
-		return 0
-	}
-	n, err := strconv.ParseUint(f[1], 10, 32)
-	if err != nil {
-		return 0
-	}
-	*id = int64(n)
-	return 1
-}
-
-func parseGroups(s string) []int64 {
-	list := []int64{}
-	for f := range strings.FieldsSeq(s) {
-		if n, err := strconv.ParseUint(f, 10, 32); err == nil {
-			list = append(list, int64(n))
-		}
-	}
-	return list
-}
-
-// parseCapabilities reads a set in hexadecimal. It returns how many sets it found.
-func parseCapabilities(s string, c *Capabilities) int {
-	set, err := strconv.ParseUint(s, 16, 64)
-	if err != nil {
-		return 0
-	}
-	*c = Capabilities{NetRaw: set&(1<<unix.CAP_NET_RAW) != 0, NetAdmin: set&(1<<unix.CAP_NET_ADMIN) != 0}
-	return 1
-}
-
-func seccompName(s string) string {
-	switch s {
-	case "0":
-		return "disabled"
-	case "1":
-		return "strict"
-	case "2":
-		return "filter"
 	}
 	return "unknown"
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"os"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -34,14 +36,15 @@ func Read(root string, target netip.Addr, flow Flow) Facts {
 	f.Conntrack = known(h.readConntrack())
 	f.Firewall = known(h.readFirewall(f.Process))
 	f.CPU = known(h.readCPU())
-	f.Localhost = known(h.readLocalhost())
+	h.readNames(&f)
 	f.Container = Know(h.readContainer())
 	return f
 }
 
 // ReadNames reads only what it takes to judge the name localhost: the hosts file and the addresses of loopback.
 func ReadNames(root string) Facts {
-	f := Facts{System: runtime.GOOS, Localhost: known(host{root}.readLocalhost())}
+	f := Facts{System: runtime.GOOS}
+	host{root}.readNames(&f)
 	n, err := openNetlink(unix.NETLINK_ROUTE)
 	if err != nil {
 		f.Loopback = known([]Interface(nil), err)
@@ -99,6 +102,13 @@ func (h host) readSwitches(f *Facts) {
 	f.IPv6Off = known(h.readIPv6Off(f.Loopback))
 	f.PingGroups = known(h.readRange("/proc/sys/net/ipv4/ping_group_range"))
 	f.Ports = known(h.readRange("/proc/sys/net/ipv4/ip_local_port_range"))
+	f.ICMPLimit = known(h.readICMPLimit())
+}
+
+func (h host) readICMPLimit() (ICMPLimit, error) {
+	const prefix = "/proc/sys/net/ipv4/icmp_"
+	mask, err := h.number(prefix + "ratemask")
+	return ICMPLimit{mask, known(h.number(prefix + "msgs_per_sec")), known(h.number(prefix + "msgs_burst"))}, err
 }
 
 func (h host) readKernel() (string, error) {
@@ -162,13 +172,25 @@ func (h host) readConntrack() (Conntrack, error) {
 	return Conntrack{Count: count, Max: limit}, nil
 }
 
-// readLocalhost reads the lines of the hosts file that name localhost (hosts(5)).
-func (h host) readLocalhost() ([]HostsLine, error) {
-	b, err := h.read("/etc/hosts")
-	if err != nil {
-		return nil, err
+// readNames reads the lines of the hosts file that name localhost (hosts(5)).
+func (h host) readNames(f *Facts) {
+	const name = "/etc/hosts"
+	b, err := h.read(name)
+	if err == nil {
+		f.Localhost = Know(parseHosts(b))
+		return
 	}
-	return parseHosts(b), nil
+	f.Localhost = Unknown[[]HostsLine](err.Error())
+	switch info, statErr := os.Stat(path.Join(h.root, name)); {
+	case errors.Is(err, fs.ErrNotExist):
+		f.HostsFile = HostsMissing
+	case errors.Is(err, errDirectory):
+		f.HostsFile = HostsDirectory
+	case errors.Is(err, errNotRegular):
+		f.HostsFile = HostsSpecial
+	case errors.Is(err, fs.ErrPermission) && statErr == nil && info.Mode()&0o444 != 0o444:
+		f.HostsFile = HostsUnreadable
+	}
 }
 
 func parseHosts(b []byte) []HostsLine {

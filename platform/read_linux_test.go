@@ -121,9 +121,19 @@ func TestNamespaceFirewall(t *testing.T) {
 	var err error
 	inNamespace(t, func() { got, err = readChains() },
 		"nft add table inet t", "nft 'add chain inet t c { type filter hook input priority 0; policy drop; }'", "nft add chain inet t other",
-		"nft add table netdev n", "nft 'add chain netdev n i { type filter hook ingress device lo priority 0; }'")
-	want := []Chain{{Family: "inet", Table: "t", Name: "c", Type: "filter", Hook: "input", Policy: "drop"},
-		{Family: "netdev", Table: "n", Name: "i", Type: "filter", Hook: "ingress", Policy: "accept", Devices: []string{"lo"}}}
+		"nft add table netdev n", "nft 'add chain netdev n i { type filter hook ingress device lo priority 0; }'",
+		"nft add table ip a", "nft 'add chain ip a map1 { type filter hook input priority 1; }'",
+		"nft add rule ip a map1 ip protocol vmap '{ tcp : accept }'",
+		"nft 'add chain ip a log1 { type filter hook input priority 2; }'", "nft add rule ip a log1 tcp dport { 1, 2 } counter log accept",
+		"nft 'add chain ip a jump1 { type filter hook input priority 3; }'", "nft add chain ip a far", "nft add chain ip a farther",
+		"nft add rule ip a jump1 jump far", "nft add rule ip a far goto farther", "nft add rule ip a farther udp dport 1 reject",
+		"nft 'add chain ip a drop1 { type filter hook output priority 3; }'", "nft add rule ip a drop1 drop")
+	chain := func(name, hook string, drops bool) Chain {
+		return Chain{Family: "ip", Table: "a", Name: name, Type: "filter", Hook: hook, Policy: "accept", Drops: Know(drops)}
+	}
+	want := []Chain{{Family: "inet", Table: "t", Name: "c", Type: "filter", Hook: "input", Policy: "drop", Drops: Know(false)},
+		{Family: "netdev", Table: "n", Name: "i", Type: "filter", Hook: "ingress", Policy: "accept", Devices: []string{"lo"}, Drops: Know(false)},
+		chain("map1", "input", true), chain("log1", "input", false), chain("jump1", "input", true), chain("drop1", "output", true)}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}

@@ -18,6 +18,7 @@ func Read(_ string, target netip.Addr, flow Flow) Facts {
 	f.setTargets(target, flow)
 	f.Kernel = Unknown[string](notHere)
 	f.IPv6Off, f.PingGroups, f.Ports = Unknown[IPv6Off](notHere), Unknown[Range](notHere), Unknown[Range](notHere)
+	f.ICMPLimit = Unknown[ICMPLimit](notHere)
 	f.Conntrack, f.Queues = Unknown[Conntrack](notHere), Unknown[[]Queue](notHere)
 	f.Firewall, f.Process = Unknown[[]Chain](notHere), Unknown[Process](notHere)
 	f.CPU, f.Localhost = Unknown[CPU](notHere), Unknown[[]HostsLine](notHere)
@@ -45,6 +46,9 @@ func ReadCounters(string, int) Known[Counters] { return Unknown[Counters](notHer
 
 // ReadListeners is unknown on this system.
 func ReadListeners(string, uint16) Known[[]Listener] { return Unknown[[]Listener](notHere) }
+
+// HalfOpen is unknown on this system.
+func HalfOpen(netip.AddrPort) Known[bool] { return Unknown[bool](notHere) }
 
 // Peers knows nothing on this system.
 type Peers struct{}

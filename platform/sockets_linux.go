@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"math"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,19 @@ func ReadPortsInUse(protocol string, ports Range) Known[int] {
 		return netlink.GetSockets(family, protocol, ports)
 	}, func(s netlink.Socket) { used[s.Port] = true })
 	return known(len(used), err)
+}
+
+// HalfOpen says whether a connection to this host waits for the last step of its handshake: the SYN arrived, and what answers it
+// did not come back. Port 0 is any.
+func HalfOpen(service netip.AddrPort) Known[bool] {
+	ports := Range{Low: int64(service.Port()), High: int64(service.Port())}
+	if service.Port() == 0 {
+		ports.High = math.MaxUint16
+	}
+	found := false
+	err := eachSocket(ports, func(family byte) netlink.Request { return netlink.GetHalfOpen(family, ports) },
+		func(s netlink.Socket) { found = found || s.Address == service.Addr() })
+	return known(found, err)
 }
 
 // loopbackIndex is the index of the loopback interface that Linux makes in every network namespace.

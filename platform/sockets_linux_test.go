@@ -54,6 +54,37 @@ func TestReadListeners(t *testing.T) {
 	}
 }
 
+// TestHalfOpen makes a handshake whose second step is dropped, and one that comes to its end.
+func TestHalfOpen(t *testing.T) {
+	stuck, whole := netip.MustParseAddrPort("127.0.0.1:8080"), netip.MustParseAddrPort("[::1]:8081")
+	got := map[netip.AddrPort]Known[bool]{}
+	inNamespace(t, func() {
+		a, b := listening(t, unix.AF_INET, stuck, false), listening(t, unix.AF_INET6, whole, true)
+		if c, err := net.DialTimeout("tcp", stuck.String(), 20*time.Millisecond); err == nil {
+			t.Error("connected")
+			c.Close()
+		}
+		c, err := net.Dial("tcp", whole.String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, at := range []netip.AddrPort{stuck, whole, netip.AddrPortFrom(stuck.Addr(), 0), netip.AddrPortFrom(whole.Addr(), 0),
+			netip.AddrPortFrom(stuck.Addr(), 8081)} {
+			got[at] = HalfOpen(at)
+		}
+		c.Close()
+		unix.Close(a)
+		unix.Close(b)
+	}, "ip link set lo up", "nft 'add table ip t; add chain ip t c { type filter hook input priority 0; }; "+
+		"add rule ip t c tcp flags & (syn | ack) == (syn | ack) drop'")
+	for at, known := range got {
+		if want := Know(at.Addr() == stuck.Addr() && at.Port() != 8081); known != want {
+			t.Errorf("%s: got %+v, want %+v", at, known, want)
+		}
+	}
+}
+
 // listening is a TCP socket that accepts nothing.
 func listening(t *testing.T, family int, at netip.AddrPort, only bool) int {
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -377,18 +376,4 @@ func (k *Check) diagnose(j *job, o outcome, v stats.Verdict) []diagnose.Finding 
 		})
 	}
 	return list
-}
-
-// named says that the target was asked for as localhost, so that what other programs make of that name is worth a look.
-func (j *job) named() bool {
-	return strings.EqualFold(strings.TrimSuffix(j.target.Name, "."), "localhost")
-}
-
-// diagnoseName finds out whether other programs would have come to the same address by the name that was asked for.
-func (j *job) diagnoseName() []diagnose.Finding {
-	if !j.named() {
-		return nil
-	}
-	list := diagnose.Diagnose(platform.ReadNames("/"), j.evidence)
-	return slices.DeleteFunc(list, func(f diagnose.Finding) bool { return f.Code != diagnose.HostsLocalhost })
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"lping/ping"
@@ -227,4 +228,25 @@ func callName(err error) string {
 		return call.Syscall
 	}
 	return ""
+}
+
+// named says that the target was asked for as localhost, so that what other programs make of that name is worth a look.
+func (j *job) named() bool {
+	return strings.EqualFold(strings.TrimSuffix(j.target.Name, "."), "localhost")
+}
+
+// diagnoseName finds out whether other programs would have come to the same address by the name that was asked for.
+func (j *job) diagnoseName() []diagnose.Finding {
+	if !j.named() {
+		return nil
+	}
+	facts := platform.ReadNames("/")
+	look := func() []diagnose.Finding {
+		list := diagnose.Diagnose(facts, j.evidence)
+		return slices.DeleteFunc(list, func(f diagnose.Finding) bool { return f.Code != diagnose.HostsLocalhost })
+	}
+	if len(look()) > 0 { // what mends it depends on the place
+		facts = platform.Read("/", j.target.Address, platform.Flow{})
+	}
+	return look()
 }

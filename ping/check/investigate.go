@@ -139,10 +139,11 @@ func (v *investigator) investigate(c ping.Config, method string, flow platform.F
 	default:
 		o.probe = probe(c, method, !seen.answered && mayWatch(o.facts.Process))
 	}
+	if o.probe != nil && !o.probe.Answered && protocol == platform.TCP {
+		o.probe.HalfOpen = platform.HalfOpen(netip.AddrPortFrom(c.Address, c.Port)).Value
+	}
 	o.udp, o.bind = datagram(c.Address, !leaves)
-	// All ports that are in use are of interest only if one could not be had.
-	ports, ok := o.facts.Ports.Get()
-	if ok && protocol != "" && (o.probe == nil || o.probe.Errno == "EADDRNOTAVAIL") {
+	if ports, ok := o.facts.Ports.Get(); ok && protocol != "" {
 		o.portsInUse = platform.ReadPortsInUse(protocol, ports)
 	}
 	if c.Port != 0 && seen.refused && natAtOutput(o.facts) {
@@ -198,6 +199,9 @@ func probe(c ping.Config, method string, watch bool) *diagnose.Probe {
 	family := report.Family(c.Address)
 	before, others := counters(family), counters(otherFamily(family))
 	p, err := ping.Open(c)
+	if errno := errnoName(err); errno == "EMFILE" || errno == "ENFILE" {
+		return &diagnose.Probe{Errno: errno}
+	}
 	if err != nil {
 		return nil
 	}
@@ -278,7 +282,10 @@ func look(c ping.Config) (p *diagnose.Probe, answersFrom string) {
 	}
 	family := report.Family(c.Address)
 	before := counters(family)
-	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)))
+	udp, err := listenUDP(from)
+	if errno := errnoName(err); errno == "EMFILE" || errno == "ENFILE" {
+		return &diagnose.Probe{Errno: errno}, ""
+	}
 	if err != nil {
 		return nil, ""
 	}
@@ -330,9 +337,17 @@ func since(before, after platform.Known[platform.Counters]) platform.Known[platf
 	return after
 }
 
+// listenUDP is a socket on a port of this address that is free.
+func listenUDP(at netip.Addr) (*net.UDPConn, error) {
+	if err := ping.Spare(5); err != nil { // the run may want two meanwhile
+		return nil, err
+	}
+	return net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
+}
+
 // datagram sends a UDP datagram, if it may, from a socket on the address to itself. bind is why there is no such socket.
 func datagram(to netip.Addr, may bool) (d *diagnose.Datagram, bind string) {
-	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 0)))
+	udp, err := listenUDP(to)
 	if err != nil {
 		return &diagnose.Datagram{Errno: errnoName(err)}, errnoName(err)
 	}

@@ -222,19 +222,29 @@ func byPrefix(table []*Option, name string) (found []*Option) {
 // suggest is the hint for an unknown name: the nearest option, or the help.
 func suggest(table []*Option, name string) string {
 	name = strings.ToLower(name)
-	best, nearest := "", maxEdits(name)+1
+	var names []string
 	for _, o := range table {
 		if o.Short != "" && o.Short == name {
 			return "did you mean -" + o.Short + "?"
 		}
-		if d := distance(name, o.Long); d < nearest {
-			best, nearest = o.Long, d
-		}
+		names = append(names, o.Long)
 	}
+	best := nearest(names, name)
 	if best == "" {
 		return listHint
 	}
 	return "did you mean --" + best + "?"
+}
+
+// nearest is the name that was most likely meant; empty if none is near enough.
+func nearest(names []string, name string) (best string) {
+	least := maxEdits(name) + 1
+	for _, s := range names {
+		if d := distance(name, s); d < least {
+			best, least = s, d
+		}
+	}
+	return best
 }
 
 // maxEdits is how many edits make a mistyped name of another one; -1 says that no name is near enough.

@@ -40,11 +40,12 @@ type Command string
 
 // The commands.
 const (
-	Doctor Command = "doctor" // the whole picture
-	Serve  Command = "serve"  // an echo to test against; it reads no variables
+	Doctor  Command = "doctor"  // the whole picture
+	Serve   Command = "serve"   // an echo to test against; it reads no variables
+	Explain Command = "explain" // what the codes mean; it reads no variables
 )
 
-var commands = []Command{Doctor, Serve}
+var commands = []Command{Doctor, Serve, Explain}
 
 // Format is an output format.
 type Format string
@@ -87,7 +88,7 @@ func Read(args []string, lookup func(string) (string, bool)) Input {
 	if len(words) > 0 && slices.Contains(commands, Command(words[0])) && !in.isPing() {
 		in.Command, words = Command(words[0]), words[1:]
 	}
-	if in.Command == Serve {
+	if in.Command == Serve || in.Command == Explain {
 		for _, word := range words {
 			in.operands = append(in.operands, operand{word: word, host: word})
 		}

@@ -105,6 +105,8 @@ func TestReadOperands(t *testing.T) {
 		{"doctor as an operand", "lping ::1 doctor", "", "", "::1 doctor"},
 		{"serve", "lping -q serve 8080", "LPING_ADDRESS=127.0.0.2", Serve, "8080"},
 		{"serve alone", "lping serve", "LPING_ADDRESS=127.0.0.2 LPING_QUIET=x", Serve, ""},
+		{"explain", "lping explain lo_down fw_output", "LPING_ADDRESS=127.0.0.2 LPING_COUNT=x", Explain, "lo_down fw_output"},
+		{"ping knows no explain", "ping explain", "", "", "explain"},
 		{"ping knows no doctor", "ping doctor", "", "", "doctor"},
 		{"ping knows no serve", "ping serve", "", "", "serve"},
 		{"doctor is no address", "lping", "LPING_ADDRESS=doctor", "", "doctor"},

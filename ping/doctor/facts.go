@@ -62,9 +62,13 @@ func switchSection(f platform.Facts) section {
 		echo6 = "net.ipv6.icmp.echo_ignore_all"
 		ports = "net.ipv4.ip_local_port_range"
 	)
+	const mask = "net.ipv4.icmp_ratemask"
 	s := section{title: "Switches", about: "settings of the kernel that can silence loopback"}
 	sayKnown(&s, echo4, f.IPv4.EchoIgnored, func(on bool) { s.say("%s is %s", echo4, echoText(on)) })
-	sayKnown(&s, echo6, f.IPv6.EchoIgnored, func(on bool) { s.say("%s is %s", echo6, echoText(on)) })
+	if !f.IPv6Off.Value.Absent {
+		sayKnown(&s, echo6, f.IPv6.EchoIgnored, func(on bool) { s.say("%s is %s", echo6, echoText(on)) })
+	}
+	sayKnown(&s, mask, f.ICMPLimit, func(l platform.ICMPLimit) { s.say("%s is %s", mask, limitText(l)) })
 	sayKnown(&s, "disable_ipv6", f.IPv6Off, func(off platform.IPv6Off) { s.say("%s", ipv6Text(off)) })
 	sayKnown(&s, pingGroups, f.PingGroups, func(r platform.Range) { s.say("%s is %s", pingGroups, rangeText(r)) })
 	sayKnown(&s, ports, f.Ports, func(r platform.Range) { s.say("%s is %s", ports, r) })
@@ -76,6 +80,18 @@ func echoText(ignored bool) string {
 		return "on: no echo request is answered"
 	}
 	return "off: echo requests are answered"
+}
+
+// limitText says what the limit of ICMP does to echo replies, which are type 0.
+func limitText(l platform.ICMPLimit) string {
+	perSecond, ok := l.PerSecond.Get()
+	switch {
+	case l.Mask&1 == 0:
+		return fmt.Sprintf("%d: echo replies are not limited", l.Mask)
+	case !ok:
+		return fmt.Sprintf("%d: echo replies are limited", l.Mask)
+	}
+	return fmt.Sprintf("%d: at most %d echo replies a second", l.Mask, perSecond)
 }
 
 func ipv6Text(off platform.IPv6Off) string {
@@ -143,7 +159,11 @@ func neverLocal(c platform.Chain) bool {
 }
 
 func chainText(c platform.Chain) string {
-	return c.Family + " " + c.Table + " " + c.Name + " at " + c.Hook + prefixed(", policy ", c.Policy)
+	text := c.Family + " " + c.Table + " " + c.Name + " at " + c.Hook + prefixed(", policy ", c.Policy)
+	if c.Drops.Value {
+		text += ", rules that drop"
+	}
+	return text
 }
 
 func trackingSection(f platform.Facts) section {
@@ -176,7 +196,9 @@ func queueSection(f platform.Facts) section {
 		sayFirst(&s, "queues", list, func(q platform.Queue) { s.queue(q) })
 	})
 	sayKnown(&s, "IPv4 counters", f.IPv4.Counters, func(c platform.Counters) { s.socketDrops("IPv4", c) })
-	sayKnown(&s, "IPv6 counters", f.IPv6.Counters, func(c platform.Counters) { s.socketDrops("IPv6", c) })
+	if !f.IPv6Off.Value.Absent {
+		sayKnown(&s, "IPv6 counters", f.IPv6.Counters, func(c platform.Counters) { s.socketDrops("IPv6", c) })
+	}
 	return s
 }
 

@@ -65,6 +65,7 @@ func rootFacts() platform.Facts {
 		IPv6Off:    platform.Know(platform.IPv6Off{}),
 		PingGroups: platform.Know(platform.Range{Low: 0, High: 2147483647}),
 		Ports:      platform.Know(platform.Range{Low: 32768, High: 60999}),
+		ICMPLimit:  platform.Know(platform.ICMPLimit{Mask: 6168, PerSecond: platform.Know(uint64(1000)), Burst: platform.Know(uint64(50))}),
 		Conntrack:  platform.Know(platform.Conntrack{Count: 22, Max: 262144}),
 		Queues:     platform.Know([]platform.Queue{}),
 		Firewall: platform.Know([]platform.Chain{

@@ -11,7 +11,9 @@ import (
 func routeSection(f platform.Facts) section {
 	s := section{title: "Routes", about: "how the kernel knows which addresses are its own"}
 	s.routes("IPv4", f.IPv4, f.Loopback)
-	s.routes("IPv6", f.IPv6, f.Loopback)
+	if !f.IPv6Off.Value.Absent {
+		s.routes("IPv6", f.IPv6, f.Loopback)
+	}
 	return s
 }
 

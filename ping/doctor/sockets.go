@@ -42,7 +42,11 @@ func trySockets(addresses []netip.Addr) []SocketTrial {
 		}},
 	} {
 		for _, a := range addresses {
-			list = append(list, SocketTrial{Kind: kind.name, Family: report.Family(a), Err: kind.try(a)})
+			err := ping.Spare(3)
+			if err == nil {
+				err = kind.try(a)
+			}
+			list = append(list, SocketTrial{Kind: kind.name, Family: report.Family(a), Err: err})
 		}
 	}
 	return list

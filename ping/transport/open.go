@@ -96,6 +96,13 @@ type opener func(c Config, method string) (Conn, Socket, error)
 
 // openMethod opens the conn of a method. A new one stands here, in openProto, and among the constants Method and Proto.
 func openMethod(c Config, method string) (Conn, Socket, error) {
+	descriptors := 4 // two, beside those of the runtime
+	if method == MethodUDP {
+		descriptors = 3
+	}
+	if err := Spare(descriptors); err != nil {
+		return nil, Socket{}, err
+	}
 	switch method {
 	case MethodUDP:
 		return openUDP(c)

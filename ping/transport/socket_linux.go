@@ -124,7 +124,7 @@ func newSleeper(list []unix.PollFd) (s *sleeper, err error) {
 		unix.Close(s.timer)
 		return nil, err
 	}
-	err = spare(s.timer, 2)
+	err = Spare(3) // one is for who reads a file meanwhile
 	if err == nil {
 		err = unix.SetNonblock(s.epoll, true) // for os.NewFile it is a file to poll then
 	}
@@ -146,18 +146,33 @@ func newSleeper(list []unix.PollFd) (s *sleeper, err error) {
 	return s, nil
 }
 
-// spare is an error if so many more descriptors cannot be had. The runtime needs two of its own for the first file to poll, and
-// gives up the whole program without them.
-func spare(like, n int) error {
+// plenty is a limit of descriptors that leaves enough of them, whatever this process was started with.
+const plenty = 64
+
+// Spare is an error if so many more descriptors cannot be had. The runtime needs two of its own for the first timer or file to
+// poll, and gives up the whole program without them: so it takes them here, if they are few.
+func Spare(n int) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err == nil && limit.Cur > plenty {
+		return nil
+	}
+	if err := spare(n); err != nil {
+		return err
+	}
+	time.AfterFunc(time.Hour, func() {}).Stop()
+	return nil
+}
+
+func spare(n int) error {
 	if n == 0 {
 		return nil
 	}
-	fd, err := unix.FcntlInt(uintptr(like), unix.F_DUPFD_CLOEXEC, 0)
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
-		return err
+		return os.NewSyscallError("eventfd", err)
 	}
 	defer unix.Close(fd)
-	return spare(like, n-1)
+	return spare(n - 1)
 }
 
 // watch puts descriptors into the set.

@@ -23,6 +23,7 @@ const (
 	ICMPNotPermitted Code = "icmp_not_permitted"
 	NATRedirects     Code = "nat_redirects"
 	EchoIgnored      Code = "echo_ignored"
+	RateLimited      Code = "rate_limited"
 	ConntrackFull    Code = "conntrack_full"
 	XfrmBlocks       Code = "xfrm_blocks"
 	QdiscDrop        Code = "qdisc_drop"
@@ -104,8 +105,8 @@ var (
 	// astray: packets to the target have no way that stays on this host.
 	astray = []Code{AddrMissing, RuleBlocks, RouteMissing}
 	// stopped: something on the way stops the packets or their answers.
-	stopped = []Code{NATRedirects, EchoIgnored, ConntrackFull, XfrmBlocks, QdiscDrop, FwReject, FwOutput, IngressDrop, FwInputRequest,
-		FwInputReply, QueueOverflow}
+	stopped = []Code{NATRedirects, EchoIgnored, RateLimited, ConntrackFull, XfrmBlocks, QdiscDrop, FwReject, FwOutput, IngressDrop,
+		FwInputRequest, FwInputReply, QueueOverflow}
 	// unserved: one end of UDP or TCP is missing.
 	unserved = []Code{PortsExhausted, PortRefused, PortSilent, ServiceSlow, ServiceError}
 )
@@ -162,6 +163,10 @@ var rules = [...]rule{
 		"The switch icmp_echo_ignore_all is on, so no echo request is answered. The switch shows it, or counters if " +
 			"it cannot be read: requests arrive and no reply is made."},
 		find: echoIgnored},
+	{Entry: Entry{RateLimited, Error, []Part{PartSwitches}, "a rate limit drops echo replies",
+		"The kernel's limit for ICMP messages of IPv4 was made to hold for echo replies, too, and is used up. The switch " +
+			"shows it, and the counter of what was kept back; on loopback IPv6 has no such limit."},
+		find: rateLimited, consequenceOf: [][]Code{absent, {EchoIgnored}}},
 	{Entry: Entry{ConntrackFull, Error, []Part{PartTracking}, "the connection tracking table is full",
 		"Netfilter has no room to track another connection and drops the packet that would begin one. The size of the " +
 			"table shows it, and a probe that was dropped on its way out."},
@@ -191,7 +196,7 @@ var rules = [...]rule{
 			"so it is likely at best."},
 		find: fwInputRequest, fixedInside: true, consequenceOf: [][]Code{absent, astray, {FwReject}}},
 	{Entry: Entry{FwInputReply, Error, []Part{PartFirewall}, "a firewall drops the reply",
-		"A firewall at INPUT or PREROUTING drops the echo replies. A reply that the kernel made and IP did not " +
+		"A firewall at INPUT or PREROUTING drops the replies, or what answers a SYN. A reply that the kernel made and IP did not " +
 			"deliver shows it, so it is likely at best."},
 		find: fwInputReply, fixedInside: true, consequenceOf: [][]Code{absent, astray, {FwReject}}},
 	{Entry: Entry{QueueOverflow, Error, []Part{PartQueues}, "the receive queue was full",

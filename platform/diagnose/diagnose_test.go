@@ -55,7 +55,7 @@ func testCases(t testing.TB) []testCase {
 
 // TestOver: what is over has the same code, and is told in the past tense.
 func TestOver(t *testing.T) {
-	past := regexp.MustCompile(`were lost$|came after the timeout$|had no answer when|found the receive queue|was closed for|answered \d+ of|runs without IPv6`)
+	past := regexp.MustCompile(`were lost$|came after the timeout$|had no answer when|found the receive queue|was closed for|was away for|answered \d+ of|runs without IPv6`)
 	for _, c := range testCases(t) {
 		now := Diagnose(c.Facts, c.Evidence)
 		c.Evidence.Over = true
@@ -261,13 +261,16 @@ func TestText(t *testing.T) {
 		"fw_output-nobody":                               "error fw_output: a firewall drops the probes at OUTPUT; fix: accept lo first in output (nft list ruleset; iptables -S)",
 		"fw_output-reply":                                "error fw_output: a firewall likely drops the echo reply at OUTPUT; fix: nft insert rule inet t c oifname lo accept",
 		"fw_output-cgroup":                               "error fw_output: a cgroup program drops the probes on egress; fix: detach it: bpftool cgroup tree",
+		"ports_exhausted-not-address-away":               "error packet_loss: 127.0.0.1 or its route was away for 69 of 400 probes; fix: look what changes the network meanwhile: ip monitor",
+		"fw_output-second-table":                         "error fw_output: a firewall drops the probes at OUTPUT; fix: nft insert rule inet second o oifname lo accept",
+		"fw_output-cgroup-beside-chain":                  "error fw_output: a cgroup program drops the probes on egress; fix: detach it: bpftool cgroup tree",
 		"fw_input_request-ipv4":                          "error fw_input_request: a firewall likely drops the echo request at INPUT or PREROUTING; fix: nft insert rule inet t c iifname lo accept",
 		"qdisc_drop-ipv4":                                "error qdisc_drop: a queueing discipline or egress filter of lo drops the probes; fix: tc qdisc del dev lo root",
 		"qdisc_drop-netdev":                              "error qdisc_drop: a queueing discipline or egress filter of lo likely drops the probes; fix: nft insert rule netdev t c oifname lo accept",
 		"qdisc_drop-blackhole":                           "error qdisc_drop: a queueing discipline or egress filter of lo likely drops the probes; fix: tc qdisc del dev lo root",
 		"qdisc_drop-holds":                               "error qdisc_drop: the queueing discipline tbf of lo likely holds packets back; fix: tc qdisc del dev lo root",
 		"ingress_drop-tc":                                "error ingress_drop: an ingress filter of lo (tc, netdev, XDP) likely drops the echo request; fix: tc qdisc del dev lo clsact",
-		"ingress_drop-xdp":                               "error ingress_drop: an ingress filter of lo (tc, netdev, XDP) likely drops the echo request; fix: ip link set lo xdp off",
+		"ingress_drop-xdp":                               "error ingress_drop: an ingress filter of lo (tc, netdev, XDP) likely drops the echo request; fix: ip link set lo xdp off, or if a BPF link holds it: bpftool link, then bpftool link detach id N",
 		"xfrm_blocks-in":                                 "error xfrm_blocks: an IPsec policy likely blocks the probes; fix: ip xfrm policy list, then delete the one with action block",
 		"xfrm_blocks-in-reply":                           "error xfrm_blocks: an IPsec policy likely blocks the echo reply; fix: ip xfrm policy list, then delete the one with action block",
 		"xfrm_blocks-default":                            "error xfrm_blocks: an IPsec policy likely blocks the probes; fix: ip xfrm policy setdefault in accept",
@@ -277,6 +280,12 @@ func TestText(t *testing.T) {
 		"cpu_throttled-slow":                             "info cpu_throttled: the CPU limit of 0.01 likely delays lping; fix: raise resources.limits.cpu",
 		"packet_loss-half":                               "error packet_loss: 3 of 5 probes were lost; fix: look for rules that limit a rate (nft list ruleset; tc -s qdisc show dev lo)",
 		"cpu_throttled-not-throttled":                    "error packet_loss: 2 of 5 answers came after the timeout; fix: free the CPU, or allow more time (-W)",
+		"hosts_localhost-file-missing":                   "warning hosts_localhost: there is no hosts file; fix: write to /etc/hosts: 127.0.0.1 localhost",
+		"hosts_localhost-file-unreadable":                "warning hosts_localhost: this user may not read the hosts file; fix: chmod 644 /etc/hosts",
+		"hosts_localhost-file-directory":                 "warning hosts_localhost: the hosts file is a directory; fix: rmdir /etc/hosts; then write to it: 127.0.0.1 localhost",
+		"hosts_localhost-docker":                         "warning hosts_localhost: the hosts file does not name localhost; fix: mount nothing at /etc/hosts: docker writes it",
+		"hosts_localhost-kubernetes":                     "warning hosts_localhost: the hosts file says that localhost is 10.1.2.3, which is not on loopback; fix: keep localhost out of hostAliases and mount nothing at /etc/hosts: the kubelet writes it",
+		"hosts_localhost-podman-host":                    "warning hosts_localhost: the hosts file says that localhost is 10.1.2.3, which is not on loopback; fix: keep localhost out of --add-host and mount nothing at /etc/hosts: podman writes it from the host's",
 		"hosts_localhost-elsewhere":                      "warning hosts_localhost: the hosts file says that localhost is 10.1.2.3, which is not on loopback; fix: in /etc/hosts, take localhost off the line 10.1.2.3",
 		"icmp_not_permitted-udp-instead":                 `info icmp_not_permitted: ICMP sockets are not permitted here; fix: sysctl -w net.ipv4.ping_group_range="0 2147483647"`,
 		"port_refused-nobody-listens":                    "error port_refused: nobody listens on 127.0.0.1:8080; fix: start the service",

@@ -96,7 +96,7 @@ type Evidence struct {
 	// UDP is a datagram to a socket of our own on the same address; nil if none was sent.
 	UDP *Datagram `json:"udp,omitempty"`
 	// Listeners are the sockets on the port of the service, PortsInUse is how many of the ports that the system gives out
-	// have a socket. Both are about the protocol of the probes, and read only if they may matter.
+	// have a socket. Both are about the protocol of the probes, and not read for ICMP.
 	Listeners  platform.Known[[]platform.Listener] `json:"listeners,omitzero"`
 	PortsInUse platform.Known[int]                 `json:"ports_in_use,omitzero"`
 	// QueueDrops are the answers that found the queue of our own socket full.
@@ -134,6 +134,8 @@ type Probe struct {
 	// Call is the system call that may have been denied, if it was another.
 	Call     string `json:"call,omitempty"`
 	Answered bool   `json:"answered"`
+	// HalfOpen says that a connection to the target waits for the last step of its handshake: the SYN arrived.
+	HalfOpen bool `json:"half_open,omitempty"`
 	// Dropped are the packets of this process that the kernel dropped meanwhile; read only if nothing had been answered.
 	Dropped platform.Known[[]droptrace.Drop] `json:"dropped,omitzero"`
 	// Counted is how far the counters of the family moved, from just before the send to the end of the wait.

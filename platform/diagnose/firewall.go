@@ -64,11 +64,11 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 		found = !sendForbidden(e)
 	}
 	what := "the probes"
-	if s == replyAtOutput && !refused {
-		what = "the echo reply"
+	if s == replyAtOutput && !refused || e.Probe != nil && e.Probe.HalfOpen {
+		what = packet(e, true)
 	}
 	hook := e.hooks(FwOutput, "output")[0]
-	if len(seen(f, e, []string{hook})) == 0 && len(seen(f, e, []string{"postrouting"})) > 0 {
+	if !slices.ContainsFunc(seen(f, e, []string{hook}), canDrop) && slices.ContainsFunc(seen(f, e, []string{"postrouting"}), canDrop) {
 		hook = "postrouting"
 	}
 	out := Finding{
@@ -80,7 +80,7 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Cause = "likely a firewall " + e.verb("drops", "dropped") + " the probes at OUTPUT, or NAT " + e.verb("sends", "sent") + " them elsewhere"
 		out.Fix = "look at the chains at output, filter and nat: nft list ruleset; iptables-save"
 	}
-	if f.Firewall.OK && len(seen(f, e, []string{hook})) == 0 {
+	if f.Firewall.OK && !slices.ContainsFunc(seen(f, e, []string{hook}), canDrop) {
 		out.Cause, out.Fix = blame("a cgroup program", refused || e.told(FwOutput), e.verb("drops ", "dropped ")+what+" on egress"), detach
 	}
 	return out, found
@@ -113,7 +113,7 @@ func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
 func fwInputReply(f platform.Facts, e Evidence) (Finding, bool) {
 	hooks := e.hooks(FwInputReply, "prerouting", "input")
 	return Finding{
-		Cause:    blame("a firewall", e.told(FwInputReply), e.verb("drops", "dropped")+" the echo reply"+atHooks(hooks)),
+		Cause:    blame("a firewall", e.told(FwInputReply), e.verb("drops ", "dropped ")+packet(e, true)+atHooks(hooks)),
 		Evidence: join(e.moved(), chains(f, e, hooks...), e.udp()),
 		Fix:      accept(f, e, hooks...),
 	}, e.stage() == replyAtInput
@@ -130,7 +130,7 @@ func atHooks(hooks []string) string {
 // fwICMPOnly: ICMP is silent and UDP works. That can be told without counters.
 func fwICMPOnly(f platform.Facts, e Evidence) (Finding, bool) {
 	silent := e.icmp() && e.Received == 0 && e.SendErrors == 0 && e.Late == 0
-	open := f.Firewall.OK && len(seen(f, e, []string{"prerouting", "input", "output"})) == 0
+	open := f.Firewall.OK && !slices.ContainsFunc(seen(f, e, []string{"prerouting", "input", "output"}), canDrop)
 	return Finding{
 		Cause:    "only ICMP " + e.verb("is", "was") + " blocked, likely by a firewall",
 		Evidence: join(e.udp(), e.moved(), chains(f, e, "prerouting", "input", "output")),
@@ -138,16 +138,26 @@ func fwICMPOnly(f platform.Facts, e Evidence) (Finding, bool) {
 	}, silent && !open && e.UDP != nil && e.UDP.Answered && e.stage() != damaged
 }
 
-// accept is how to accept loopback before any other rule: a command, if only one chain sees the packets.
+// maxCommands is how long commands in a row may be, in bytes.
+const maxCommands = 110
+
+// accept is how to accept loopback before any other rule: a command for each chain that can drop, if they are few. To accept ends
+// the work of one chain alone, and the next chain at the hook can still drop.
 func accept(f platform.Facts, e Evidence, hooks ...string) string {
-	list := seen(f, e, hooks)
-	if len(list) == 1 && list[0].Hook != "" {
-		c := list[0]
+	var commands []string
+	for _, c := range droppers(f, e, hooks) {
 		direction := "iifname"
 		if c.Hook == "output" || c.Hook == "postrouting" {
 			direction = "oifname"
 		}
-		return fmt.Sprintf("nft insert rule %s %s %s %s lo accept", c.Family, c.Table, c.Name, direction)
+		commands = append(commands, fmt.Sprintf("nft insert rule %s %s %s %s lo accept", c.Family, c.Table, c.Name, direction))
+		if c.Hook == "" { // a table of the older iptables, whose chains are not known
+			commands = nil
+			break
+		}
+	}
+	if command := strings.Join(commands, " && "); command != "" && (len(commands) == 1 || len(command) <= maxCommands) {
+		return command
 	}
 	iptables := "iptables"
 	if e.Family == 6 {
@@ -167,8 +177,11 @@ func chains(f platform.Facts, e Evidence, hooks ...string) string {
 	}
 	return "chains there: " + listed(list, "", func(c platform.Chain) string {
 		name := strings.TrimSpace(c.Family + " " + c.Table + " " + c.Name)
-		if c.Policy == "drop" {
+		switch {
+		case c.Policy == "drop":
 			name += " (policy drop)"
+		case c.Drops.Value:
+			name += " (has rules that drop)"
 		}
 		return name
 	})
@@ -179,6 +192,18 @@ func seen(f platform.Facts, e Evidence, hooks []string) []platform.Chain {
 	all, _ := f.Firewall.Get()
 	return slices.DeleteFunc(slices.Clone(all), func(c platform.Chain) bool { return !sees(c, e.Family, hooks) })
 }
+
+// droppers are those of the seen chains that can drop a packet; all, if none is known to.
+func droppers(f platform.Facts, e Evidence, hooks []string) []platform.Chain {
+	list := seen(f, e, hooks)
+	if !slices.ContainsFunc(list, canDrop) {
+		return list
+	}
+	return slices.DeleteFunc(list, func(c platform.Chain) bool { return !canDrop(c) })
+}
+
+// canDrop says that a chain may drop packets: by its policy, by a rule, or for all that is known.
+func canDrop(c platform.Chain) bool { return c.Policy != "accept" || !c.Drops.OK || c.Drops.Value }
 
 // ownFamily is the name that a firewall has for a family.
 func ownFamily(family int) string {

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"lping/platform"
@@ -131,7 +132,7 @@ func ipv6Disabled(f platform.Facts, e Evidence) (Finding, bool) {
 	switch {
 	case e.Family != 6:
 		return Finding{}, false
-	case known && off.Absent || !known && e.Datagram == "EAFNOSUPPORT" && e.Raw == "EAFNOSUPPORT":
+	case known && off.Absent || !known && (e.Datagram == "EAFNOSUPPORT" && e.Raw == "EAFNOSUPPORT" || e.Stream == "EAFNOSUPPORT"):
 		out.Cause = "this kernel runs without IPv6"
 		out.Evidence = join(opened(e), absence(off))
 		out.Fix = "boot without ipv6.disable=1"
@@ -183,4 +184,108 @@ func ipv6MTU(f platform.Facts, e Evidence) (Finding, bool) {
 		out.Severity = Warning
 	}
 	return out, true
+}
+
+// hostsLocalhost: the hosts file cannot be read, has no address for localhost, or one that is not on loopback (RFC 6761,
+// section 6.3). That is a warning, since lping itself does not ask the hosts file. It says nothing of the target's own address: if
+// that is missing, other rules say so, and 127.0.0.1 belongs in the file even if lo is down. Nor does ::1 harm on a kernel without
+// IPv6, where no program can ask for it.
+func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
+	lines, ok := f.Localhost.Get()
+	switch {
+	case !ok:
+		return noHosts(f)
+	case len(lines) == 0:
+		return Finding{
+			Cause:    "the hosts file does not name localhost",
+			Evidence: "/etc/hosts: " + hostsText(lines),
+			Fix:      hostsFix(f, "add to /etc/hosts: 127.0.0.1 localhost", ""),
+		}, true
+	}
+	for _, l := range lines {
+		a := l.Address.WithZone("")
+		absent := a.Is6() && f.IPv6Off.Value.Absent
+		if absent || onLoopback(f, a) || a.Is6() != (e.Family == 6) && !e.Named {
+			continue
+		}
+		return Finding{
+			Cause:    fmt.Sprintf("the hosts file says that localhost is %s, which is not on loopback", a),
+			Evidence: "/etc/hosts: " + hostsText(lines),
+			Fix:      localhostFix(f, a),
+		}, a != e.Target || a.Is6() && e.lacksAnswers() && !e.Asked
+	}
+	return Finding{}, false
+}
+
+// localhostFix is for an address that is not on loopback. The lines with 127.0.0.1 and ::1 in a container are the engine's own.
+func localhostFix(f platform.Facts, a netip.Addr) string {
+	here := fmt.Sprintf("in /etc/hosts, take localhost off the line %s", a)
+	fix := hostsFix(f, here, "keep localhost out of ")
+	off := f.IPv6Off.Value
+	switch {
+	case fix == here || !a.IsLoopback():
+		return fix
+	case a.Is6() && off.Loopback:
+		return enableIPv6(f, off)
+	}
+	return addAddress(f.System, "lo", a)
+}
+
+// noHosts is about what is in the place of the hosts file.
+func noHosts(f platform.Facts) (Finding, bool) {
+	out := Finding{Evidence: f.Localhost.Reason()}
+	switch f.HostsFile {
+	case platform.HostsMissing:
+		out.Cause = "there is no hosts file"
+		out.Fix = hostsFix(f, "write to /etc/hosts: 127.0.0.1 localhost", "")
+	case platform.HostsUnreadable:
+		out.Cause = "this user may not read the hosts file"
+		out.Fix = "chmod 644 /etc/hosts"
+	case platform.HostsDirectory:
+		out.Cause = "the hosts file is a directory"
+		out.Fix = hostsFix(f, "rmdir /etc/hosts; then write to it: 127.0.0.1 localhost", "")
+	case platform.HostsSpecial:
+		out.Cause = "the hosts file is no regular file"
+		out.Fix = hostsFix(f, "write a file in its place: 127.0.0.1 localhost", "")
+	default:
+		return Finding{}, false
+	}
+	return out, true
+}
+
+// hostsFix is for this place. In a container it is not the user who writes the hosts file.
+func hostsFix(f platform.Facts, here, leaveOut string) string {
+	c := f.Container.Value
+	option, writer := "", ""
+	switch c.Runtime {
+	case "docker", "podman":
+		option, writer = "--add-host", c.Runtime
+	case "kubernetes", "containerd", "cri-o":
+		option, writer = "hostAliases", "the kubelet"
+	default:
+		return here
+	}
+	if leaveOut != "" {
+		leaveOut += option + " and "
+	}
+	text := leaveOut + "mount nothing at /etc/hosts: " + writer + " writes it"
+	if c.HostNetwork {
+		text += " from the host's"
+	}
+	return text
+}
+
+// onLoopback says that an address is on a loopback interface, or that the interfaces are unknown.
+func onLoopback(f platform.Facts, a netip.Addr) bool {
+	list, ok := f.Loopback.Get()
+	return !ok || slices.ContainsFunc(list, func(i platform.Interface) bool {
+		_, found := holding(i, f.System, a)
+		return found
+	})
+}
+
+func hostsText(lines []platform.HostsLine) string {
+	return listed(lines, "no line with localhost", func(l platform.HostsLine) string {
+		return l.Address.String() + " " + strings.Join(l.Names, " ")
+	})
 }

@@ -24,13 +24,49 @@ func echoIgnored(f platform.Facts, e Evidence) (Finding, bool) {
 	if !known {
 		c, _ := e.counted()
 		state = key + " unknown: " + f.Of(e.Family).EchoIgnored.Reason()
-		found = e.stage() == atEcho && refusedOut(c) == 0 && !tooManyFragments(f, e)
+		found = e.stage() == atEcho && refusedOut(c)+c.RateLimited == 0 && !tooManyFragments(f, e)
 	}
 	return Finding{
 		Cause:    blame("the kernel", known, e.verb("ignores", "ignored")+" echo requests"),
 		Evidence: join(state, e.moved(), e.udp()),
 		Fix:      setting(f, key, "0"),
 	}, found
+}
+
+// rateMask is the sysctl with a bit for each type of ICMP of IPv4 that is limited.
+const rateMask = "net.ipv4.icmp_ratemask"
+
+// rateLimited: of the limits for ICMP only the one for all messages of IPv4 holds on loopback (icmpv4_global_allow); that for a
+// host (icmp_ratelimit) and those of IPv6 leave it out. The counter is everybody's, so the switch has to agree.
+func rateLimited(f platform.Facts, e Evidence) (Finding, bool) {
+	l, known := f.ICMPLimit.Get()
+	covers := l.Mask&1 != 0 // echo reply is type 0
+	if e.Family != 4 || !e.icmp() || known && !covers {
+		return Finding{}, false
+	}
+	c, _ := e.counted()
+	silent := e.stage() == atEcho && refusedOut(c) == 0 && !tooManyFragments(f, e)
+	// The extra probe may be one of those that pass.
+	some := known && e.stage() == unclear && e.Received > 0 && e.Lost > 0 && f.IPv4.Counters.Value.RateLimited > 0
+	state, mask := rateMask+" unknown: "+f.ICMPLimit.Reason(), "6168" // the default
+	if known {
+		state, mask = limitText(l), fmt.Sprint(l.Mask&^1)
+	}
+	return Finding{
+		Cause:    blame("a rate limit for ICMP", c.RateLimited > 0, e.verb("drops", "dropped")+" the echo replies"),
+		Evidence: join(state, tally(e), e.moved(), e.udp()),
+		Fix:      setting(f, rateMask, mask),
+	}, c.RateLimited > 0 && (silent || known) || silent && known || some
+}
+
+func limitText(l platform.ICMPLimit) string {
+	text := fmt.Sprintf("%s is %d, which covers echo replies", rateMask, l.Mask)
+	perSecond, ok1 := l.PerSecond.Get()
+	burst, ok2 := l.Burst.Get()
+	if ok1 && ok2 {
+		text += fmt.Sprintf("; the limit is %d a second, %d at once", perSecond, burst)
+	}
+	return text
 }
 
 // conntrackFull: netfilter refuses packets of new connections when the table is full (nf_conntrack_core.c).

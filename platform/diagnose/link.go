@@ -92,7 +92,17 @@ func egressFix(f platform.Facts, name string) string {
 	if slices.ContainsFunc(list, func(q platform.Queue) bool { return q.Ingress }) {
 		return fmt.Sprintf("tc filter del dev %s egress", name)
 	}
-	return fmt.Sprintf("remove the filter (tc filter show dev %s egress; nft list ruleset)", name)
+	return unseenFilter(f, name, "egress")
+}
+
+// unseenFilter is how to remove a filter of the interface that no fact shows. If the others would be seen, it is a program of BPF
+// that is attached by tcx, which neither tc nor nft lists.
+func unseenFilter(f platform.Facts, name, direction string) string {
+	show := "bpftool net show dev " + name
+	if f.Queues.OK && f.Firewall.OK {
+		return show + ", then bpftool link detach id N, or bpftool net detach tcx_" + direction + " dev " + name
+	}
+	return fmt.Sprintf("remove the filter (tc filter show dev %s %s; nft list ruleset; %s)", name, direction, show)
 }
 
 // ingressDrop: the interface took the probe and IP never saw it. In between are tc, netdev chains and XDP. It is not blamed
@@ -113,9 +123,11 @@ func ingressDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	}, (s == onLink || s == replyOnLink) && sure && holdingQueue(f, e) == ""
 }
 
-// packet names the packet that was lost: the reply, or else the request; over UDP and TCP just the probes.
+// packet names the packet that was lost: the reply, or else the request; over UDP and TCP just the probes, or what answers a SYN.
 func packet(e Evidence, reply bool) string {
 	switch {
+	case e.Probe != nil && e.Probe.HalfOpen:
+		return "the reply"
 	case !e.icmp():
 		return "the probes"
 	case reply:
@@ -130,13 +142,13 @@ func ingressFix(f platform.Facts, i platform.Interface) string {
 	at := slices.IndexFunc(list, func(q platform.Queue) bool { return q.Ingress })
 	switch {
 	case i.XDP:
-		return fmt.Sprintf("ip link set %s xdp off", i.Name)
+		return fmt.Sprintf("ip link set %s xdp off, or if a BPF link holds it: bpftool link, then bpftool link detach id N", i.Name)
 	case found:
 		return fmt.Sprintf("nft insert rule %s %s %s iifname %s accept", chain.Family, chain.Table, chain.Name, i.Name)
 	case at >= 0:
 		return fmt.Sprintf("tc qdisc del dev %s %s", i.Name, list[at].Kind)
 	}
-	return fmt.Sprintf("remove the filter (tc filter show dev %s ingress; nft list ruleset)", i.Name)
+	return unseenFilter(f, i.Name, "ingress")
 }
 
 // linkChain finds a chain that is attached to the interface itself.
@@ -171,7 +183,7 @@ func queues(f platform.Facts, ingress bool) string {
 
 func xdp(i platform.Interface) string {
 	if i.XDP {
-		return "an XDP program is attached"
+		return fmt.Sprintf("XDP program %d is attached", i.XDPProgram)
 	}
 	return ""
 }

@@ -58,6 +58,10 @@ func packetLoss(f platform.Facts, e Evidence) (Finding, bool) {
 	if cause, fix := e.ended(); cause != "" {
 		out.Cause, out.Fix = cause, fix
 	}
+	if away := e.away(); away*2 > missing {
+		out.Cause = fmt.Sprintf("%s or its route was away for %d of %d probes", e.Target, away, e.decided())
+		out.Fix = "look what changes the network meanwhile: ip monitor"
+	}
 	if e.Port != 0 && e.Lost == missing {
 		out.Cause = fmt.Sprintf("%s answered %d of %d probes", e.service(), e.Received, e.decided())
 		out.Fix = "look at the log of the service, and at limits of its rate; -i 1 asks it less often"
@@ -72,6 +76,16 @@ func packetLoss(f platform.Facts, e Evidence) (Finding, bool) {
 	}
 	out.Cause = cmp.Or(e.Sweep, out.Cause)
 	return out, missing > 0 && (e.Received > 0 || e.Late == missing)
+}
+
+// away is how many sends were told that there is no such address, or no way to it.
+func (e Evidence) away() (n uint64) {
+	for _, r := range e.Refused {
+		if slices.Contains([]string{"EADDRNOTAVAIL", "ENETUNREACH", "EHOSTUNREACH"}, r.Errno) {
+			n += r.Count
+		}
+	}
+	return n
 }
 
 // decided is the number of probes whose fate is known.
@@ -160,7 +174,7 @@ func unread(f platform.Facts, e Evidence) string {
 	var parts []string
 	for _, u := range []struct{ name, why string }{
 		{"interface", f.Loopback.Reason()}, {"routes", family.Lookup.Reason()}, {"rules", family.Rules.Reason()},
-		{"echo_ignore_all", family.EchoIgnored.Reason()}, {"counters", family.Counters.Reason()},
+		{"echo_ignore_all", family.EchoIgnored.Reason()}, {"icmp_ratemask", f.ICMPLimit.Reason()}, {"counters", family.Counters.Reason()},
 		{"firewall", f.Firewall.Reason()},
 	} {
 		if u.why != "" {

@@ -127,14 +127,17 @@ func denied(f platform.Facts, e Evidence) (denial, bool) {
 // byPolicy says whether an errno of a system call is one that policies give. Some are also what a kernel says that lacks
 // something: those count if there is a filter, or if the kernel is known to have it.
 func byPolicy(f platform.Facts, e Evidence, errno string) bool {
+	seccomp := f.Process.Value.Seccomp // which alone answers with what is no refusal
 	switch errno {
-	case "EPERM", "EACCES", "ENOSYS":
+	case "EPERM", "EACCES":
 		return true
+	case "ENOSYS":
+		return seccomp != "disabled"
 	case "EAFNOSUPPORT":
 		off, known := f.IPv6Off.Get()
-		return e.Family == 4 || known && !off.Absent
+		return seccomp != "disabled" && (e.Family == 4 || known && !off.Absent)
 	case "EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "EINVAL":
-		return f.Process.Value.Seccomp == "filter"
+		return seccomp == "filter"
 	}
 	return false
 }
@@ -204,6 +207,9 @@ func opened(e Evidence) string {
 	}
 	if e.Raw != "" {
 		parts = append(parts, "raw socket: "+e.Raw)
+	}
+	if e.Stream != "" {
+		parts = append(parts, "socket for UDP or TCP: "+e.Stream)
 	}
 	return strings.Join(parts, ", ")
 }

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -317,6 +318,40 @@ func TestChains(t *testing.T) {
 	}
 	if c, ok := linkChain(f, "ingress", "eth0"); !ok {
 		t.Errorf("got %+v, want the chain on eth0", c)
+	}
+}
+
+// TestDroppers holds that the fix goes to the chains that can drop, and to each of them: what one accepts the next can drop.
+func TestDroppers(t *testing.T) {
+	drops, not := platform.Know(true), platform.Know(false)
+	chain := func(table, policy string, drops platform.Known[bool]) platform.Chain {
+		return platform.Chain{Family: "inet", Table: table, Name: "o", Hook: "output", Policy: policy, Drops: drops}
+	}
+	fixOf := func(table string) string { return fmt.Sprintf("nft insert rule inet %s o oifname lo accept", table) }
+	const generic = "accept lo first in output (nft list ruleset; iptables -S)"
+	for _, tt := range []struct {
+		name   string
+		chains []platform.Chain
+		want   string
+	}{
+		{"one policy", []platform.Chain{chain("a", "accept", not), chain("b", "drop", not)}, fixOf("b")},
+		{"one rule", []platform.Chain{chain("a", "accept", drops), chain("b", "accept", not)}, fixOf("a")},
+		{"a rule and a policy", []platform.Chain{chain("a", "accept", drops), chain("b", "drop", not), chain("c", "accept", not)},
+			fixOf("a") + " && " + fixOf("b")},
+		{"rules unknown", []platform.Chain{chain("a", "accept", platform.Known[bool]{}), chain("b", "accept", not)}, fixOf("a")},
+		{"none is known to", []platform.Chain{chain("a", "accept", not), chain("b", "accept", not)}, fixOf("a") + " && " + fixOf("b")},
+		{"many", []platform.Chain{chain("a", "drop", not), chain("b", "drop", not), chain("c", "drop", not)}, generic},
+		{"an older table as well", []platform.Chain{chain("a", "drop", not), {Family: "ip", Table: "filter"}}, generic},
+	} {
+		f := platform.Facts{Firewall: platform.Know(tt.chains)}
+		if got := accept(f, Evidence{Family: 4}, "output"); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	f := platform.Facts{Firewall: platform.Know([]platform.Chain{chain("a", "accept", drops), chain("b", "drop", not), chain("c", "accept", not)})}
+	want := "chains there: inet a o (has rules that drop), inet b o (policy drop), inet c o"
+	if got := chains(f, Evidence{Family: 4}, "output"); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -14,10 +14,11 @@ import (
 // portRange is the sysctl for the ports of both families that the system gives to sockets that ask for none.
 const portRange = "net.ipv4.ip_local_port_range"
 
-// portsExhausted: bind got no port (EADDRINUSE, or EAGAIN from UDP), or connect none that is free for its target.
+// portsExhausted: bind got no port (EADDRINUSE, or EAGAIN from UDP), or connect none that is free for its target. If most ports are
+// free, connect said so of an address that was away.
 func portsExhausted(f platform.Facts, e Evidence) (Finding, bool) {
 	unopened := e.Method == "" && slices.Contains([]string{"EADDRINUSE", "EAGAIN"}, e.Stream)
-	if !unopened && !(!e.icmp() && e.Method != "" && e.refused("EADDRNOTAVAIL")) {
+	if !unopened && (e.icmp() || e.Method == "" || !e.refused("EADDRNOTAVAIL") || mostPortsFree(f, e)) {
 		return Finding{}, false
 	}
 	return Finding{
@@ -25,6 +26,13 @@ func portsExhausted(f platform.Facts, e Evidence) (Finding, bool) {
 		Evidence: join(portRange+" "+portsOf(f), portsUsed(f, e), e.sends()),
 		Fix:      setting(f, portRange, `"1024 65535"`) + ", or close sockets: ss -tuan",
 	}, true
+}
+
+// mostPortsFree says that less than half of the ports that are given out are known to be taken.
+func mostPortsFree(f platform.Facts, e Evidence) bool {
+	n, ok := e.PortsInUse.Get()
+	r, known := f.Ports.Get()
+	return ok && known && int64(n)*2 < r.High-r.Low+1
 }
 
 // portsOf is the range of the ports that are given out.
@@ -89,7 +97,7 @@ func reachable(l platform.Listener, target netip.Addr) netip.Addr {
 // of TCP does not accept.
 func portSilent(f platform.Facts, e Evidence) (Finding, bool) {
 	out := Finding{Evidence: join(tally(e), listening(e), e.moved(), e.udp())}
-	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors+e.Late == 0
+	silent := e.Port != 0 && e.Lost+e.Silent > 0 && e.SendErrors+e.Late == 0 && !e.exhausted()
 	l, taken := listener(f, e)
 	if taken && e.tcp() && fullBefore(l, e) {
 		out.Cause = fmt.Sprintf("%s %s not accept: its backlog of %d %s full", e.service(), e.verb("does", "did"), l.Backlog, e.verb("is", "was"))

@@ -42,6 +42,19 @@ const (
 	damaged
 )
 
+// ofReply is the same place on the way of the reply.
+func ofReply(s stage) stage {
+	switch s {
+	case atOutput:
+		return replyAtOutput
+	case onLink:
+		return replyOnLink
+	case atInput:
+		return replyAtInput
+	}
+	return s
+}
+
 // stage finds out how far the extra probe came.
 func (e Evidence) stage() stage {
 	c, ok := e.counted()
@@ -49,7 +62,11 @@ func (e Evidence) stage() stage {
 		return unclear
 	}
 	if !e.icmp() {
-		return transportStage(c, e.tcp())
+		s := transportStage(c, e.tcp())
+		if e.Probe.HalfOpen {
+			return ofReply(s)
+		}
+		return s
 	}
 	switch {
 	case c.OutEchos > c.InEchos:
@@ -159,7 +176,7 @@ func (e Evidence) moved() string {
 		{"packets of other interfaces", elsewhere(c)},
 		{"InReceives", c.InReceives},
 		{"InDelivers", c.InDelivers}, {"InEchos", c.InEchos}, {"OutEchoReps", c.OutEchoReps},
-		{"InEchoReps", c.InEchoReps}, {"InErrors", c.InMsgErrors}, {"OutDestUnreachs", c.OutDestUnreachs},
+		{"InEchoReps", c.InEchoReps}, {"OutRateLimitGlobal", c.RateLimited}, {"InErrors", c.InMsgErrors}, {"OutDestUnreachs", c.OutDestUnreachs},
 		{"qdisc drops", c.QueueDrops}, {"tc filter drops", c.FilterDrops},
 		{"XfrmOutPolBlock", c.XfrmBlocks}, {"XfrmInPolBlock", c.XfrmInBlocks}, {"XfrmInNoPols", c.XfrmDefaultBlocks},
 		{"XfrmInTmplMismatch or XfrmOutNoStates", c.XfrmUnprotected}, {"socket drops", c.SocketDrops},
@@ -238,7 +255,7 @@ func (e Evidence) codeOf(d droptrace.Drop) Code {
 	case p.Hook == droptrace.Output || p.Hook == droptrace.Postrouting || p.Hook == droptrace.Egress:
 		return FwOutput
 	case p.Hook == droptrace.Prerouting || p.Hook == droptrace.Input:
-		if e.icmp() && c.OutEchos <= c.InEchos {
+		if e.icmp() && c.OutEchos <= c.InEchos || e.Probe.HalfOpen {
 			return FwInputReply
 		}
 		return FwInputRequest

@@ -49,6 +49,70 @@ func GetFirewallRules() Request {
 	return dump(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETRULE, make([]byte, sizeofNfgenmsg))
 }
 
+// FirewallRule is what a rule of nf_tables may do to a packet.
+type FirewallRule struct {
+	// Family, Table and Chain are those that the rule is in.
+	Family, Table, Chain string
+	// Drops says that it drops, rejects or queues packets, or may: a map of verdicts is not looked into.
+	Drops bool
+	// Jumps are the chains of the table that it leads to.
+	Jumps []string
+}
+
+// ParseFirewallRule reads the body of NFT_MSG_NEWRULE (linux/netfilter/nf_tables.h).
+func ParseFirewallRule(b []byte) (FirewallRule, error) {
+	if len(b) < sizeofNfgenmsg {
+		return FirewallRule{}, errShort
+	}
+	r := FirewallRule{Family: chainFamily(b[0])}
+	attributes(b[sizeofNfgenmsg:], func(typ uint16, v []byte) {
+		switch typ {
+		case unix.NFTA_RULE_TABLE:
+			r.Table = text(v)
+		case unix.NFTA_RULE_CHAIN:
+			r.Chain = text(v)
+		case unix.NFTA_RULE_EXPRESSIONS:
+			attributes(v, func(_ uint16, v []byte) { r.decide(parseExpression(v)) })
+		}
+	})
+	return r, nil
+}
+
+// decide adds what a part of a rule decides. iptables has targets of its own.
+func (r *FirewallRule) decide(name string, data []byte) {
+	const immediateData, lookupRegister, targetName, dataVerdict = 2, 3, 1, 2
+	r.Drops = r.Drops || name == "reject" || name == "queue"
+	attributes(data, func(typ uint16, v []byte) {
+		switch {
+		case name == "immediate" && typ == immediateData:
+			attributes(v, func(typ uint16, v []byte) {
+				if typ == dataVerdict {
+					r.verdict(v)
+				}
+			})
+		case name == "lookup" && typ == lookupRegister && len(v) == 4:
+			r.Drops = r.Drops || binary.BigEndian.Uint32(v) == 0 // the register of verdicts
+		case name == "target" && typ == targetName:
+			target := text(v)
+			r.Drops = r.Drops || target == "REJECT" || target == "NFQUEUE"
+		}
+	})
+}
+
+// verdict adds what a rule without any further look does to a packet (enum nft_verdicts).
+func (r *FirewallRule) verdict(b []byte) {
+	const codeAttribute, chainAttribute, drop, queue = 1, 2, 0, 3
+	attributes(b, func(typ uint16, v []byte) {
+		switch {
+		case typ == codeAttribute && len(v) == 4:
+			code := binary.BigEndian.Uint32(v)
+			r.Drops = r.Drops || code == drop || code == queue
+		case typ == chainAttribute:
+			r.Jumps = append(r.Jumps, text(v))
+		}
+	})
+}
+
 // ParseRedirects reads the body of NFT_MSG_NEWRULE: the ports that the rule compares with before it sends a packet elsewhere, by
 // DNAT or a redirect; none if it does something else.
 func ParseRedirects(b []byte) (ports []uint16) {

@@ -69,7 +69,7 @@ func ParseLink(b []byte) (Interface, error) {
 		case unix.IFLA_STATS64:
 			link.Stats = parseLinkStats(v)
 		case unix.IFLA_XDP:
-			link.XDP = parseXDP(v)
+			link.XDP, link.XDPProgram = parseXDP(v)
 		}
 	})
 	return link, nil
@@ -100,13 +100,16 @@ func parseLinkStats(b []byte) fact.Known[LinkStats] {
 		ReceiveDropped: at(6), SendDropped: at(7)})
 }
 
-func parseXDP(b []byte) (attached bool) {
+func parseXDP(b []byte) (attached bool, program uint32) {
 	attributes(b, func(typ uint16, v []byte) {
-		if typ == unix.IFLA_XDP_ATTACHED {
+		switch typ {
+		case unix.IFLA_XDP_ATTACHED:
 			attached = number(v) != 0
+		case unix.IFLA_XDP_PROG_ID:
+			program = uint32(number(v))
 		}
 	})
-	return attached
+	return attached, program
 }
 
 // GetAddresses asks for the addresses that an interface has of a family, AF_INET or AF_INET6.

@@ -77,9 +77,9 @@ func TestParseLink(t *testing.T) {
 		attribute(unix.IFLA_ADDRESS, make([]byte, 6)), attribute(unix.IFLA_QDISC, []byte("noqueue\x00")),
 		attribute(unix.IFLA_TXQLEN, u32(1000)), attribute(unix.IFLA_OPERSTATE, []byte{0}),
 		attribute(unix.IFLA_STATS64, u64s(1, 2, 0, 0, 5, 6, 7, 8, 9)),
-		attribute(unix.IFLA_XDP|unix.NLA_F_NESTED, attribute(unix.IFLA_XDP_ATTACHED, []byte{2}))))
+		attribute(unix.IFLA_XDP|unix.NLA_F_NESTED, slices.Concat(attribute(unix.IFLA_XDP_ATTACHED, []byte{2}), attribute(unix.IFLA_XDP_PROG_ID, u32(7))))))
 	want := Interface{Name: "lo", Index: 1, Flags: []string{"LOOPBACK", "UP", "LOWER_UP"}, MTU: 65536,
-		Hardware: "00:00:00:00:00:00", State: "UNKNOWN", Qdisc: "noqueue", QueueLength: 1000, XDP: true,
+		Hardware: "00:00:00:00:00:00", State: "UNKNOWN", Qdisc: "noqueue", QueueLength: 1000, XDP: true, XDPProgram: 7,
 		Stats: fact.Know(LinkStats{Received: 1, Sent: 2, ReceiveErrors: 5, SendErrors: 6, ReceiveDropped: 7, SendDropped: 8})}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
@@ -282,6 +282,46 @@ func TestParseRedirects(t *testing.T) {
 	}
 }
 
+func TestParseFirewallRule(t *testing.T) {
+	verdict := func(code uint32, chain string) []byte {
+		name := []byte{}
+		if chain != "" {
+			name = attribute(2, []byte(chain+"\x00"))
+		}
+		return expressionOf("immediate", attribute(1, be32(0)), attribute(2, attribute(2, slices.Concat(attribute(1, be32(code)), name))))
+	}
+	for _, tt := range []struct {
+		name  string
+		parts [][]byte
+		drops bool
+		jumps []string
+	}{
+		{"nothing", nil, false, nil},
+		{"drop", [][]byte{expressionOf("cmp"), verdict(0, "")}, true, nil},
+		{"accept", [][]byte{verdict(1, "")}, false, nil},
+		{"queue", [][]byte{verdict(3, "")}, true, nil},
+		{"queue by number", [][]byte{expressionOf("queue", attribute(1, []byte{0, 1}))}, true, nil},
+		{"jump", [][]byte{verdict(0xfffffffd, "far")}, false, []string{"far"}},
+		{"reject", [][]byte{expressionOf("reject", attribute(1, be32(0)))}, true, nil},
+		{"a set", [][]byte{expressionOf("lookup", attribute(1, []byte("s\x00")), attribute(2, be32(1)))}, false, nil},
+		{"a map of values", [][]byte{expressionOf("lookup", attribute(3, be32(1)))}, false, nil},
+		{"a map of verdicts", [][]byte{expressionOf("lookup", attribute(3, be32(0)))}, true, nil},
+		{"a mark", [][]byte{expressionOf("immediate", attribute(1, be32(1)), attribute(2, attribute(1, be32(0))))}, false, nil},
+		{"iptables, REJECT", [][]byte{expressionOf("target", attribute(1, []byte("REJECT\x00")))}, true, nil},
+		{"iptables, LOG", [][]byte{expressionOf("target", attribute(1, []byte("LOG\x00")))}, false, nil},
+	} {
+		in := slices.Concat([]byte{unix.NFPROTO_IPV4, 0, 0, 0}, attribute(unix.NFTA_RULE_TABLE, []byte("t\x00")),
+			attribute(unix.NFTA_RULE_CHAIN, []byte("c\x00")), attribute(unix.NFTA_RULE_EXPRESSIONS, slices.Concat(tt.parts...)))
+		want := FirewallRule{Family: "ip", Table: "t", Chain: "c", Drops: tt.drops, Jumps: tt.jumps}
+		if got, err := ParseFirewallRule(in); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, %v, want %+v", tt.name, got, err, want)
+		}
+	}
+	if got, err := ParseFirewallRule([]byte{1, 2, 3}); !errors.Is(err, errShort) {
+		t.Errorf("short: got %+v, %v", got, err)
+	}
+}
+
 // u16s are numbers of two bytes in the order of this machine.
 func u16s(list ...uint16) (b []byte) {
 	for _, n := range list {
@@ -328,6 +368,9 @@ func parseAll(t *testing.T, b []byte) {
 		t.Errorf("a queue in %d bytes", len(b))
 	}
 	ParseRedirects(b)
+	if r, err := ParseFirewallRule(b); err == nil && strings.Contains(r.Chain, "\x00") {
+		t.Errorf("chain %q", r.Chain)
+	}
 	if _, err := ParseChain(b); err == nil && len(b) < sizeofNfgenmsg {
 		t.Errorf("a chain in %d bytes", len(b))
 	}

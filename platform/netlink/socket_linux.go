@@ -27,6 +27,7 @@ const (
 	stateClose       = 7
 	stateCloseWait   = 8
 	stateListen      = 10
+	stateNewReceived = 12 // a connection in SYN-RECEIVED that is no whole socket yet
 	allStates        = math.MaxUint32
 )
 
@@ -58,6 +59,11 @@ func GetListeners(family byte, protocol string, port uint16) Request {
 // GetSockets asks for all sockets of a family whose local port is within a range.
 func GetSockets(family byte, protocol string, ports fact.Range) Request {
 	return getSockets(family, protocol, allStates, ports)
+}
+
+// GetHalfOpen asks for the connections of a family to ports within a range that wait for the last step of the handshake.
+func GetHalfOpen(family byte, ports fact.Range) Request {
+	return getSockets(family, TCP, 1<<stateSynReceived|1<<stateNewReceived, ports)
 }
 
 // GetConnection asks for the end of a TCP connection that is a service's.

@@ -34,8 +34,10 @@ type Interface struct {
 	Qdisc       string `json:"qdisc,omitempty"`
 	QueueLength int    `json:"queue_length,omitempty"`
 	// XDP says that a program looks at every packet before the network stack does.
-	XDP       bool      `json:"xdp,omitempty"`
-	Addresses []Address `json:"addresses"`
+	XDP bool `json:"xdp,omitempty"`
+	// XDPProgram is its number, if it is the only one.
+	XDPProgram uint32    `json:"xdp_program,omitempty"`
+	Addresses  []Address `json:"addresses"`
 	// Stats count since the interface exists.
 	Stats fact.Known[LinkStats] `json:"stats"`
 }
@@ -158,6 +160,8 @@ type Chain struct {
 	Devices []string `json:"devices,omitempty"`
 	// Policy is accept or drop: what happens to a packet that no rule decides about.
 	Policy string `json:"policy,omitempty"`
+	// Drops says whether a rule of this chain, or of one that it leads to, can drop or reject a packet.
+	Drops fact.Known[bool] `json:"drops,omitzero"`
 }
 
 // Listener is a socket that takes what comes to its port: a listening one of TCP, an unconnected one of UDP.
