@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"lping/ping/report"
 	"lping/platform/diagnose"
 )
 
@@ -44,7 +45,7 @@ func (p *page) explain(c diagnose.Code) {
 	p.put(0, fmt.Sprintf("%s (%s): %s", e.Code, e.Severity, e.Words))
 	p.blank()
 	p.b = appendBlanks(p.b, partColumn)
-	p.b = appendWrapped(p.b, partColumn, partColumn, e.Explanation)
+	p.b = report.AppendWrapped(p.b, partColumn, partColumn, columns, e.Explanation)
 	p.part("How it is told")
 	for told := range strings.SplitSeq(t.Told, "; ") {
 		p.put(textColumn, told)
