@@ -26,6 +26,7 @@ type (
 	Route        = netlink.Route
 	Rule         = netlink.Rule
 	Queue        = netlink.Queue
+	Netem        = netlink.Netem
 	Chain        = netlink.Chain
 	Listener     = netlink.Listener
 )
