@@ -3,7 +3,9 @@ package platform
 import (
 	"errors"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
@@ -169,5 +171,26 @@ func BenchmarkRead(b *testing.B) {
 func BenchmarkReadCounters(b *testing.B) {
 	for b.Loop() {
 		ReadCounters("/", 4)
+	}
+}
+
+// TestReadPace: the machine's own speed is known, unless another processor receives what leaves by lo.
+func TestReadPace(t *testing.T) {
+	root := t.TempDir()
+	if pace := ReadPace(root); !pace.OK || pace.Value <= 0 {
+		t.Errorf("got %+v, want a time", pace)
+	}
+	file := filepath.Join(root, steering)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("0,00000000\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if pace := ReadPace(root); !pace.OK {
+		t.Errorf("got %+v where no other processor receives", pace)
+	}
+	if err := os.WriteFile(file, []byte("f0\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if pace := ReadPace(root); pace.OK || pace.Reason() != errSteered.Error() {
+		t.Errorf("got %+v, want %v", pace, errSteered)
 	}
 }

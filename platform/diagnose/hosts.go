@@ -27,6 +27,7 @@ func hostsLocalhost(f platform.Facts, e Evidence) (Finding, bool) {
 		a := l.Address.WithZone("")
 		switch {
 		case a.Is6() != (e.Family == 6) && !e.Named:
+		case a.Is6() && f.IPv6Off.Value.Absent: // no program gets an IPv6 address from the file then
 		case !onLoopback(f, a):
 			out.Cause = fmt.Sprintf("the hosts file says that localhost is %s, which is not on loopback", a)
 			out.Fix = fmt.Sprintf("in /etc/hosts, take localhost off the line %s", a)
