@@ -13,6 +13,8 @@ type stampClock struct {
 	wall  int64
 	// offset is what the wall clock moved against the monotonic one since the start.
 	offset time.Duration
+	// sure says that two readings agreed: one alone, as that of the start, may have been interrupted between the two clocks.
+	sure bool
 }
 
 func newStampClock(start time.Time) *stampClock {
@@ -25,17 +27,20 @@ func (c *stampClock) drift(t time.Time) time.Duration {
 }
 
 // steady says whether the wall clock kept its pace up to t. If it did not, now tells a step from an interrupt
-// between the two readings that make up t; step is by how much it was set.
+// between the two readings that make up t; step is by how much it was set. A slow machine is interrupted more than once.
 func (c *stampClock) steady(t time.Time, now func() time.Time) (ok bool, step time.Duration) {
 	if drift := c.drift(t); (drift - c.offset).Abs() <= maxDrift {
-		c.offset = drift
+		c.offset, c.sure = drift, true
 		return true, 0
 	}
 	again := c.drift(now())
-	if (again - c.offset).Abs() <= maxDrift {
+	if (again-c.offset).Abs() <= maxDrift || (again-c.drift(now())).Abs() > maxDrift {
 		return false, 0
 	}
 	step, c.offset = again-c.offset, again
+	if !c.sure {
+		step, c.sure = 0, true
+	}
 	return false, step
 }
 

@@ -183,6 +183,23 @@ func TestStampClock(t *testing.T) {
 	if !steady(at(time.Minute), now) {
 		t.Errorf("the clock is not steady after an interrupt: %+v", c)
 	}
+	// Two interrupts differ, and a step does not.
+	c.wall -= int64(time.Second)
+	wall := c.wall
+	twice := func() time.Time { c.wall += int64(10 * ms); return at(time.Minute) }
+	if steady(at(time.Minute), twice) || steps != 2 {
+		t.Errorf("two interrupts count as a step: %+v", c)
+	}
+	c.wall = wall + int64(time.Second)
+	// An interrupt at the start makes the first reading another one, and no step.
+	first := newStampClock(start)
+	first.wall -= int64(2 * ms)
+	if ok, step := first.steady(at(ms), now); ok || step != 0 {
+		t.Errorf("an interrupt at the start: %v, %v", ok, step)
+	}
+	if ok, step := first.steady(at(2*ms), now); !ok || step != 0 {
+		t.Errorf("after an interrupt at the start: %v, %v", ok, step)
+	}
 }
 
 // TestStampedContext: a run that is stamped ends with its context as any other.

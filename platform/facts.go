@@ -39,6 +39,7 @@ type (
 	Packet       = netlink.Packet
 	Meeting      = netlink.Meeting
 	Queue        = netlink.Queue
+	Netem        = netlink.Netem
 	Chain        = netlink.Chain
 	Listener     = netlink.Listener
 )

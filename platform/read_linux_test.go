@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
@@ -237,4 +238,25 @@ func TestAskLoopback(t *testing.T) {
 			t.Errorf("got %+v, want %+v", g, w)
 		}
 	}, "ip link set lo up", "ip addr add 127.0.0.5/8 dev lo label lo:1", "ip addr add 10.0.0.1/32 dev lo", "ip addr add fd00::1/64 dev lo nodad")
+}
+
+// TestReadPace: the machine's own speed is known, unless another processor receives what leaves by lo.
+func TestReadPace(t *testing.T) {
+	root := t.TempDir()
+	if pace := ReadPace(root); !pace.OK || pace.Value <= 0 {
+		t.Errorf("got %+v, want a time", pace)
+	}
+	file := filepath.Join(root, steering)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("0,00000000\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if pace := ReadPace(root); !pace.OK {
+		t.Errorf("got %+v where no other processor receives", pace)
+	}
+	if err := os.WriteFile(file, []byte("f0\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if pace := ReadPace(root); pace.OK || pace.Reason() != errSteered.Error() {
+		t.Errorf("got %+v, want %v", pace, errSteered)
+	}
 }

@@ -41,6 +41,9 @@ func ReadLimits(string) Facts {
 	return Facts{System: runtime.GOOS, CPU: Unknown[CPU](notHere), Container: Unknown[Container](notHere)}
 }
 
+// ReadPace is unknown on this system.
+func ReadPace(string) Known[float64] { return Unknown[float64](notHere) }
+
 // ReadCounters is unknown on this system.
 func ReadCounters(string, int) Known[Counters] { return Unknown[Counters](notHere) }
 

@@ -91,7 +91,7 @@ func (e *UncheckedError) Unwrap() error { return e.Err }
 
 // New prepares a check.
 func New(c Config) *Check {
-	k := &Check{config: c}
+	k := &Check{config: c, investigator: investigator{thorough: c.Thorough}}
 	for _, t := range c.Targets {
 		t.NoTTL = c.Quiet
 		if t.Peers == nil {
@@ -353,6 +353,9 @@ func (k *Check) result(j *job) (report.Result, judgement) {
 func (k *Check) diagnose(j *job, o outcome, v stats.Verdict) []diagnose.Finding {
 	c := k.config
 	j.evidence = j.gather(o.summary, v)
+	if j.evidence.LooksSlow() || c.Thorough && j.evidence.Kernel != nil {
+		j.evidence.Pace = platform.ReadPace("/")
+	}
 	well := v == stats.Healthy && !j.evidence.Unanswered() && !c.Thorough
 	if well && !j.evidence.Suspicious() {
 		return j.diagnoseName()

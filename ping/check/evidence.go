@@ -154,16 +154,17 @@ func (t *tally) evidence(target report.Target, s stats.Summary) diagnose.Evidenc
 		Kernel: latency(s.Kernel), Wakeup: latency(s.Wakeup), ClockStep: t.step, Lag: t.lag(target.Config), Size: target.Size,
 		Port: target.Port, Sweep: t.sweep(target.Config), Echo: target.Echo, Path: target.Path,
 		Resets: t.resets, Wrong: t.wrong, Status: t.status, Said: t.said, Slowest: milliseconds(t.late),
-		Timeout: timeoutOf(target),
+		Timeout: milliseconds(cmp.Or(target.Timeout, ping.DefaultTimeout)),
+		RTT:     ownRTT(target, s),
 	}
 }
 
-// timeoutOf is how long a service may take, in ms; 0 for what is none.
-func timeoutOf(t report.Target) float64 {
-	if t.Port == 0 {
-		return 0
+// ownRTT is that of probes which the kernel or lping itself answers.
+func ownRTT(t report.Target, s stats.Summary) *diagnose.Latency {
+	if t.Port != 0 {
+		return nil
 	}
-	return milliseconds(cmp.Or(t.Timeout, ping.DefaultTimeout))
+	return latency(s.RTT)
 }
 
 // lag is by how much a probe left too late at most, in ms.

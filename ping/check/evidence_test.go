@@ -28,7 +28,7 @@ func TestTally(t *testing.T) {
 	}
 	e := got.evidence(report.Target{Method: "icmp-raw", Config: ping.Config{Transport: ping.Transport{Address: netip.IPv6Loopback()}}}, stats.Summary{Sent: 9, Lost: 2})
 	want := diagnose.Evidence{
-		Family: 6, Target: netip.IPv6Loopback(), Method: "icmp-raw", Sent: 9, Lost: 2, ClockStep: 2998.5,
+		Family: 6, Target: netip.IPv6Loopback(), Method: "icmp-raw", Sent: 9, Lost: 2, ClockStep: 2998.5, Timeout: 400,
 		Refused: []diagnose.Refusal{{Errno: "EPERM", Count: 2}, {Errno: "ENOBUFS", Count: 1}},
 		Reports: []diagnose.Report{{Type: 3, Code: 3, Count: 2}},
 	}

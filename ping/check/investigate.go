@@ -16,7 +16,6 @@ import (
 	"lping/ping/report"
 	"lping/platform"
 	"lping/platform/diagnose"
-	"lping/platform/droptrace"
 )
 
 // patience is how long the extra probe and the datagram are waited for. On loopback an answer is there when send
@@ -90,6 +89,8 @@ func (i *investigation) over() bool {
 // counters that the first one reads. The zero value is ready.
 type investigator struct {
 	mu sync.Mutex
+	// thorough says that there is time to find the names of what dropped a packet, on a slow machine too.
+	thorough bool
 	// facts are those that were read last, and read is when.
 	facts platform.Facts
 	read  time.Time
@@ -130,19 +131,21 @@ func (v *investigator) investigate(c ping.Config, method string, flow platform.F
 		o.listeners = platform.ReadListeners(protocol, c.Port)
 	}
 	leaves := diagnose.Leaves(o.facts, report.Family(c.Address))
+	hold := held(o.facts, protocol)
 	switch {
-	case method == "" || leaves || c.Port != 0 && (seen.answered || seen.waits):
+	case method == "" || leaves || hold > maxHeld || c.Port != 0 && (seen.answered || seen.waits):
 	case c.Port != 0 && method == ping.MethodUDP && !seen.refused:
 		if !o.unread(c.Address) {
 			o.probe, o.answersFrom = look(c)
 		}
 	default:
-		o.probe = probe(c, method, !seen.answered && mayWatch(o.facts.Process))
+		c.Timeout = patience + hold
+		o.probe = probe(c, method, v.watch(seen, o.facts))
 	}
 	if o.probe != nil && !o.probe.Answered && protocol == platform.TCP {
 		o.probe.HalfOpen = platform.HalfOpen(netip.AddrPortFrom(c.Address, c.Port)).Value
 	}
-	o.udp, o.bind = datagram(c.Address, !leaves)
+	o.udp, o.bind = datagram(c.Address, !leaves && hold <= maxHeld, hold)
 	if ports, ok := o.facts.Ports.Get(); ok && protocol != "" {
 		o.portsInUse = platform.ReadPortsInUse(protocol, ports)
 	}
@@ -150,6 +153,19 @@ func (v *investigator) investigate(c ping.Config, method string, flow platform.F
 		o.redirected = platform.Redirected(c.Port)
 	}
 	return o
+}
+
+// maxHeld bounds how much longer than usual an extra probe is waited for. If a queue holds it for longer than that, it could
+// tell nothing, and is not sent.
+const maxHeld = 100 * time.Millisecond
+
+// held is how long the queue of loopback holds back the packets of a probe, as far as it is set to.
+func held(f platform.Facts, protocol string) time.Duration {
+	packets := 2.0
+	if protocol == platform.TCP {
+		packets = 4
+	}
+	return time.Duration(packets * diagnose.Hold(f) * float64(time.Millisecond))
 }
 
 // unread says that a service over UDP has not read what it got: one more datagram would tell nothing.
@@ -181,10 +197,11 @@ func (o observations) addTo(e *diagnose.Evidence) {
 	e.Listeners, e.PortsInUse, e.Redirected = o.listeners, o.portsInUse, o.redirected
 }
 
-// probe sends one echo request between two readings of the counters, and watches what the kernel drops.
-func probe(c ping.Config, method string, watch bool) *diagnose.Probe {
+// probe sends one echo request between two readings of the counters, and watches what the kernel drops. Its timeout is that
+// of c.
+func probe(c ping.Config, method string, watch time.Duration) *diagnose.Probe {
 	c.Sizes = nil // the largest shows most
-	c.Count, c.Deadline, c.Preload, c.Flood, c.Adaptive, c.Timeout = 1, 0, 1, false, false, patience
+	c.Count, c.Deadline, c.Preload, c.Flood, c.Adaptive = 1, 0, 1, false, false
 	switch method {
 	case ping.MethodDgram:
 		c.Socket = ping.SocketDgram
@@ -207,7 +224,7 @@ func probe(c ping.Config, method string, watch bool) *diagnose.Probe {
 	}
 	defer p.Close()
 	var result diagnose.Probe
-	tracer, traceErr := watchDrops(watch)
+	tracer, traceErr := watchDrops(watch > 0)
 	err = p.Run(context.Background(), func(e ping.Event) {
 		switch e.Kind {
 		case ping.Reply:
@@ -219,7 +236,7 @@ func probe(c ping.Config, method string, watch bool) *diagnose.Probe {
 		}
 	})
 	result.Counted = since(before, counters(family))
-	result.Dropped = dropped(tracer, traceErr, result.Answered, func() bool {
+	result.Dropped = dropped(tracer, traceErr, watch, result.Answered, func() bool {
 		return c.Port == 0 && p.Run(context.Background(), nil) == nil
 	})
 	if err != nil {
@@ -231,46 +248,6 @@ func probe(c ping.Config, method string, watch bool) *diagnose.Probe {
 		*link -= min(*link, others.Value.InReceives)
 	}
 	return &result
-}
-
-// errNotWatched is why nothing is known of drops: nobody else but root on the host can, and a policy may kill who tries.
-var errNotWatched = errors.New("only root in the first user namespace may look, and only if nothing was answered")
-
-// mayWatch says that this process may be allowed to watch what the kernel drops.
-func mayWatch(process platform.Known[platform.Process]) bool {
-	p, ok := process.Get()
-	return !ok || p.UID == 0 && !p.UserNamespace.Value
-}
-
-func watchDrops(watch bool) (*droptrace.Tracer, error) {
-	if !watch {
-		return nil, errNotWatched
-	}
-	return droptrace.Open("/")
-}
-
-// maxAgain is how many more probes are sent if the kernel dropped none that anybody saw.
-const maxAgain = 2
-
-// dropped is what the kernel dropped while a tracer watched, if no answer came, and ends the watch. again sends one more probe,
-// if it may: a busy machine receives elsewhere at times, where nobody watches.
-func dropped(t *droptrace.Tracer, err error, answered bool, again func() bool) platform.Known[[]droptrace.Drop] {
-	if err != nil {
-		return platform.Unknown[[]droptrace.Drop](err.Error())
-	}
-	defer t.Close()
-	if answered {
-		return platform.Know([]droptrace.Drop{})
-	}
-	list, err := t.Drops()
-	for tries := 0; tries < maxAgain && len(list) == 0 && err == nil && again(); tries++ {
-		list, err = t.Drops()
-	}
-	if err != nil {
-		return platform.Unknown[[]droptrace.Drop](err.Error())
-	}
-	_ = t.Name(list) // a reason without a place is something, too
-	return platform.Know(list)
 }
 
 // look sends one datagram to a service that has not answered, from a socket that hears answers from anywhere, between two
@@ -345,8 +322,9 @@ func listenUDP(at netip.Addr) (*net.UDPConn, error) {
 	return net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(at, 0)))
 }
 
-// datagram sends a UDP datagram, if it may, from a socket on the address to itself. bind is why there is no such socket.
-func datagram(to netip.Addr, may bool) (d *diagnose.Datagram, bind string) {
+// datagram sends a UDP datagram, if it may, from a socket on the address to itself, which a queue holds back for a time. bind is
+// why there is no such socket.
+func datagram(to netip.Addr, may bool, hold time.Duration) (d *diagnose.Datagram, bind string) {
 	udp, err := listenUDP(to)
 	if err != nil {
 		return &diagnose.Datagram{Errno: errnoName(err)}, errnoName(err)
@@ -359,7 +337,7 @@ func datagram(to netip.Addr, may bool) (d *diagnose.Datagram, bind string) {
 	if _, err := udp.WriteTo(sent, udp.LocalAddr()); err != nil {
 		return &diagnose.Datagram{Errno: errnoName(err), Connect: connects(udp.LocalAddr().(*net.UDPAddr))}, ""
 	}
-	n, err := receive(udp, got)
+	n, err := receive(udp, got, patience+hold/tries)
 	return &diagnose.Datagram{Errno: errnoName(err), Answered: err == nil && bytes.Equal(got[:n], sent)}, ""
 }
 
@@ -376,10 +354,10 @@ func connects(to *net.UDPAddr) string {
 // a machine that starves us.
 const tries = 3
 
-// receive reads one datagram.
-func receive(c net.Conn, b []byte) (n int, err error) {
+// receive reads one datagram, and waits for it that long with each try.
+func receive(c net.Conn, b []byte, wait time.Duration) (n int, err error) {
 	for range tries {
-		c.SetReadDeadline(time.Now().Add(patience))
+		c.SetReadDeadline(time.Now().Add(wait))
 		if n, err = c.Read(b); !errors.Is(err, os.ErrDeadlineExceeded) {
 			break
 		}

@@ -85,9 +85,18 @@ func TestServiceTarget(t *testing.T) {
 	if e = (&tally{}).evidence(target, stats.Summary{}); e.Timeout != 1500 {
 		t.Errorf("%+v", e)
 	}
-	target.Port = 0
-	if e = (&tally{}).evidence(target, stats.Summary{}); e.Timeout != 0 {
-		t.Errorf("%+v", e)
+}
+
+// TestOwnRTT: how long a service takes is its own affair.
+func TestOwnRTT(t *testing.T) {
+	target := report.Target{Method: ping.MethodTCP}
+	s := stats.Summary{RTT: stats.Distribution{Count: 1, Min: ms, P50: 2 * ms, P99: 3 * ms}}
+	if e := (&tally{}).evidence(target, s); e.RTT == nil || *e.RTT != (diagnose.Latency{Count: 1, Min: 1, P50: 2, P99: 3}) {
+		t.Errorf("got %+v", e.RTT)
+	}
+	target.Port = 80
+	if e := (&tally{}).evidence(target, s); e.RTT != nil {
+		t.Errorf("got %+v of a service, want none", e.RTT)
 	}
 }
 

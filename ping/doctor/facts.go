@@ -9,6 +9,7 @@ import (
 
 	"lping/ping/report"
 	"lping/platform"
+	"lping/platform/diagnose"
 	"lping/stats"
 )
 
@@ -212,7 +213,11 @@ func (s *section) queue(q platform.Queue) {
 	if q.Ingress {
 		way = "what arrives"
 	}
-	s.say("%s for %s: %d dropped", q.Kind, way, q.Drops)
+	text := fmt.Sprintf("%s for %s: %d dropped", q.Kind, way, q.Drops)
+	if q.Netem != nil {
+		text += prefixed(", set to ", q.Netem.String())
+	}
+	s.say("%s", text)
 }
 
 // socketDrops shows how often a socket's queue was full. A count of 0 may be one that could not be read, so it is not shown.
@@ -310,7 +315,7 @@ func capability(effective, bounding bool) string {
 }
 
 // probeSection shows what the short runs measured. Its mark is that of the worst verdict.
-func probeSection(results []report.Result) section {
+func probeSection(results []report.Result, evidence []diagnose.Evidence) section {
 	s := section{title: "Probe", about: "sent just now, in ms; send, kernel and wake-up are medians"}
 	if len(results) == 0 {
 		s.unknown("replies", "no probe was sent")
@@ -326,12 +331,21 @@ func probeSection(results []report.Result) section {
 		})
 	}
 	s.table(cells)
+	s.pace(evidence)
 	for _, r := range results {
 		if r.Verdict != stats.Healthy {
 			s.say("%s by %s is %s%s", report.Address(r), report.Method(r.Target), r.Verdict, prefixed(": ", r.Why()))
 		}
 	}
 	return s
+}
+
+// pace shows what the kernel's path is measured against.
+func (s *section) pace(evidence []diagnose.Evidence) {
+	at := slices.IndexFunc(evidence, func(e diagnose.Evidence) bool { return e.Pace.OK })
+	if at >= 0 {
+		s.say("a datagram through a UNIX socket takes %.3f ms: that is the pace of this machine", evidence[at].Pace.Value)
+	}
 }
 
 // milliseconds is a time of a distribution, or a dash if nothing was measured.

@@ -122,7 +122,7 @@ func sections(pic Picture, list []mergedFinding) []section {
 		diagnose.PartNames:     nameSection(f),
 		diagnose.PartCPU:       cpuSection(f),
 		diagnose.PartProcess:   processSection(f),
-		diagnose.PartProbe:     probeSection(pic.Results),
+		diagnose.PartProbe:     probeSection(pic.Results, pic.Evidence),
 	}
 	for _, finding := range list {
 		for _, p := range finding.Code.Parts() {

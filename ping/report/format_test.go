@@ -269,7 +269,7 @@ var sampleForm = regexp.MustCompile(`^(lping_overall_healthy|lping_[a-z_]+\{(?:[
 
 func checkText(t *testing.T, r Report) {
 	for _, result := range r.Results {
-		s := string((&text{}).appendOutcome(nil, result, true))
+		s := string((&text{}).appendOutcome(nil, result, true, nil))
 		for line := range strings.Lines(s) {
 			line = strings.TrimSuffix(line, "\n")
 			if strings.Contains(line, " = ") || strings.Contains(line, " time ") || line == "" ||
@@ -294,6 +294,24 @@ func checkJSON(t *testing.T, r Report) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("no JSON: %s", line)
 		}
+	}
+}
+
+// TestTextTellsOnce: what both families have is told once, although each has its own evidence; what only one has, with it.
+func TestTextTellsOnce(t *testing.T) {
+	finding := func(code diagnose.Code, evidence string) diagnose.Finding {
+		return diagnose.Finding{Code: code, Severity: diagnose.Warning, Cause: "so", Evidence: evidence, Fix: "that"}
+	}
+	r := Report{Results: []Result{
+		{Findings: []diagnose.Finding{finding(diagnose.SlowPath, "0.4 ms")}},
+		{Findings: []diagnose.Finding{finding(diagnose.SlowPath, "0.5 ms"), finding(diagnose.DuplicateReplies, "7")}},
+	}}
+	var out strings.Builder
+	if err := NewText(&out, Options{}).Finish(r); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); strings.Count(got, "slow_path: so") != 1 || strings.Count(got, "duplicate_replies: so (7)") != 1 {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -102,7 +102,7 @@ func compare(t *testing.T, file string, got []byte) {
 func TestOwnLines(t *testing.T) {
 	for _, s := range scenarios() {
 		for _, r := range s.report.Results {
-			for line := range strings.Lines(string((&text{}).appendOutcome(nil, r, false))) {
+			for line := range strings.Lines(string((&text{}).appendOutcome(nil, r, false, nil))) {
 				if strings.Contains(line, " = ") || strings.Contains(line, " time ") || line[0] >= '0' && line[0] <= '9' {
 					t.Errorf("%s: %q", s.name, line)
 				}

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
 	"lping/ping"
 	"lping/platform"
+	"lping/platform/diagnose"
 	"lping/stats"
 )
 
@@ -230,6 +232,7 @@ func (t *text) Finish(r Report) error {
 	if t.o.Size != nil && !t.o.PingOnly {
 		return t.finishForPerson(r)
 	}
+	var told []diagnose.Finding
 	for i, result := range r.Results {
 		b := t.buf[:0]
 		if t.dots > 0 {
@@ -241,7 +244,8 @@ func (t *text) Finish(r Report) error {
 				b = append(append(b, "waited "...), seconds(r.Waited)...)
 				b = append(b, '\n')
 			}
-			b = t.appendOutcome(b, result, len(r.Results) > 1)
+			b = t.appendOutcome(b, result, len(r.Results) > 1, told)
+			told = append(told, result.Findings...)
 			if i > 0 && i == len(r.Results)-1 {
 				b = fmt.Appendf(b, "overall %s\n", r.Verdict)
 			}
@@ -255,8 +259,9 @@ func (t *text) Finish(r Report) error {
 	return nil
 }
 
-// appendOutcome appends lping's lines: the verdict, with the address in front if named, the latency split, the findings.
-func (t *text) appendOutcome(b []byte, r Result, named bool) []byte {
+// appendOutcome appends lping's lines: the verdict, with the address in front if named, the latency split, the findings. Those
+// that were told of another target are not told again, whatever numbers their evidence has.
+func (t *text) appendOutcome(b []byte, r Result, named bool, told []diagnose.Finding) []byte {
 	if named {
 		b = fmt.Appendf(b, "%s ", Address(r))
 	}
@@ -265,7 +270,9 @@ func (t *text) appendOutcome(b []byte, r Result, named bool) []byte {
 		b = appendSplit(b, r.Summary)
 	}
 	for _, f := range r.Findings {
-		b = appendFinding(b, f)
+		if !slices.ContainsFunc(told, f.Same) {
+			b = appendFinding(b, f)
+		}
 	}
 	return b
 }

@@ -26,6 +26,7 @@ const (
 	RateLimited      Code = "rate_limited"
 	ConntrackFull    Code = "conntrack_full"
 	XfrmBlocks       Code = "xfrm_blocks"
+	QdiscDelays      Code = "qdisc_delays"
 	QdiscDrop        Code = "qdisc_drop"
 	FwReject         Code = "fw_reject"
 	FwOutput         Code = "fw_output"
@@ -105,8 +106,8 @@ var (
 	// astray: packets to the target have no way that stays on this host.
 	astray = []Code{AddrMissing, RuleBlocks, RouteMissing}
 	// stopped: something on the way stops the packets or their answers.
-	stopped = []Code{NATRedirects, EchoIgnored, RateLimited, ConntrackFull, XfrmBlocks, QdiscDrop, FwReject, FwOutput, IngressDrop,
-		FwInputRequest, FwInputReply, QueueOverflow}
+	stopped = []Code{NATRedirects, EchoIgnored, RateLimited, ConntrackFull, XfrmBlocks, QdiscDelays, QdiscDrop, FwReject, FwOutput,
+		IngressDrop, FwInputRequest, FwInputReply, QueueOverflow}
 	// unserved: one end of UDP or TCP is missing.
 	unserved = []Code{PortsExhausted, PortRefused, PortSilent, ServiceSlow, ServiceError}
 )
@@ -175,10 +176,14 @@ var rules = [...]rule{
 		"An IPsec policy blocks the probes or the replies, or demands a protection that they lack. The counters of " +
 			"xfrm_stat show it, or a send that was refused and moved no counter at all."},
 		find: xfrmBlocks, fixedInside: true},
+	{Entry: Entry{QdiscDelays, Warning, []Part{PartQueues, PartProbe}, "a queue delays",
+		"The queueing discipline netem holds back what leaves by the loopback interface, as a test of bad networks does. Its " +
+			"options show it, with times that agree; it is an error if answers come too late."},
+		find: qdiscDelays, evenIfAnswered: true, fixedInside: true, consequenceOf: [][]Code{absent, astray, {NATRedirects}}},
 	{Entry: Entry{QdiscDrop, Error, []Part{PartQueues}, "a queue or egress filter drops",
 		"A queueing discipline, a tc filter or a netdev chain drops or holds what leaves by the loopback interface. " +
 			"ENOBUFS from send shows it, or what the discipline counts, or a packet that never reached the interface."},
-		find: qdiscDrop, fixedInside: true, consequenceOf: [][]Code{absent, astray, {NATRedirects}}},
+		find: qdiscDrop, fixedInside: true, consequenceOf: [][]Code{absent, astray, {NATRedirects, QdiscDelays}}},
 	{Entry: Entry{FwReject, Error, []Part{PartFirewall}, "a firewall rejects",
 		"A firewall answers the probes with an ICMP error or a reset. These answers show it, or that the kernel " +
 			"counts an ICMP error that it sent."},
@@ -186,19 +191,20 @@ var rules = [...]rule{
 	{Entry: Entry{FwOutput, Error, []Part{PartFirewall}, "a firewall drops on the way out",
 		"A firewall at OUTPUT or POSTROUTING, or a cgroup program on egress, drops the probes or the replies. EPERM " +
 			"from send shows it, or packets that IP counts as discarded."},
-		find: fwOutput, fixedInside: true, consequenceOf: [][]Code{{NATRedirects, ConntrackFull, XfrmBlocks, QdiscDrop, FwReject}}},
+		find: fwOutput, fixedInside: true, consequenceOf: [][]Code{{NATRedirects, ConntrackFull, XfrmBlocks, QdiscDelays, QdiscDrop,
+			FwReject}}},
 	{Entry: Entry{IngressDrop, Error, []Part{PartQueues}, "an ingress filter drops",
 		"A tc filter, a netdev chain or an XDP program drops what arrives on the loopback interface. A packet that " +
 			"the interface took and IP never received shows it, so it is likely at best."},
-		find: ingressDrop, fixedInside: true, consequenceOf: [][]Code{absent, astray, {NATRedirects}}},
+		find: ingressDrop, fixedInside: true, consequenceOf: [][]Code{absent, astray, {NATRedirects, QdiscDelays, QdiscDrop}}},
 	{Entry: Entry{FwInputRequest, Error, []Part{PartFirewall}, "a firewall drops the request",
 		"A firewall at INPUT or PREROUTING drops the probes. A packet that IP received and did not deliver shows it, " +
 			"so it is likely at best."},
-		find: fwInputRequest, fixedInside: true, consequenceOf: [][]Code{absent, astray, {FwReject}}},
+		find: fwInputRequest, fixedInside: true, consequenceOf: [][]Code{absent, astray, {QdiscDelays, FwReject}}},
 	{Entry: Entry{FwInputReply, Error, []Part{PartFirewall}, "a firewall drops the reply",
 		"A firewall at INPUT or PREROUTING drops the replies, or what answers a SYN. A reply that the kernel made and IP did not " +
 			"deliver shows it, so it is likely at best."},
-		find: fwInputReply, fixedInside: true, consequenceOf: [][]Code{absent, astray, {FwReject}}},
+		find: fwInputReply, fixedInside: true, consequenceOf: [][]Code{absent, astray, {QdiscDelays, FwReject}}},
 	{Entry: Entry{QueueOverflow, Error, []Part{PartQueues}, "the receive queue was full",
 		"Answers came faster than lping read them, and its socket dropped some. The socket's own count of drops tells " +
 			"it."},
@@ -206,7 +212,7 @@ var rules = [...]rule{
 	{Entry: Entry{SocketFilter, Error, []Part{PartFirewall}, "a filter at the socket drops",
 		"The replies reach ICMP and not the socket, so a cgroup program or a socket filter drops them. Counters that " +
 			"are all as they should be show it, so it is likely at best."},
-		find: socketFilter, consequenceOf: [][]Code{{QueueOverflow}}},
+		find: socketFilter, consequenceOf: [][]Code{{QdiscDelays, QueueOverflow}}},
 	{Entry: Entry{FwICMPOnly, Error, []Part{PartFirewall}, "only ICMP is blocked",
 		"ICMP gets no answer while UDP to the same address works, and no counter shows the place. It is likely a " +
 			"firewall that drops ICMP."},
@@ -251,9 +257,9 @@ var rules = [...]rule{
 			"the loopback: it is for information unless an answer came too late."},
 		find: cpuThrottled, evenIfAnswered: true},
 	{Entry: Entry{SlowPath, Warning, []Part{PartProbe}, "the kernel is slow",
-		"The kernel takes long from send to receive for every single probe, as it does with long rule sets. Its own " +
-			"time stamps show it."},
-		find: slowPath, evenIfAnswered: true},
+		"The kernel takes long from send to receive for every single probe, as it does with long rule sets. Its time " +
+			"stamps show it, beside what a datagram takes on this machine that meets no rule."},
+		find: slowPath, evenIfAnswered: true, consequenceOf: [][]Code{{QdiscDelays}}},
 	{Entry: Entry{ClockStepped, Info, []Part{PartProbe}, "the wall clock was set",
 		"The wall clock moved against the monotonic clock during the run. No RTT is wrong for it: kernel stamps of " +
 			"that time were left out."},

@@ -17,7 +17,7 @@ var stable = []Code{
 	"addr_missing", "clock_stepped", "conntrack_full", "cpu_throttled", "duplicate_replies", "echo_ignored", "fw_icmp_only",
 	"fw_input_reply", "fw_input_request", "fw_output", "fw_reject", "hosts_localhost", "icmp_not_permitted", "ingress_drop",
 	"ipv6_disabled", "ipv6_mtu", "kernel_drop", "lo_down", "lo_missing", "nat_redirects", "nat_rewrites", "packet_loss", "payload_corrupted", "policy_denies", "port_refused", "port_resets",
-	"port_silent", "ports_exhausted", "qdisc_drop", "queue_overflow", "rate_limited", "route_missing", "rule_blocks", "service_error",
+	"port_silent", "ports_exhausted", "qdisc_delays", "qdisc_drop", "queue_overflow", "rate_limited", "route_missing", "rule_blocks", "service_error",
 	"service_slow", "slow_path", "socket_filter", "unknown", "xfrm_blocks",
 }
 

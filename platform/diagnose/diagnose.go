@@ -54,6 +54,11 @@ func (c Code) Fails() bool {
 	return i < len(rules) && (!rules[i].evenIfAnswered || c == ServiceError || c == PayloadCorrupted)
 }
 
+// Same says that two findings differ in nothing but their evidence and their time.
+func (f Finding) Same(other Finding) bool {
+	return f.Code == other.Code && f.Severity == other.Severity && f.Cause == other.Cause && f.Fix == other.Fix
+}
+
 // Absent says that the loopback interface or the target's address on it is not in use, whatever this process may do.
 func Absent(list []Finding) bool {
 	return slices.ContainsFunc(list, func(f Finding) bool {
@@ -67,12 +72,15 @@ func Absent(list []Finding) bool {
 func Diagnose(f platform.Facts, e Evidence) []Finding {
 	var list []Finding
 	word, drop, told := e.word()
+	_, spoiled := netemSpoils(f, e)
 	for _, r := range rules {
 		if !r.evenIfAnswered && !e.lacksAnswers() || anyOf(list, r.consequenceOf) {
 			continue
 		}
 		found, ok := r.find(f, e)
 		switch {
+		case spoiled && slices.Contains(spoilable, r.Code):
+			ok = false
 		case told && r.Code == word:
 			ok = found.Cause != ""
 			found.Evidence = join(wordOf(drop), found.Evidence)

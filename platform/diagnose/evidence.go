@@ -106,6 +106,11 @@ type Evidence struct {
 	// the read; nil if there were no stamps.
 	Kernel *Latency `json:"kernel,omitempty"`
 	Wakeup *Latency `json:"wakeup,omitempty"`
+	// RTT is that of probes which no service answers; nil for the others.
+	RTT *Latency `json:"rtt,omitempty"`
+	// Pace is what a datagram takes through a UNIX socket, in ms: the machine's own speed, without a rule or a queue on the way. It
+	// is measured if the kernel's path looks slow.
+	Pace platform.Known[float64] `json:"pace_ms,omitzero"`
 	// Lag is the longest time by which a probe left too late, in ms; 0 if the probes had no steady pace.
 	Lag float64 `json:"send_lag_ms,omitempty"`
 	// ClockStep is by how much the wall clock was moved against the monotonic one during the run, in ms.

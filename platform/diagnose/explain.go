@@ -199,6 +199,12 @@ var texts = [...]Text{
 		Told:     "counters: XfrmOutPolBlock, XfrmInPolBlock and others of /proc/net/xfrm_stat; the kernel's word: XFRM_POLICY; an errno: EPERM from send",
 		Confused: []Confusion{{FwOutput, "EPERM as well, but OutDiscards counts it"}, {EchoIgnored, "InEchos moves, and xfrm_stat does not"}},
 		Fix:      "ip xfrm policy list, then delete the policy that blocks or that demands a tunnel for lo; ip xfrm policy setdefault in accept"},
+	{Code: QdiscDelays, Told: "a fact: the options of netem in the dump of the queues; the answers: they take as long as it says",
+		Confused: []Confusion{
+			{SlowPath, "no discipline is set to delay, and the kernel itself is slow"},
+			{QdiscDrop, "packets do not arrive at all"},
+		},
+		Fix: "tc qdisc del dev lo root; netem is what tools of fault injection leave behind"},
 	{Code: QdiscDrop, Told: "an errno: ENOBUFS from send; counters: drops of the discipline; the kernel's word: QDISC_DROP or TC_EGRESS",
 		Confused: []Confusion{
 			{FwOutput, "IP counts OutDiscards, and the packet never reached a queue"},
@@ -286,8 +292,8 @@ var texts = [...]Text{
 		},
 		Fix: "raise the limit of the cgroup: cpu.max", Docker: "docker update --cpus N NAME", Podman: "podman update --cpus N NAME",
 		Kubernetes: "resources.limits.cpu of the container, or no limit", Systemd: "systemctl set-property UNIT CPUQuota="},
-	{Code: SlowPath, Told: "the kernel's stamps of send and receive (SO_TIMESTAMPING)",
-		Confused: []Confusion{{CPUThrottled, "the stamps are close, and the process woke up late"}, {QdiscDrop, "packets are held for ever"}},
+	{Code: SlowPath, Told: "the kernel's stamps of send and receive (SO_TIMESTAMPING), beside a datagram that meets no rules",
+		Confused: []Confusion{{CPUThrottled, "the stamps are close, and the process woke up late"}, {QdiscDelays, "netem of lo is set to delay"}},
 		Fix:      "look for long rule sets and queues: nft list ruleset; iptables-save; tc -s qdisc show dev lo"},
 	{Code: ClockStepped, Told: "a fact: CLOCK_REALTIME moved against CLOCK_MONOTONIC", Confused: []Confusion{{SlowPath, "both clocks agree"}},
 		Fix: "none is needed; let chrony or timesyncd slew the clock and not step it"},

@@ -10,6 +10,9 @@ import (
 // go between the probe and the reading.
 const nearlyFull = 99
 
+// fewEntries is a size of that table that any host has room for.
+const fewEntries = 1024
+
 // echoIgnored goes by the switch, and by the counters only if the switch cannot be read.
 func echoIgnored(f platform.Facts, e Evidence) (Finding, bool) {
 	if !e.icmp() && e.Method != "" || e.Probe != nil && e.Probe.Answered {
@@ -79,7 +82,7 @@ func conntrackFull(f platform.Facts, e Evidence) (Finding, bool) {
 	return Finding{
 		Cause:    "the connection tracking table " + e.verb("is", "was") + " full",
 		Evidence: join(fmt.Sprintf("%d of %d entries", c.Count, c.Max), e.sends(), e.moved()),
-		Fix:      fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*c.Max),
+		Fix:      fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", max(2*c.Max, fewEntries)),
 	}, true
 }
 

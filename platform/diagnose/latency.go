@@ -1,7 +1,9 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
 	"lping/platform"
 )
@@ -9,11 +11,17 @@ import (
 const (
 	// enough is how many probes a slow path needs. None of them may have been quick.
 	enough = 5
-	// slowKernel is how long the kernel's path over loopback must take for every probe to be called slow, in ms. It takes
-	// some 2 us, and below 20 us in a process that has just started. With 10,000 rules at INPUT it takes 0.2 ms and more for
-	// every probe. Load adds to some probes only. If packets wait for another processor (rps_cpus) that is busy, the median
-	// of five came to 0.12 ms in 1000 runs, the quickest of five to 0.09 ms.
+	// slowKernel is how long the kernel's path over loopback must take for every probe to look slow, in ms. It takes some 2 us,
+	// and below 20 us in a process that has just started. With 10,000 rules at INPUT it takes 0.2 ms and more for every probe,
+	// but so it does with none on a machine that is slow itself. Load adds to some probes only.
 	slowKernel = 0.2
+	// slower is how many times as long as a datagram on a UNIX socket the path takes that is slow. The two are much the same: 12
+	// to 18 us on a machine of today, 0.1 to 0.2 ms on an emulated one.
+	slower = 10
+	// longPath is the median of the round trip, in ms, from which on a queue may hold packets back, or some of them.
+	longPath = 1
+	// usualTimeout is how long an answer may take where the evidence does not tell, in ms.
+	usualTimeout = 400
 	// smallSize is how many data bytes fit into one packet of any usual MTU. More may have to be fragmented, which takes time.
 	smallSize = 1200
 	// slowWakeup is the p99 of the wake-up, in ms, from which on a limit may be to blame and no mere load: a cgroup that is out
@@ -63,20 +71,113 @@ func cpuFix(f platform.Facts) string {
 	return "raise the CPU limit (systemd: CPUQuota=)"
 }
 
-// slow says that every probe took long on its way through the kernel. It is about ICMP, which the kernel answers: between the
-// stamps of UDP is the process that sends it back.
-func (e Evidence) slow() bool { return e.Kernel != nil && e.icmp() && e.Kernel.Min >= slowKernel }
+// LooksSlow says that every probe took long on its way through the kernel. It is about ICMP, which the kernel answers: between
+// the stamps of UDP is the process that sends it back. Whether that is slow for this machine, only Pace can tell.
+func (e Evidence) LooksSlow() bool { return e.Kernel != nil && e.icmp() && e.Kernel.Min >= slowKernel }
 
-func slowPath(_ platform.Facts, e Evidence) (Finding, bool) {
-	if !e.slow() || e.Kernel.Count < enough || e.Size > smallSize {
+// slowPath: what netem holds back is no work of the kernel, whoever loses packets beside it.
+func slowPath(f platform.Facts, e Evidence) (Finding, bool) {
+	if !e.LooksSlow() || e.Kernel.Count < enough || e.Size > smallSize {
 		return Finding{}, false
 	}
+	pace, ok := e.Pace.Get()
 	return Finding{
-		Cause: fmt.Sprintf("the kernel takes %.3f ms from send to receive", e.Kernel.P50),
-		Evidence: fmt.Sprintf("median of %d by the kernel's own stamps, %.3f ms at least, usually 0.002 ms",
-			e.Kernel.Count, e.Kernel.Min),
-		Fix: "look for long rule sets (nft list ruleset), tc on lo, and rps_cpus of lo",
-	}, true
+		Cause: "the kernel is slow from send to receive",
+		Evidence: fmt.Sprintf("%.3f ms at the median of %d by its own stamps, %.3f ms at least; a UNIX datagram takes %.3f ms",
+			e.Kernel.P50, e.Kernel.Count, e.Kernel.Min, pace),
+		Fix: "look for long rule sets: nft list ruleset",
+	}, ok && e.Kernel.Min-Hold(f) >= slower*pace
+}
+
+// heldBack says that packets may have been held back, though not for too long.
+func (e Evidence) heldBack() bool {
+	path, _ := e.path()
+	return e.LooksSlow() || path != nil && path.P99 >= slowWakeup || e.RTT != nil && e.RTT.P50 >= longPath
+}
+
+// path is the time in which the packets of a probe pass the queue, and how often they do.
+func (e Evidence) path() (*Latency, float64) {
+	if e.icmp() && e.Kernel != nil {
+		return e.Kernel, 1 // its first stamp is taken behind the queue
+	}
+	return e.RTT, e.passes()
+}
+
+// passes is how often packets of a probe pass the queue until the answer is there.
+func (e Evidence) passes() float64 {
+	if e.tcp() && (e.Port == 0 || e.asked()) {
+		return 4 // two for the handshake
+	}
+	return 2
+}
+
+// qdiscDelays: netem holds packets back. If answers are missing it is to blame if that alone makes them come too late, or if its
+// rate makes them wait for each other. If not, what was measured has to be due to it.
+func qdiscDelays(f platform.Facts, e Evidence) (Finding, bool) {
+	q, ok := netem(f, func(n platform.Netem) bool { return hold(n) > 0 })
+	if _, d, told := e.word(); !ok || told && e.missing() > 0 && d.Place().Framework != "" {
+		return Finding{}, false
+	}
+	n, sure := *q.Netem, true
+	missing, found := e.missing(), false
+	if path, part := e.path(); missing == 0 {
+		share := part * (hold(n) + n.Jitter)
+		if n.Rate > 0 {
+			share *= float64(2 * e.Sent) // packets wait for each other
+		}
+		found = path != nil && e.heldBack() && share >= path.Min/2 && (q.Root || path.P50 >= part*hold(n)/2)
+	} else if e.Lost+e.Late+e.Silent == missing {
+		timeout := cmp.Or(e.Timeout, usualTimeout)
+		whole := e.passes() * (hold(n) + 2*n.Jitter)
+		sure = whole >= timeout
+		found = sure || e.Late == missing && whole >= timeout/4 || n.Rate > 0 && (e.Late > 0 || hold(n) >= timeout/20)
+	}
+	out := byNetem(f, e, q, sure, holds(n))
+	if missing > 0 {
+		out.Severity = Error
+	}
+	return out, found
+}
+
+// usualPacket is the size of a probe in bytes, as queues count it: with the headers of Ethernet, IPv6 and ICMP.
+const usualPacket = 56 + 14 + 40 + 8
+
+// hold is how long netem holds a packet back, in ms, without its jitter.
+func hold(n platform.Netem) float64 {
+	if n.Rate == 0 {
+		return n.Delay + n.Slot
+	}
+	return n.Delay + n.Slot + usualPacket/float64(n.Rate)*1000
+}
+
+// Hold is how long the queue of loopback is set to hold a packet back, in ms.
+func Hold(f platform.Facts) float64 {
+	q, ok := netem(f, func(n platform.Netem) bool { return hold(n) > 0 })
+	if !ok {
+		return 0
+	}
+	return hold(*q.Netem) + q.Netem.Jitter
+}
+
+// holds says how netem holds packets back.
+func holds(n platform.Netem) string {
+	var parts []string
+	switch {
+	case n.Jitter > 0:
+		parts = append(parts, fmt.Sprintf("delays packets by %s to %s", duration(max(0.001, n.Delay-n.Jitter)), duration(n.Delay+n.Jitter)))
+	case n.Delay > 0:
+		parts = append(parts, "delays packets by "+duration(n.Delay))
+	}
+	if n.Slot > 0 {
+		parts = append(parts, "sends packets every "+duration(n.Slot))
+	}
+	if n.Rate > 0 {
+		parts = append(parts, fmt.Sprintf("sends %g kbit/s at most", float64(n.Rate)/125))
+	}
+	if n.Reorder > 0 {
+		parts = append(parts, fmt.Sprintf("lets %g%% of them overtake", n.Reorder))
+	}
+	return strings.Join(parts, " and ")
 }
 
 // clockStepped tells why kernel stamps are missing. Nothing else is wrong: elapsed time is monotonic.
@@ -93,7 +194,7 @@ func (e Evidence) Suspicious() bool { return e.unusual() || e.Delayed() }
 // Delayed says that answers came slowly or were read late, and nothing else is unusual. A limit of this process may be why.
 func (e Evidence) Delayed() bool {
 	late := e.Wakeup != nil && e.Wakeup.P99 >= slowWakeup || e.Lag >= slowLag
-	return (e.slow() || late) && !e.unusual()
+	return (e.heldBack() || late) && !e.unusual()
 }
 
 // unusual says that something but the time is not as it should be, although every probe may have been answered.

@@ -2,10 +2,12 @@ package diagnose
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"lping/platform"
+	"lping/platform/droptrace"
 )
 
 // qdiscDrop: a queueing discipline, a tc filter or a netdev chain drops what leaves by the interface. Mostly send fails with
@@ -13,13 +15,13 @@ import (
 // discipline counts, by a UDP datagram that is lost (a firewall at OUTPUT would have made it fail with EPERM), or if
 // nothing else is on the way. Some disciplines report nothing, as blackhole, and some hold packets back.
 func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
-	name := "lo"
-	if i, ok := loopback(f, e); ok {
-		name = i.Name
-	}
+	name := nameOf(f, e)
 	c, _ := e.counted()
 	s := e.stage()
 	refused := f.System == "linux" && e.refused("ENOBUFS")
+	if out, ok := netemDrop(f, e, refused); ok {
+		return out, true
+	}
 	kind := ""
 	if !refused && slices.Contains([]stage{beforeLink, atEgress, onLink, replyOnLink}, s) {
 		kind = holdingQueue(f, e)
@@ -52,6 +54,99 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	}, found
 }
 
+// nameOf is the name of the loopback interface.
+func nameOf(f platform.Facts, e Evidence) string {
+	if i, ok := loopback(f, e); ok {
+		return i.Name
+	}
+	return "lo"
+}
+
+// netem finds a queueing discipline netem that does one of the things that it can do to packets.
+func netem(f platform.Facts, does func(platform.Netem) bool) (platform.Queue, bool) {
+	list, _ := f.Queues.Get()
+	at := slices.IndexFunc(list, func(q platform.Queue) bool { return q.Netem != nil && does(*q.Netem) })
+	if at < 0 {
+		return platform.Queue{}, false
+	}
+	return list[at], true
+}
+
+// byNetem is a finding about netem. Where it is not the root, packets may go past it, so it is likely at best.
+func byNetem(f platform.Facts, e Evidence, q platform.Queue, sure bool, does string) Finding {
+	name := nameOf(f, e)
+	return Finding{
+		Cause:    blame("the queueing discipline netem of "+name, sure && q.Root, does),
+		Evidence: join(queues(f, false), e.sends(), e.moved(), e.udp()),
+		Fix:      egressFix(f, name),
+	}
+}
+
+// fewPackets is a limit of netem that a run of probes may reach.
+const fewPackets = 100
+
+// netemDrop: netem counts what it drops, so it dropped the extra probe only if that count moved. If the extra probe does not tell
+// where packets are lost, no more may be missing than netem is set to lose.
+func netemDrop(f platform.Facts, e Evidence, refused bool) (Finding, bool) {
+	q, ok := netem(f, func(n platform.Netem) bool { return n.Loss > 0 || n.Bursts })
+	if !ok || refused { // what is refused had no room
+		q, ok = netem(f, func(platform.Netem) bool { return true })
+	}
+	c, _ := e.counted()
+	if !ok {
+		return Finding{}, false
+	}
+	n, s := *q.Netem, e.stage()
+	lossy := n.Loss > 0 || n.Bursts
+	passed := s == unclear || s == atSocket && e.Received > 0
+	onWay := slices.Contains([]stage{unclear, beforeLink, atEgress, onLink, replyOnLink, atOutput, replyAtOutput}, s)
+	counted := q.Drops+c.QueueDrops > 0
+	moved := !passed && c.QueueDrops > 0
+	does := fmt.Sprintf("%s packets beyond its limit of %d", e.verb("drops", "dropped"), n.Limit)
+	if lossy && !refused {
+		does = e.verb("loses", "lost") + " packets in bursts"
+	}
+	if n.Loss > 0 && !refused {
+		does = fmt.Sprintf("%s %g%% of the packets", e.verb("loses", "lost"), n.Loss)
+	}
+	_, d, _ := e.word()
+	told := e.told(QdiscDrop) && d.Place().Framework == droptrace.Qdisc
+	found := refused && counted && !tooManyFragments(f, e) || passed && lossy && (n.Bursts || e.expected(n.Loss)) ||
+		onWay && c.QueueDrops > 0 || told || passed && !lossy && q.Drops > 0 && n.Limit < fewPackets
+	return byNetem(f, e, q, counted && (refused || lossy) || moved || told, does), found
+}
+
+// expected says that as many answers may be missing if this share of the packets is lost, in percent: at most three standard
+// deviations more than on average.
+func (e Evidence) expected(percent float64) bool {
+	packets := 2.0
+	if e.tcp() {
+		packets = 8
+	}
+	share := 1 - math.Pow(1-percent/100, packets)
+	n := float64(e.decided())
+	return float64(e.missing()+e.Corrupted) <= n*share+3*math.Sqrt(n*share*(1-share))+1
+}
+
+// spoilable are the codes of what else may be seen of a packet that was corrupted.
+var spoilable = slices.Concat(dropCodes, []Code{KernelDrop, PortSilent, ServiceSlow, PacketLoss})
+
+// netemSpoils: a packet that netem corrupts may be dropped anywhere, for its checksum, its address or its length, and the kernel
+// says or counts something else each time. So that is the cause of what is missing, unless filters are known to drop it.
+func netemSpoils(f platform.Facts, e Evidence) (platform.Queue, bool) {
+	q, ok := netem(f, func(n platform.Netem) bool { return n.Corrupt > 0 })
+	wrong := e.Corrupted > 0 && !e.asked()
+	if !ok || e.Lost+e.Late+e.Silent == 0 && !wrong || len(e.Refused) > 0 || !e.expected(q.Netem.Corrupt) {
+		return q, false
+	}
+	if _, drops := netemDrop(f, e, false); drops {
+		return q, false
+	}
+	_, d, told := e.word()
+	filtered := told && d.Place().Framework != ""
+	return q, !filtered && !slices.Contains([]stage{atOutput, replyAtOutput, atPolicy, beforeLink, atEgress}, e.stage())
+}
+
 // holdingQueue is the kind of the queueing discipline in which the extra probe waits; empty if none is known. A discipline that
 // works as it should has a backlog at times, too. It holds the probe only if lo took no more packets than waited in it, and
 // no more than arrived.
@@ -63,7 +158,7 @@ func holdingQueue(f platform.Facts, e Evidence) string {
 	}
 	list, _ := f.Queues.Get()
 	for _, q := range list {
-		if !q.Ingress && q.Backlog > 0 && c.LinkSent <= min(q.Backlog, arrived) {
+		if !q.Ingress && q.Netem == nil && q.Backlog > 0 && c.LinkSent <= min(q.Backlog, arrived) {
 			return q.Kind
 		}
 	}
@@ -171,7 +266,11 @@ func queues(f platform.Facts, ingress bool) string {
 	var parts []string
 	for _, q := range list {
 		if q.Ingress == ingress || q.Ingress {
-			part := fmt.Sprintf("qdisc %s dropped %d", q.Kind, q.Drops)
+			kind := q.Kind
+			if q.Netem != nil {
+				kind = strings.TrimSpace(kind + " " + q.Netem.String())
+			}
+			part := fmt.Sprintf("qdisc %s dropped %d", kind, q.Drops)
 			if q.Backlog > 0 {
 				part += fmt.Sprintf(" and holds %d", q.Backlog)
 			}

@@ -198,7 +198,7 @@ func TestThresholds(t *testing.T) {
 	refused := Evidence{Family: 4, Method: "icmp-dgram", SendErrors: 5, Refused: []Refusal{{Errno: "EPERM", Count: 5}}}
 	slow := Evidence{Method: "icmp-dgram", Sent: 5, Received: 5, Wakeup: &Latency{5, 0, 1, slowWakeup}}
 	kernel := func(n uint64, least float64) Evidence {
-		return Evidence{Method: "icmp-dgram", Kernel: &Latency{n, least, 2 * least, 2 * least}}
+		return Evidence{Method: "icmp-dgram", Kernel: &Latency{n, least, 2 * least, 2 * least}, Pace: platform.Know(slowKernel / slower)}
 	}
 	table := func(count, limit uint64) platform.Facts {
 		return platform.Facts{Conntrack: platform.Know(platform.Conntrack{Count: count, Max: limit})}
@@ -226,6 +226,9 @@ func TestThresholds(t *testing.T) {
 		{"throttled, late", cpuThrottled, cpu(100, 100), Evidence{Late: 1}, true},
 		{"slow kernel", slowPath, platform.Facts{}, kernel(enough, slowKernel), true},
 		{"quick kernel", slowPath, platform.Facts{}, kernel(enough, slowKernel-0.001), false},
+		{"slow machine", slowPath, platform.Facts{}, Evidence{Method: "icmp-dgram", Kernel: &Latency{enough, 0.3, 0.4, 9},
+			Pace: platform.Know(0.031)}, false},
+		{"pace unknown", slowPath, platform.Facts{}, Evidence{Method: "icmp-dgram", Kernel: &Latency{enough, 9, 9, 9}}, false},
 		{"one quick probe", slowPath, platform.Facts{}, Evidence{Method: "icmp-dgram", Kernel: &Latency{5, 0.08, 9, 9}}, false},
 		{"few samples", slowPath, platform.Facts{}, kernel(enough-1, 9), false},
 		{"no stamps", slowPath, platform.Facts{}, Evidence{}, false},

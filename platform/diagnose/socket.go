@@ -29,7 +29,15 @@ func socketFilter(_ platform.Facts, e Evidence) (Finding, bool) {
 
 // payloadCorrupted: only raw sockets of IPv4 get an answer that was changed on the way. For the others the kernel checks the
 // checksum and drops it.
-func payloadCorrupted(_ platform.Facts, e Evidence) (Finding, bool) {
+func payloadCorrupted(f platform.Facts, e Evidence) (Finding, bool) {
+	if q, ok := netemSpoils(f, e); ok {
+		sure := e.Corrupted > 0 || e.stage() == damaged
+		out := byNetem(f, e, q, sure, fmt.Sprintf("%s %g%% of the packets", e.verb("corrupts", "corrupted"), q.Netem.Corrupt))
+		if e.Corrupted > 0 {
+			out.Evidence = join(fmt.Sprintf("%d of %d probes came back changed", e.Corrupted, e.Sent), out.Evidence)
+		}
+		return out, true
+	}
 	out := Finding{
 		Cause:    fmt.Sprintf("%d of %d answers %s other data than was sent", e.Corrupted, e.Corrupted+e.Received+e.Late, e.verb("carry", "carried")),
 		Evidence: join(fmt.Sprintf("%d of %d probes came back changed", e.Corrupted, e.Sent), e.Sweep),
@@ -44,7 +52,12 @@ func payloadCorrupted(_ platform.Facts, e Evidence) (Finding, bool) {
 }
 
 // duplicateReplies are a warning: every probe was answered.
-func duplicateReplies(_ platform.Facts, e Evidence) (Finding, bool) {
+func duplicateReplies(f platform.Facts, e Evidence) (Finding, bool) {
+	if q, ok := netem(f, func(n platform.Netem) bool { return n.Duplicate > 0 }); ok {
+		out := byNetem(f, e, q, true, fmt.Sprintf("duplicates %g%% of the packets", q.Netem.Duplicate))
+		out.Evidence = join(fmt.Sprintf("%d duplicates of %d probes", e.Duplicates, e.Sent), queues(f, false))
+		return out, e.Duplicates > 0
+	}
 	return Finding{
 		Cause:    fmt.Sprintf("%d answers came more than once", e.Duplicates),
 		Evidence: fmt.Sprintf("%d duplicates of %d probes", e.Duplicates, e.Sent),

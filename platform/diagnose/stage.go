@@ -192,8 +192,8 @@ func (e Evidence) moved() string {
 }
 
 // dropCodes are those among which the kernel's own word decides, where there is one: the others do not explain the drop then.
-var dropCodes = []Code{XfrmBlocks, QdiscDrop, FwOutput, IngressDrop, FwInputRequest, FwInputReply, QueueOverflow, SocketFilter,
-	FwICMPOnly}
+var dropCodes = []Code{XfrmBlocks, QdiscDrop, FwOutput, IngressDrop, FwInputRequest, FwInputReply, QueueOverflow,
+	SocketFilter, FwICMPOnly}
 
 // harmless are reasons that are no fault: a copy that no socket wanted, and what a socket had not read when it was closed.
 var harmless = []string{"NO_SOCKET", "SOCKET_CLOSE", "QUEUE_PURGE"}

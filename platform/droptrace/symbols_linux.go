@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// maxSymbols is for how long symbols are read: all of them take 75 to 250 ms, and seconds at a quota of 1 %.
-	maxSymbols = 200 * time.Millisecond
 	// piece is how much is read at once. The kernel gives a page.
 	piece = 1 << 14
 	// enough is how many functions in a row have address 0 until it is certain that all have.

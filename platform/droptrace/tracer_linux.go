@@ -87,8 +87,8 @@ func (t *Tracer) Drops() (list []Drop, err error) {
 	return list, err
 }
 
-// Name adds the names of functions to drops, or none at all and tells why not. It takes up to 200 ms.
-func (t *Tracer) Name(drops []Drop) error {
+// Name adds the names of functions to drops, or none at all and tells why not. It takes at most about that long.
+func (t *Tracer) Name(drops []Drop, most time.Duration) error {
 	var wanted []uint64
 	for _, d := range drops {
 		wanted = append(wanted, d.Addresses...)
@@ -96,7 +96,7 @@ func (t *Tracer) Name(drops []Drop) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	until := time.Now().Add(maxSymbols)
+	until := time.Now().Add(most)
 	f, err := openAt(unix.AT_FDCWD, path.Join(t.root, "proc/kallsyms"))
 	if err != nil {
 		return os.NewSyscallError("open /proc/kallsyms", err)

@@ -77,10 +77,10 @@ func watch(t *testing.T, f func()) []Drop {
 	if err != nil {
 		t.Error(err)
 	}
-	err = tracer.Name(drops)
+	err = tracer.Name(drops, 10*time.Second)
 	for range 5 {
 		if errors.Is(err, ErrSlow) { // as it may be on a busy machine
-			err = tracer.Name(drops)
+			err = tracer.Name(drops, 10*time.Second)
 		}
 	}
 	if err != nil {

@@ -2,6 +2,8 @@
 
 package droptrace
 
+import "time"
+
 // Tracer watches for drops. There is none on this system.
 type Tracer struct{}
 
@@ -12,7 +14,7 @@ func Open(string) (*Tracer, error) { return nil, ErrSystem }
 func (*Tracer) Drops() ([]Drop, error) { return nil, ErrSystem }
 
 // Name has no names to tell.
-func (*Tracer) Name([]Drop) error { return ErrSystem }
+func (*Tracer) Name([]Drop, time.Duration) error { return ErrSystem }
 
 // Close has nothing to close.
 func (*Tracer) Close() error { return nil }

@@ -3,8 +3,10 @@
 package netlink
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"lping/platform/fact"
 )
@@ -140,11 +142,60 @@ type Flow struct {
 type Queue struct {
 	Kind string `json:"kind"`
 	// Ingress says that it handles packets that arrive.
-	Ingress bool   `json:"ingress,omitempty"`
-	Drops   uint64 `json:"drops"`
+	Ingress bool `json:"ingress,omitempty"`
+	// Root says that every packet that leaves passes it.
+	Root  bool   `json:"root,omitempty"`
+	Drops uint64 `json:"drops"`
 	// Backlog is the number of packets that wait in it.
 	Backlog uint64 `json:"backlog,omitempty"`
+	// Netem is what it is set to do if it is of the kind netem; else nil.
+	Netem *Netem `json:"netem,omitempty"`
 }
+
+// Netem is what the queueing discipline netem does to packets (tc-netem(8)), as a bad network does. What is zero it does not.
+type Netem struct {
+	// Delay, Jitter and Slot, the longest time between two slots, are in ms.
+	Delay  float64 `json:"delay_ms,omitempty"`
+	Jitter float64 `json:"jitter_ms,omitempty"`
+	Slot   float64 `json:"slot_ms,omitempty"`
+	// Loss, Duplicate, Corrupt and Reorder are the packets that it does that to, in percent.
+	Loss      float64 `json:"loss_percent,omitempty"`
+	Duplicate float64 `json:"duplicate_percent,omitempty"`
+	Corrupt   float64 `json:"corrupt_percent,omitempty"`
+	Reorder   float64 `json:"reorder_percent,omitempty"`
+	// Bursts says that one loss comes with another: by a correlation, or by a model in the place of Loss.
+	Bursts bool `json:"bursts,omitempty"`
+	// Rate is in bytes a second; Limit is how many packets have room.
+	Rate  uint64 `json:"rate,omitempty"`
+	Limit uint32 `json:"limit,omitempty"`
+}
+
+// String tells what it is set to do, in the words of tc-netem(8); empty if it lets everything pass at once.
+func (n Netem) String() string {
+	var parts []string
+	for _, o := range []struct {
+		format string
+		value  float64
+	}{
+		{"delay %gms", n.Delay}, {"jitter %gms", n.Jitter}, {"slot %gms", n.Slot}, {"loss %g%%", n.Loss},
+		{"duplicate %g%%", n.Duplicate}, {"corrupt %g%%", n.Corrupt}, {"reorder %g%%", n.Reorder},
+		{"rate %gkbit", float64(n.Rate) / 125},
+	} {
+		if o.value > 0 {
+			parts = append(parts, fmt.Sprintf(o.format, o.value))
+		}
+	}
+	if n.Bursts && n.Loss == 0 {
+		parts = append(parts, "loss by a model")
+	}
+	if n.Limit != usualLimit {
+		parts = append(parts, fmt.Sprintf("limit %d", n.Limit))
+	}
+	return strings.Join(parts, " ")
+}
+
+// usualLimit is the limit of netem where tc is told none, in packets.
+const usualLimit = 1000
 
 // Chain is a base chain of nf_tables, by which a firewall looks at packets, or a table of the older iptables.
 type Chain struct {
