@@ -2,7 +2,6 @@ package check
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -16,7 +15,6 @@ import (
 	"lping/ping/report"
 	"lping/platform"
 	"lping/platform/diagnose"
-	"lping/platform/droptrace"
 )
 
 // patience is how long the extra probe and the datagram are waited for. On loopback an answer is there when send
@@ -43,9 +41,9 @@ type observations struct {
 	bind string
 }
 
-// sighting is what was seen of a target when somebody began to look for a cause: whether it answered or refused a probe, and
-// whether it is a service that keeps connections waiting.
-type sighting struct{ answered, refused, waits bool }
+// sighting is what was seen of a target when somebody began to look for a cause: whether it answered, left an answer
+// missing or refused a probe, and whether it is a service that keeps connections waiting.
+type sighting struct{ answered, missing, refused, waits bool }
 
 // seen is what was seen of a target so far.
 func (k *Check) seen(j *job) sighting {
@@ -56,7 +54,7 @@ func (k *Check) seen(j *job) sighting {
 	}
 	s := j.recorder.Summary()
 	return sighting{
-		answered: s.Received+s.Late+s.Corrupted > 0 || j.tally.reached(), refused: s.SendErrors > 0,
+		answered: s.Received+s.Late+s.Corrupted > 0 || j.tally.reached(), missing: j.missing, refused: s.SendErrors > 0,
 		waits: j.pinger.Unserved() != ping.Unserved{},
 	}
 }
@@ -137,7 +135,7 @@ func (v *investigator) investigate(c ping.Config, method string, seen sighting) 
 			o.probe, o.answersFrom = look(c)
 		}
 	default:
-		o.probe = probe(c, method, !seen.answered && mayWatch(o.facts.Process))
+		o.probe = probe(c, method, seen, o.facts.Process)
 	}
 	o.udp, o.bind = datagram(c.Address, !leaves)
 	// All ports that are in use are of interest only if one could not be had.
@@ -178,156 +176,6 @@ func transport(c ping.Config, method string) string {
 func (o observations) addTo(e *diagnose.Evidence) {
 	e.Probe, e.AnswersFrom, e.UDP, e.Bind = o.probe, o.answersFrom, o.udp, o.bind
 	e.Listeners, e.PortsInUse, e.Redirected = o.listeners, o.portsInUse, o.redirected
-}
-
-// probe sends one echo request between two readings of the counters, and watches what the kernel drops.
-func probe(c ping.Config, method string, watch bool) *diagnose.Probe {
-	c.Sizes = nil // the largest shows most
-	c.Count, c.Deadline, c.Preload, c.Flood, c.Adaptive, c.Timeout = 1, 0, 1, false, false, patience
-	switch method {
-	case ping.MethodDgram:
-		c.Socket = ping.SocketDgram
-	case ping.MethodRaw:
-		c.Socket = ping.SocketRaw
-	case ping.MethodUDP:
-		c.Proto = ping.ProtoUDP // auto may have come to it
-	case ping.MethodHTTP:
-		c.Proto = ping.ProtoTCP
-	}
-	c.Echo = false // a service gets a connection and no data
-	family := report.Family(c.Address)
-	before, others := counters(family), counters(otherFamily(family))
-	p, err := ping.Open(c)
-	if err != nil {
-		return nil
-	}
-	defer p.Close()
-	var result diagnose.Probe
-	tracer, traceErr := watchDrops(watch)
-	err = p.Run(context.Background(), func(e ping.Event) {
-		switch e.Kind {
-		case ping.Reply:
-			result.Answered = true
-		case ping.SendError:
-			if !e.Fault.ICMP {
-				result.Errno = platform.ErrnoName(e.Fault.Errno)
-			}
-		}
-	})
-	result.Counted = since(before, counters(family))
-	result.Dropped = dropped(tracer, traceErr, result.Answered, func() bool {
-		return c.Port == 0 && p.Run(context.Background(), nil) == nil
-	})
-	if err != nil {
-		return nil
-	}
-	if transport(c, method) == platform.TCP { // which is told by how many packets the interface took, of both families
-		others = since(others, counters(otherFamily(family)))
-		link := &result.Counted.Value.LinkSent
-		*link -= min(*link, others.Value.InReceives)
-	}
-	return &result
-}
-
-// errNotWatched is why nothing is known of drops: nobody else but root on the host can, and a policy may kill who tries.
-var errNotWatched = errors.New("only root in the first user namespace may look, and only if nothing was answered")
-
-// mayWatch says that this process may be allowed to watch what the kernel drops.
-func mayWatch(process platform.Known[platform.Process]) bool {
-	p, ok := process.Get()
-	return !ok || p.UID == 0 && !p.UserNamespace.Value
-}
-
-func watchDrops(watch bool) (*droptrace.Tracer, error) {
-	if !watch {
-		return nil, errNotWatched
-	}
-	return droptrace.Open("/")
-}
-
-// maxAgain is how many more probes are sent if the kernel dropped none that anybody saw.
-const maxAgain = 2
-
-// dropped is what the kernel dropped while a tracer watched, if no answer came, and ends the watch. again sends one more probe,
-// if it may: a busy machine receives elsewhere at times, where nobody watches.
-func dropped(t *droptrace.Tracer, err error, answered bool, again func() bool) platform.Known[[]droptrace.Drop] {
-	if err != nil {
-		return platform.Unknown[[]droptrace.Drop](err.Error())
-	}
-	defer t.Close()
-	if answered {
-		return platform.Know([]droptrace.Drop{})
-	}
-	list, err := t.Drops()
-	for tries := 0; tries < maxAgain && len(list) == 0 && err == nil && again(); tries++ {
-		list, err = t.Drops()
-	}
-	if err != nil {
-		return platform.Unknown[[]droptrace.Drop](err.Error())
-	}
-	_ = t.Name(list) // a reason without a place is something, too
-	return platform.Know(list)
-}
-
-// look sends one datagram to a service that has not answered, from a socket that hears answers from anywhere, between two
-// readings of the counters.
-func look(c ping.Config) (p *diagnose.Probe, answersFrom string) {
-	from := c.Source
-	if !from.IsValid() {
-		from = c.Address
-	}
-	family := report.Family(c.Address)
-	before := counters(family)
-	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)))
-	if err != nil {
-		return nil, ""
-	}
-	defer udp.Close()
-	p = &diagnose.Probe{}
-	to := netip.AddrPortFrom(c.Address, c.Port)
-	if _, err := udp.WriteToUDPAddrPort(make([]byte, c.Size), to); err != nil {
-		p.Errno = errnoName(err)
-	}
-	var answerer netip.AddrPort
-	for range tries {
-		udp.SetReadDeadline(time.Now().Add(patience))
-		if _, answerer, err = udp.ReadFromUDPAddrPort(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			break
-		}
-	}
-	answerer = netip.AddrPortFrom(answerer.Addr().Unmap(), answerer.Port())
-	if p.Answered = err == nil && answerer == to; err == nil && !p.Answered {
-		answersFrom = answerer.String()
-	}
-	p.Counted = since(before, counters(family))
-	return p, answersFrom
-}
-
-func otherFamily(family int) int { return 10 - family }
-
-// counters reads until two readings agree, a few times at most: the run sends meanwhile, and a packet that is on its way
-// from one counter to the next would look lost.
-func counters(family int) platform.Known[platform.Counters] {
-	last := platform.ReadCounters("/", family)
-	for range 4 {
-		next := platform.ReadCounters("/", family)
-		if next == last {
-			break
-		}
-		last = next
-	}
-	return last
-}
-
-// since is what was counted between two readings.
-func since(before, after platform.Known[platform.Counters]) platform.Known[platform.Counters] {
-	if !before.OK {
-		return before
-	}
-	if after.OK {
-		after.Value = after.Value.Sub(before.Value)
-	}
-	return after
 }
 
 // datagram sends a UDP datagram, if it may, from a socket on the address to itself. bind is why there is no such socket.
