@@ -101,7 +101,7 @@ func runScripts(t *testing.T, dir string) {
 }
 
 // tools are the programs of ping/internal/scripttools.
-const tools = "forge serve beside healthy informed degraded unhealthy steady mend quick costs deny"
+const tools = "forge serve beside healthy informed degraded unhealthy steady mend quick costs deny matrix"
 
 // programs makes the directory of lping, stripped as it is released, and of the scripts' own programs, which are for Linux.
 var programs = sync.OnceValues(func() (bin string, err error) {

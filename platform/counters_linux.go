@@ -21,35 +21,36 @@ var (
 type counter struct {
 	name4, name6 string
 	field        func(*Counters) *uint64
+	// optional says that not all kernels have it.
+	optional bool
 }
-
-// newer are the counters that older kernels lack.
-var newer = []string{"Ip.OutTransmits", "Icmp.OutRateLimitGlobal"}
 
 // counters lists them all. In snmp the protocol stands before a dot.
 func counters() []counter {
 	return []counter{
-		{"Ip.InReceives", "Ip6InReceives", func(c *Counters) *uint64 { return &c.InReceives }},
-		{"Ip.InDiscards", "Ip6InDiscards", func(c *Counters) *uint64 { return &c.InDiscards }},
-		{"Ip.InHdrErrors", "Ip6InHdrErrors", func(c *Counters) *uint64 { return &c.InErrors }},
-		{"Ip.InAddrErrors", "Ip6InAddrErrors", func(c *Counters) *uint64 { return &c.InErrors }},
-		{"Ip.InUnknownProtos", "Ip6InUnknownProtos", func(c *Counters) *uint64 { return &c.InErrors }},
-		{"Ip.InDelivers", "Ip6InDelivers", func(c *Counters) *uint64 { return &c.InDelivers }},
-		{"Ip.ForwDatagrams", "Ip6OutForwDatagrams", func(c *Counters) *uint64 { return &c.Forwarded }},
-		{"Ip.ReasmReqds", "Ip6ReasmReqds", func(c *Counters) *uint64 { return &c.Fragments }},
-		{"Ip.ReasmOKs", "Ip6ReasmOKs", func(c *Counters) *uint64 { return &c.Reassembled }},
-		{"Ip.OutRequests", "Ip6OutRequests", func(c *Counters) *uint64 { return &c.OutRequests }},
-		{"Ip.OutDiscards", "Ip6OutDiscards", func(c *Counters) *uint64 { return &c.OutDiscards }},
-		{"Ip.OutNoRoutes", "Ip6OutNoRoutes", func(c *Counters) *uint64 { return &c.OutNoRoutes }},
-		{"Ip.OutTransmits", "Ip6OutTransmits", func(c *Counters) *uint64 { return &c.OutTransmits }},
-		{"Icmp.InEchos", "Icmp6InEchos", func(c *Counters) *uint64 { return &c.InEchos }},
-		{"Icmp.InEchoReps", "Icmp6InEchoReplies", func(c *Counters) *uint64 { return &c.InEchoReps }},
-		{"Icmp.InDestUnreachs", "Icmp6InDestUnreachs", func(c *Counters) *uint64 { return &c.InDestUnreachs }},
-		{"Icmp.InErrors", "Icmp6InErrors", func(c *Counters) *uint64 { return &c.InMsgErrors }},
-		{"Icmp.OutEchos", "Icmp6OutEchos", func(c *Counters) *uint64 { return &c.OutEchos }},
-		{"Icmp.OutEchoReps", "Icmp6OutEchoReplies", func(c *Counters) *uint64 { return &c.OutEchoReps }},
-		{"Icmp.OutRateLimitGlobal", "Icmp6OutRateLimitHost", func(c *Counters) *uint64 { return &c.RateLimited }},
-		{"Icmp.OutDestUnreachs", "Icmp6OutDestUnreachs", func(c *Counters) *uint64 { return &c.OutDestUnreachs }},
+		{"Ip.InReceives", "Ip6InReceives", func(c *Counters) *uint64 { return &c.InReceives }, false},
+		{"Ip.InDiscards", "Ip6InDiscards", func(c *Counters) *uint64 { return &c.InDiscards }, false},
+		{"Ip.InHdrErrors", "Ip6InHdrErrors", func(c *Counters) *uint64 { return &c.InErrors }, false},
+		{"Ip.InAddrErrors", "Ip6InAddrErrors", func(c *Counters) *uint64 { return &c.InErrors }, false},
+		{"Ip.InUnknownProtos", "Ip6InUnknownProtos", func(c *Counters) *uint64 { return &c.InErrors }, false},
+		{"Ip.InDelivers", "Ip6InDelivers", func(c *Counters) *uint64 { return &c.InDelivers }, false},
+		{"Ip.ForwDatagrams", "Ip6OutForwDatagrams", func(c *Counters) *uint64 { return &c.Forwarded }, false},
+		{"Ip.ReasmReqds", "Ip6ReasmReqds", func(c *Counters) *uint64 { return &c.Fragments }, false},
+		{"Ip.ReasmOKs", "Ip6ReasmOKs", func(c *Counters) *uint64 { return &c.Reassembled }, false},
+		{"Ip.OutRequests", "Ip6OutRequests", func(c *Counters) *uint64 { return &c.OutRequests }, false},
+		{"Ip.OutDiscards", "Ip6OutDiscards", func(c *Counters) *uint64 { return &c.OutDiscards }, false},
+		{"Ip.OutNoRoutes", "Ip6OutNoRoutes", func(c *Counters) *uint64 { return &c.OutNoRoutes }, false},
+		{"Ip.OutTransmits", "Ip6OutTransmits", func(c *Counters) *uint64 { return &c.OutTransmits }, true},
+		{"Icmp.InEchos", "Icmp6InEchos", func(c *Counters) *uint64 { return &c.InEchos }, false},
+		{"Icmp.InEchoReps", "Icmp6InEchoReplies", func(c *Counters) *uint64 { return &c.InEchoReps }, false},
+		{"Icmp.InDestUnreachs", "Icmp6InDestUnreachs", func(c *Counters) *uint64 { return &c.InDestUnreachs }, false},
+		{"Icmp.InErrors", "Icmp6InErrors", func(c *Counters) *uint64 { return &c.InMsgErrors }, false},
+		{"Icmp.OutEchos", "Icmp6OutEchos", func(c *Counters) *uint64 { return &c.OutEchos }, false},
+		{"Icmp.OutEchoReps", "Icmp6OutEchoReplies", func(c *Counters) *uint64 { return &c.OutEchoReps }, false},
+		{"Icmp.OutDestUnreachs", "Icmp6OutDestUnreachs", func(c *Counters) *uint64 { return &c.OutDestUnreachs }, false},
+		{"Udp.NoPorts", "Udp6NoPorts", func(c *Counters) *uint64 { return &c.NoPorts }, true},
+		{"Icmp.OutRateLimitGlobal", "Icmp6OutRateLimitHost", func(c *Counters) *uint64 { return &c.RateLimited }, true},
+		{"UdpLite.NoPorts", "UdpLite6NoPorts", func(c *Counters) *uint64 { return &c.NoPorts }, true},
 	}
 }
 
@@ -57,6 +58,7 @@ func counters() []counter {
 // how far it came. The root is "/".
 func ReadCounters(root string, family int) Known[Counters] {
 	h := host{root}
+	dev, devErr := h.read("/proc/net/dev") // close to those of IP, with which it is compared
 	c, err := h.readCounters(family)
 	if err != nil {
 		return Unknown[Counters](err.Error())
@@ -65,10 +67,10 @@ func ReadCounters(root string, family int) Known[Counters] {
 		defer n.close()
 		readLinkCounters(n, &c)
 	}
-	if b, err := h.read("/proc/net/dev"); err == nil {
+	if devErr == nil {
 		var lo uint64
-		lo, c.OthersSent = parseSent(b)
-		c.LinkSent = cmp.Or(c.LinkSent, lo) // the first is unknown without netlink
+		lo, c.OthersSent = parseSent(dev)
+		c.LinkSent = cmp.Or(lo, c.LinkSent)
 	}
 	return Know(c)
 }
@@ -90,16 +92,17 @@ func readLinkCounters(n *netlinkSocket, c *Counters) {
 	}
 }
 
-// parseSent reads /proc/net/dev, what lo sent and what the others did: name, colon, 8 numbers of what was received and 8 of what was sent, the second of which
-// counts packets. The name lo is that of the loopback interface in every namespace.
+// parseSent reads /proc/net/dev: name, colon, 8 numbers of what was received and 8 of what was sent, the second of which counts
+// packets. The name lo is that of the loopback interface in every namespace.
 func parseSent(b []byte) (lo, others uint64) {
 	for line := range strings.Lines(string(b)) {
 		name, numbers, ok := strings.Cut(line, ":")
 		f := strings.Fields(numbers)
-		if !ok || len(f) < 10 {
+		if !ok || len(f) <= 9 {
 			continue
 		}
-		if sent, _ := strconv.ParseUint(f[9], 10, 64); strings.TrimSpace(name) == "lo" {
+		sent, _ := strconv.ParseUint(f[9], 10, 64)
+		if strings.TrimSpace(name) == "lo" {
 			lo = sent
 		} else {
 			others += sent
@@ -127,6 +130,9 @@ func (h host) readCounters(family int) (Counters, error) {
 	}
 	if b, err := h.read("/proc/net/xfrm_stat"); err == nil {
 		parseXfrm(b, &c)
+	}
+	if b, err := h.read("/proc/net/stat/nf_conntrack"); err == nil {
+		c.TrackDrops, c.TrackCounted = parseTrackDrops(b)
 	}
 	return c, nil
 }
@@ -174,7 +180,7 @@ func pick(values map[string]uint64, name func(counter) string) (Counters, error)
 	var c Counters
 	for _, at := range counters() {
 		n, ok := values[name(at)]
-		if !ok && !slices.Contains(newer, at.name4) {
+		if !ok && !at.optional {
 			return Counters{}, fmt.Errorf("%w: %s", errNoCounters, name(at))
 		}
 		*at.field(&c) += n
@@ -220,4 +226,25 @@ func parseXfrm(b []byte, c *Counters) {
 			c.XfrmCounted = true
 		}
 	}
+}
+
+// parseTrackDrops sums the column drop of /proc/net/stat/nf_conntrack, in hexadecimal, one line a processor. counted says that
+// there is one.
+func parseTrackDrops(b []byte) (sum uint64, counted bool) {
+	column := -1
+	for l := range lines(b) {
+		f := l.fields()
+		if column < 0 {
+			if column = slices.Index(f, "drop"); column < 0 {
+				return 0, false
+			}
+			continue
+		}
+		if column < len(f) {
+			if n, err := strconv.ParseUint(f[column], 16, 32); err == nil {
+				sum, counted = sum+n, true
+			}
+		}
+	}
+	return sum, counted
 }

@@ -14,6 +14,10 @@ IcmpMsg: InType0 InType3
 IcmpMsg: 1 1
 Tcp: RtoAlgorithm RtoMin RtoMax MaxConn
 Tcp: 1 200 120000 -1
+Udp: InDatagrams NoPorts InErrors
+Udp: 50 51 52
+UdpLite: InDatagrams NoPorts InErrors
+UdpLite: 53 2 55
 `
 
 const snmp6 = `Ip6InReceives                   	1
@@ -37,18 +41,22 @@ Icmp6InEchoReplies              	30
 Icmp6OutEchos                   	44
 Icmp6OutEchoReplies             	45
 Icmp6OutDestUnreachs            	39
+Udp6NoPorts                     	51
+UdpLite6NoPorts                 	2
 `
 
 // counted is what both samples hold.
 func counted() Counters {
 	return Counters{InReceives: 1, InErrors: 2 + 3 + 5, Forwarded: 4, InDiscards: 6, InDelivers: 7, OutRequests: 8,
 		OutDiscards: 9, OutNoRoutes: 10, Fragments: 12, Reassembled: 13, InMsgErrors: 22, InDestUnreachs: 24,
-		OutTransmits: 18, InEchos: 29, InEchoReps: 30, OutDestUnreachs: 39, OutEchos: 44, OutEchoReps: 45, RateLimited: 37}
+		OutTransmits: 18, InEchos: 29, InEchoReps: 30, OutDestUnreachs: 39, OutEchos: 44, OutEchoReps: 45, NoPorts: 51 + 2, RateLimited: 37}
 }
 
 func TestParseSNMP(t *testing.T) {
-	if got, err := parseSNMP([]byte(snmp)); err != nil || got != counted() {
-		t.Errorf("got %+v, %v\nwant %+v", got, err, counted())
+	want := counted()
+	want.RateLimited = 37
+	if got, err := parseSNMP([]byte(snmp)); err != nil || got != want {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
 	if got, err := parseSNMP6([]byte(snmp6)); err != nil || got != counted() {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, counted())
@@ -97,17 +105,32 @@ func TestParseSocketDrops(t *testing.T) {
 func TestReadCounters(t *testing.T) {
 	h := tree(t, map[string]string{
 		"proc/net/snmp": snmp, "proc/net/snmp6": snmp6, "proc/net/icmp6": "sl drops\n1: 5\n",
+		"proc/net/stat/nf_conntrack": "entries  clashres drop early_drop\n0000000f  00000000 0000000a 00000001\n0000000f  00000000 00000001 00000001\n",
 		"proc/net/xfrm_stat": "XfrmInError 1\nXfrmOutPolBlock         \t2\nXfrmInPolBlock 3\n" +
 			"XfrmInNoPols 4\nXfrmInTmplMismatch 5\nXfrmOutNoStates 6\nXfrmOutNoStates x\n",
 	})
 	for family, drops := range map[int]uint64{4: 0, 6: 5} {
 		want := counted()
 		want.SocketDrops, want.XfrmBlocks, want.XfrmInBlocks = drops, 2, 3
+		want.TrackDrops, want.TrackCounted = 11, true
+		if family == 4 {
+			want.RateLimited = 37
+		}
 		want.XfrmDefaultBlocks, want.XfrmUnprotected, want.XfrmCounted = 4, 11, true
 		got, ok := ReadCounters(h.root, family).Get()
 		got.QueueDrops, got.LinkSent = 0, 0 // those of this host
 		if !ok || got != want {
 			t.Errorf("IPv%d: got %+v, want %+v", family, got, want)
+		}
+	}
+}
+
+func TestParseTrackDrops(t *testing.T) {
+	for in, want := range map[string]uint64{
+		"entries drop\n1 ff\n1 1\n": 256, "entries drop\n1\n": 0, "entries\n1\n": 0, "": 0, "drop\nx\n": 0,
+	} {
+		if got, counted := parseTrackDrops([]byte(in)); got != want || counted != (want > 0) {
+			t.Errorf("%q: got %d, %v, want %d", in, got, counted, want)
 		}
 	}
 }
@@ -127,26 +150,27 @@ func FuzzCounters(f *testing.F) {
 			}
 		}
 		parseSent(b)
+		parseTrackDrops(b)
 		if n, err := parseSocketDrops(b); err != nil && n != 0 {
 			t.Errorf("got %d with %v", n, err)
 		}
 	})
 }
 
-func TestParseOthersSent(t *testing.T) {
+func TestParseSent(t *testing.T) {
 	const head = "Inter-|   Receive                                                |  Transmit\n" +
 		" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n"
 	for _, tt := range []struct {
-		name, in string
-		want     uint64
+		name, in   string
+		lo, others uint64
 	}{
-		{"none", "", 0},
-		{"lo alone", head + "    lo: 1 2 0 0 0 0 0 0 1 2 0 0 0 0 0 0\n", 0},
-		{"two more", head + "    lo: 1 2 0 0 0 0 0 0 1 2 0 0 0 0 0 0\n  eth0:11 12 0 0 0 0 0 0 13 14 0 0 0 0 0 0\nlo0: 1 1 0 0 0 0 0 0 1 3 0\n", 17},
-		{"short", head + "eth0: 1 2 3\neth1 1 2 0 0 0 0 0 0 1 2 0\neth2: 1 2 0 0 0 0 0 0 1 x 0\n", 0},
+		{"none", "", 0, 0},
+		{"lo alone", head + "    lo: 1 2 0 0 0 0 0 0 1 2 0 0 0 0 0 0\n", 2, 0},
+		{"two more", head + "    lo: 1 2 0 0 0 0 0 0 1 2 0 0 0 0 0 0\n  eth0:11 12 0 0 0 0 0 0 13 14 0 0 0 0 0 0\nlo0: 1 1 0 0 0 0 0 0 1 3 0\n", 2, 17},
+		{"short", head + "eth0: 1 2 3\neth1 1 2 0 0 0 0 0 0 1 2 0\neth2: 1 2 0 0 0 0 0 0 1 x 0\n", 0, 0},
 	} {
-		if _, got := parseSent([]byte(tt.in)); got != tt.want {
-			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
+		if lo, others := parseSent([]byte(tt.in)); lo != tt.lo || others != tt.others {
+			t.Errorf("%s: got %d and %d, want %d and %d", tt.name, lo, others, tt.lo, tt.others)
 		}
 	}
 }

@@ -255,7 +255,9 @@ type Counters struct {
 	OutEchos        uint64 `json:"out_echos"`
 	OutEchoReps     uint64 `json:"out_echo_reps"`
 	OutDestUnreachs uint64 `json:"out_dest_unreachs"`
-	// RateLimited are messages that a rate limit kept from being sent; 0 if the kernel does not count them.
+	// NoPorts are datagrams of UDP to a port that nobody has: for each the kernel sends a destination unreachable itself.
+	NoPorts uint64 `json:"no_ports,omitempty"`
+	// RateLimited are ICMP messages that the kernel did not send since they were too many; 0 if it does not count them.
 	RateLimited uint64 `json:"rate_limited,omitempty"`
 	// SocketDrops are messages that found the queue of an ICMP datagram socket full; 0 if unreadable.
 	SocketDrops uint64 `json:"socket_drops"`
@@ -267,6 +269,10 @@ type Counters struct {
 	XfrmDefaultBlocks uint64 `json:"xfrm_default_blocks,omitempty"`
 	XfrmUnprotected   uint64 `json:"xfrm_unprotected,omitempty"`
 	XfrmCounted       bool   `json:"xfrm_counted,omitempty"`
+	// TrackDrops are packets of any family that connection tracking dropped, for which its table had no room; 0 unless
+	// TrackCounted is set: not every kernel counts them.
+	TrackDrops   uint64 `json:"track_drops,omitempty"`
+	TrackCounted bool   `json:"track_counted,omitempty"`
 	// QueueDrops are packets that queueing disciplines of the loopback interface dropped on their way out, FilterDrops
 	// those that tc filters dropped in either direction, as ingress and clsact count them; 0 if unreadable.
 	QueueDrops  uint64 `json:"queue_drops"`

@@ -68,6 +68,8 @@ type job struct {
 	pinger   *ping.Pinger
 	recorder *stats.Recorder
 	tally    tally
+	// missing says that an answer has not come.
+	missing bool
 	trouble
 	evidence diagnose.Evidence
 	// openErr is why there is no socket, runErr why the run ended before its time.
@@ -246,6 +248,7 @@ func (k *Check) ping(ctx context.Context, j *job) {
 			k.mu.Lock()
 			defer k.mu.Unlock()
 			if j.recorder.Received() == 0 {
+				j.missing = true
 				k.investigate(j)
 			}
 		})
@@ -273,6 +276,7 @@ func (k *Check) event(j *job, e *ping.Event) {
 	switch e.Kind {
 	case ping.SendError, ping.Timeout, ping.Corrupt:
 		j.tally.event(e)
+		j.missing = j.missing || e.Kind != ping.Corrupt
 		troubled = true
 	case ping.ClockStep, ping.Sent, ping.Late:
 		j.tally.event(e)
@@ -282,6 +286,7 @@ func (k *Check) event(j *job, e *ping.Event) {
 		}
 	case ping.NoAnswer:
 		troubled = e.Time.Sub(j.tally.sent) >= j.silence()
+		j.missing = j.missing || troubled
 	}
 	if !k.config.Quiet {
 		k.show(func(r report.Renderer) error { return r.Event(j.target, *e) })

@@ -2,7 +2,6 @@ package check
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -42,9 +41,9 @@ type observations struct {
 	bind string
 }
 
-// sighting is what was seen of a target when somebody began to look for a cause: whether it answered or refused a probe, and
-// whether it is a service that keeps connections waiting.
-type sighting struct{ answered, refused, waits bool }
+// sighting is what was seen of a target when somebody began to look for a cause: whether it answered, left an answer
+// missing or refused a probe, and whether it is a service that keeps connections waiting.
+type sighting struct{ answered, missing, refused, waits bool }
 
 // seen is what was seen of a target so far.
 func (k *Check) seen(j *job) sighting {
@@ -55,7 +54,7 @@ func (k *Check) seen(j *job) sighting {
 	}
 	s := j.recorder.Summary()
 	return sighting{
-		answered: s.Received+s.Late+s.Corrupted > 0 || j.tally.reached(), refused: s.SendErrors > 0,
+		answered: s.Received+s.Late+s.Corrupted > 0 || j.tally.reached(), missing: j.missing, refused: s.SendErrors > 0,
 		waits: j.pinger.Unserved() != ping.Unserved{},
 	}
 }
@@ -139,8 +138,7 @@ func (v *investigator) investigate(c ping.Config, method string, flow platform.F
 			o.probe, o.answersFrom = look(c)
 		}
 	default:
-		c.Timeout = patience + hold
-		o.probe = probe(c, method, v.watch(seen, o.facts))
+		o.probe = probe(c, method, seen, o.facts.Process, hold, v.naming())
 	}
 	if o.probe != nil && !o.probe.Answered && protocol == platform.TCP {
 		o.probe.HalfOpen = platform.HalfOpen(netip.AddrPortFrom(c.Address, c.Port)).Value
@@ -195,123 +193,6 @@ func transport(c ping.Config, method string) string {
 func (o observations) addTo(e *diagnose.Evidence) {
 	e.Probe, e.AnswersFrom, e.UDP, e.Bind = o.probe, o.answersFrom, o.udp, o.bind
 	e.Listeners, e.PortsInUse, e.Redirected = o.listeners, o.portsInUse, o.redirected
-}
-
-// probe sends one echo request between two readings of the counters, and watches what the kernel drops. Its timeout is that
-// of c.
-func probe(c ping.Config, method string, watch time.Duration) *diagnose.Probe {
-	c.Sizes = nil // the largest shows most
-	c.Count, c.Deadline, c.Preload, c.Flood, c.Adaptive = 1, 0, 1, false, false
-	switch method {
-	case ping.MethodDgram:
-		c.Socket = ping.SocketDgram
-	case ping.MethodRaw:
-		c.Socket = ping.SocketRaw
-	case ping.MethodUDP:
-		c.Proto = ping.ProtoUDP // auto may have come to it
-	case ping.MethodHTTP:
-		c.Proto = ping.ProtoTCP
-	}
-	c.Echo = false // a service gets a connection and no data
-	family := report.Family(c.Address)
-	before, others := counters(family), counters(otherFamily(family))
-	p, err := ping.Open(c)
-	if errno := errnoName(err); errno == "EMFILE" || errno == "ENFILE" {
-		return &diagnose.Probe{Errno: errno}
-	}
-	if err != nil {
-		return nil
-	}
-	defer p.Close()
-	var result diagnose.Probe
-	tracer, traceErr := watchDrops(watch > 0)
-	err = p.Run(context.Background(), func(e ping.Event) {
-		switch e.Kind {
-		case ping.Reply:
-			result.Answered = true
-		case ping.SendError:
-			if !e.Fault.ICMP {
-				result.Errno, result.Call = platform.ErrnoName(e.Fault.Errno), e.Fault.Call
-			}
-		}
-	})
-	result.Counted = since(before, counters(family))
-	result.Dropped = dropped(tracer, traceErr, watch, result.Answered, func() bool {
-		return c.Port == 0 && p.Run(context.Background(), nil) == nil
-	})
-	if err != nil {
-		return nil
-	}
-	if transport(c, method) == platform.TCP { // which is told by how many packets the interface took, of both families
-		others = since(others, counters(otherFamily(family)))
-		link := &result.Counted.Value.LinkSent
-		*link -= min(*link, others.Value.InReceives)
-	}
-	return &result
-}
-
-// look sends one datagram to a service that has not answered, from a socket that hears answers from anywhere, between two
-// readings of the counters.
-func look(c ping.Config) (p *diagnose.Probe, answersFrom string) {
-	from := c.Source
-	if !from.IsValid() {
-		from = c.Address
-	}
-	family := report.Family(c.Address)
-	before := counters(family)
-	udp, err := listenUDP(from)
-	if errno := errnoName(err); errno == "EMFILE" || errno == "ENFILE" {
-		return &diagnose.Probe{Errno: errno}, ""
-	}
-	if err != nil {
-		return nil, ""
-	}
-	defer udp.Close()
-	p = &diagnose.Probe{}
-	to := netip.AddrPortFrom(c.Address, c.Port)
-	if _, err := udp.WriteToUDPAddrPort(make([]byte, c.Size), to); err != nil {
-		p.Errno = errnoName(err)
-	}
-	var answerer netip.AddrPort
-	for range tries {
-		udp.SetReadDeadline(time.Now().Add(patience))
-		if _, answerer, err = udp.ReadFromUDPAddrPort(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			break
-		}
-	}
-	answerer = netip.AddrPortFrom(answerer.Addr().Unmap(), answerer.Port())
-	if p.Answered = err == nil && answerer == to; err == nil && !p.Answered {
-		answersFrom = answerer.String()
-	}
-	p.Counted = since(before, counters(family))
-	return p, answersFrom
-}
-
-func otherFamily(family int) int { return 10 - family }
-
-// counters reads until two readings agree, a few times at most: the run sends meanwhile, and a packet that is on its way
-// from one counter to the next would look lost.
-func counters(family int) platform.Known[platform.Counters] {
-	last := platform.ReadCounters("/", family)
-	for range 4 {
-		next := platform.ReadCounters("/", family)
-		if next == last {
-			break
-		}
-		last = next
-	}
-	return last
-}
-
-// since is what was counted between two readings.
-func since(before, after platform.Known[platform.Counters]) platform.Known[platform.Counters] {
-	if !before.OK {
-		return before
-	}
-	if after.OK {
-		after.Value = after.Value.Sub(before.Value)
-	}
-	return after
 }
 
 // listenUDP is a socket on a port of this address that is free.

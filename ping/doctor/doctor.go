@@ -21,6 +21,8 @@ type Picture struct {
 	At      time.Time
 	Facts   platform.Facts
 	Sockets []SocketTrial
+	// Watches says that the kernel tells lping where it drops packets.
+	Watches platform.Known[bool]
 	// Results are those of short probes, by family and then by method.
 	Results []report.Result
 	// Evidence is what the findings were drawn from; only the JSON form shows it.

@@ -34,6 +34,7 @@ func Examine(ctx context.Context, c check.Config) (Picture, error) {
 		}
 		if c.Thorough {
 			pic.Facts = k.Facts()
+			pic.Watches = check.Watches(pic.Facts)
 		}
 		checked = checked || err == nil
 		pic.Verdict = stats.Worse(pic.Verdict, r.Verdict)

@@ -264,7 +264,7 @@ func cpuSection(f platform.Facts) section {
 }
 
 // processSection shows what this process runs in, and what it may do there.
-func processSection(f platform.Facts) section {
+func processSection(f platform.Facts, watches platform.Known[bool]) section {
 	s := section{title: "Process", about: "what lping runs in, and what it may do"}
 	sayKnown(&s, "the container", f.Container, func(c platform.Container) { s.say("%s", containerText(c)) })
 	sayKnown(&s, "ids and capabilities", f.Process, func(p platform.Process) {
@@ -280,7 +280,28 @@ func processSection(f platform.Facts) section {
 			}
 		})
 	})
+	if f.System == "linux" {
+		s.watches(f, watches)
+	}
 	return s
+}
+
+// watches says whether the kernel tells lping where it drops packets, and else who may ask it.
+func (s *section) watches(f platform.Facts, watches platform.Known[bool]) {
+	if watches.Value {
+		s.say("the kernel tells lping where and why it drops a probe")
+		return
+	}
+	s.say("where the kernel drops a probe: unknown, because %s", watches.Reason())
+	p := f.Process.Value
+	switch {
+	case f.Container.Value.Runtime != "":
+		s.sayBelow("root on the host may ask: nsenter -t PID -n lping doctor")
+	case p.UserNamespace.Value:
+		s.sayBelow("root in the first user namespace may ask: nsenter -t PID -n lping doctor")
+	case p.UID != 0:
+		s.sayBelow("root may ask: sudo lping doctor")
+	}
 }
 
 func containerText(c platform.Container) string {

@@ -15,6 +15,8 @@ type jsonPicture struct {
 	Facts    platform.Facts      `json:"facts"`
 	Sockets  []jsonSocket        `json:"sockets"`
 	Evidence []diagnose.Evidence `json:"evidence"`
+	// Watches says whether the kernel tells lping where it drops packets.
+	Watches platform.Known[bool] `json:"watches_drops"`
 }
 
 type jsonSocket struct {
@@ -43,7 +45,7 @@ func WriteJSON(w io.Writer, pic Picture) error {
 
 // newJSONPicture has empty lists, not null, for what there is none of.
 func newJSONPicture(pic Picture) jsonPicture {
-	out := jsonPicture{Facts: pic.Facts, Sockets: []jsonSocket{}, Evidence: pic.Evidence}
+	out := jsonPicture{Facts: pic.Facts, Sockets: []jsonSocket{}, Evidence: pic.Evidence, Watches: pic.Watches}
 	if out.Evidence == nil {
 		out.Evidence = []diagnose.Evidence{}
 	}

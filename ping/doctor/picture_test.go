@@ -155,7 +155,7 @@ func rootHost() Picture {
 	results := []report.Result{probed(target4(), "icmp-dgram"), probed(target6(), "icmp-dgram")}
 	return Picture{
 		At: noon, Facts: rootFacts(), Sockets: trials(nil, nil), Results: results, Evidence: evidences(results),
-		Verdict: stats.Healthy,
+		Verdict: stats.Healthy, Watches: platform.Know(true),
 	}
 }
 
@@ -163,6 +163,7 @@ func rootHost() Picture {
 func dockerHost() Picture {
 	pic := rootHost()
 	pic.Sockets = trials(nil, os.NewSyscallError("socket", syscall.EPERM))
+	pic.Watches = platform.Unknown[bool]("only root in the first user namespace may look")
 	f := &pic.Facts
 	f.Firewall = platform.Unknown[[]platform.Chain]("only a process with CAP_NET_ADMIN may list firewall chains")
 	f.Conntrack = platform.Unknown[platform.Conntrack]("connections are not tracked")

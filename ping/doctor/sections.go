@@ -121,7 +121,7 @@ func sections(pic Picture, list []mergedFinding) []section {
 		diagnose.PartQueues:    queueSection(f),
 		diagnose.PartNames:     nameSection(f),
 		diagnose.PartCPU:       cpuSection(f),
-		diagnose.PartProcess:   processSection(f),
+		diagnose.PartProcess:   processSection(f, pic.Watches),
 		diagnose.PartProbe:     probeSection(pic.Results, pic.Evidence),
 	}
 	for _, finding := range list {

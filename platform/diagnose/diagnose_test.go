@@ -484,3 +484,19 @@ func checkService(t *testing.T, e Evidence, list []Finding) {
 		t.Error("nothing was asked, and the answer is wrong")
 	}
 }
+
+// TestTwoPlaces holds that a cause says so if the evidence fits two places, and how much is lost if some is.
+func TestTwoPlaces(t *testing.T) {
+	for name, want := range map[string]string{
+		"fw_output-mixed":             "a firewall drops or rejects the probes at OUTPUT",
+		"fw_output-or-egress":         "a firewall at OUTPUT or an egress filter of lo likely drops the probes",
+		"fw_input_request-told-mixed": "a firewall drops or rejects the echo request or the reply at INPUT",
+		"fw_output-told-partial":      "a firewall drops 3 of 10 probes at OUTPUT",
+	} {
+		i := slices.IndexFunc(testCases(t), func(c testCase) bool { return c.Name == name })
+		c := testCases(t)[i]
+		if got := Diagnose(c.Facts, c.Evidence); len(got) != 1 || got[0].Cause != want {
+			t.Errorf("%s: got %+v, want %q", name, got, want)
+		}
+	}
+}

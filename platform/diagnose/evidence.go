@@ -141,6 +141,8 @@ type Probe struct {
 	Answered bool   `json:"answered"`
 	// HalfOpen says that a connection to the target waits for the last step of its handshake: the SYN arrived.
 	HalfOpen bool `json:"half_open,omitempty"`
+	// Passing says that lo took packets of others meanwhile.
+	Passing bool `json:"passing,omitempty"`
 	// Dropped are the packets of this process that the kernel dropped meanwhile; read only if nothing had been answered.
 	Dropped platform.Known[[]droptrace.Drop] `json:"dropped,omitzero"`
 	// Counted is how far the counters of the family moved, from just before the send to the end of the wait.
@@ -173,6 +175,16 @@ func (e Evidence) verb(is, was string) string {
 
 // missing is how many probes got no answer in time. A corrupted answer is not among them.
 func (e Evidence) missing() uint64 { return e.Lost + e.Late + e.SendErrors + e.Silent }
+
+// some is what the probes, the echo request or the echo reply are called of which some were lost and others not: then it tells how
+// many.
+func (e Evidence) some(what string) string {
+	plural := strings.NewReplacer("the ", "", "request", "requests", "reply", "replies").Replace(what)
+	if e.Received == 0 || e.missing() == 0 || e.Over {
+		return what
+	}
+	return fmt.Sprintf("%d of %d %s", e.missing(), e.decided(), plural)
+}
 
 // lacksAnswers says that answers are missing, or that no socket could be opened.
 func (e Evidence) lacksAnswers() bool { return e.Method == "" || e.missing() > 0 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"lping/platform"
+	"lping/platform/droptrace"
 )
 
 // fwReject: an ICMP error came back for a probe, or was sent. On loopback only a firewall does that, except for a port of
@@ -23,10 +24,10 @@ func fwReject(f platform.Facts, e Evidence) (Finding, bool) {
 	refused := e.Probe != nil && e.Probe.Errno == "EPERM"
 	filtered := slices.Contains([]stage{atOutput, atInput, replyAtOutput, replyAtInput}, e.stage())
 	return Finding{
-		Cause:    blame("a firewall", reported || e.told(FwReject), e.verb("rejects", "rejected")+" the probes"),
+		Cause:    blame("a firewall", reported || e.told(FwReject), e.verb("rejects ", "rejected ")+e.some("the probes")),
 		Evidence: join(e.sends(), e.moved(), chains(f, e, "output", "input"), e.udp(), sockets),
 		Fix:      accept(f, e, "output", "input"),
-	}, reported || closed || c.OutDestUnreachs > 0 && (refused || filtered)
+	}, reported || closed || rejects(c) > 0 && (refused || filtered)
 }
 
 // blame says who does what, and that it is likely if it is not sure.
@@ -63,27 +64,48 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 	if refused {
 		found = !sendForbidden(e)
 	}
-	what := "the probes"
+	what := e.some("the probes")
 	if s == replyAtOutput && !refused || e.Probe != nil && e.Probe.HalfOpen {
-		what = packet(e, true)
+		what = e.some(packet(e, true))
 	}
 	hook := e.hooks(FwOutput, "output")[0]
 	if !slices.ContainsFunc(seen(f, e, []string{hook}), canDrop) && slices.ContainsFunc(seen(f, e, []string{"postrouting"}), canDrop) {
 		hook = "postrouting"
 	}
+	drops := e.verb("drops ", "dropped ")
+	if refused {
+		drops = e.drops()
+	}
 	out := Finding{
-		Cause:    blame("a firewall", refused || e.told(FwOutput), e.verb("drops ", "dropped ")+what+" at "+strings.ToUpper(hook)),
+		Cause:    blame("a firewall", refused || e.told(FwOutput), drops+what+" at "+strings.ToUpper(hook)),
 		Evidence: join(e.sends(), e.moved(), chains(f, e, hook), e.udp()),
 		Fix:      accept(f, e, hook),
 	}
-	if e.Port != 0 && !f.Firewall.OK && !refused { // a rule that publishes a port must not be taken away
+	if e.Port != 0 && !f.Firewall.OK && !refused && !e.told(FwOutput) { // a rule that publishes a port must not be taken away
 		out.Cause = "likely a firewall " + e.verb("drops", "dropped") + " the probes at OUTPUT, or NAT " + e.verb("sends", "sent") + " them elsewhere"
 		out.Fix = "look at the chains at output, filter and nat: nft list ruleset; iptables-save"
 	}
-	if f.Firewall.OK && !slices.ContainsFunc(seen(f, e, []string{hook}), canDrop) {
-		out.Cause, out.Fix = blame("a cgroup program", refused || e.told(FwOutput), e.verb("drops ", "dropped ")+what+" on egress"), detach
+	if uncountedEgress(f, e) && !refused && !e.told(FwOutput) {
+		out.Cause = "a firewall at OUTPUT or an egress filter of lo likely " + e.verb("drops ", "dropped ") + what
+	}
+	program := f.Firewall.OK && !slices.ContainsFunc(seen(f, e, []string{hook}), canDrop)
+	if _, d, _ := e.word(); e.told(FwOutput) {
+		program = d.Place().Framework == droptrace.Cgroup
+	}
+	if program {
+		who := "a cgroup program"
+		if _, counted := e.counted(); refused && !counted && !e.told(FwOutput) {
+			who = "a cgroup program or an IPsec policy"
+		}
+		out.Cause, out.Fix = blame(who, refused || e.told(FwOutput), e.verb("drops ", "dropped ")+what+" on egress"), detach
 	}
 	return out, found
+}
+
+// uncountedEgress says that this kernel does not count what IP hands over, and that nothing else tells the one from the other.
+func uncountedEgress(f platform.Facts, e Evidence) bool {
+	c, ok := f.Of(e.Family).Counters.Get()
+	return ok && c.OutRequests > 0 && c.OutTransmits == 0 && !f.Firewall.OK && (e.UDP == nil || e.UDP.Answered)
 }
 
 // unreachable says that the loopback, the address or the route to it is missing, which also keeps packets from the interface.
@@ -101,10 +123,22 @@ func unreachable(f platform.Facts, e Evidence) bool {
 // detach is the fix for a cgroup program.
 const detach = "detach it: bpftool cgroup tree"
 
+// drops is what a firewall does to what it does not accept: only the counters tell that it sends no ICMP error.
+func (e Evidence) drops() string {
+	if _, counted := e.counted(); !counted {
+		return e.verb("drops or rejects ", "dropped or rejected ")
+	}
+	return e.verb("drops ", "dropped ")
+}
+
 func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
 	hooks := e.hooks(FwInputRequest, "prerouting", "input")
+	what := packet(e, false)
+	if _, counted := e.counted(); e.icmp() && !counted {
+		what += " or the reply" // the kernel named the hook and not the packet
+	}
 	return Finding{
-		Cause:    blame("a firewall", e.told(FwInputRequest), e.verb("drops ", "dropped ")+packet(e, false)+atHooks(hooks)),
+		Cause:    blame("a firewall", e.told(FwInputRequest), e.drops()+what+atHooks(hooks)),
 		Evidence: join(e.moved(), chains(f, e, hooks...), e.udp()),
 		Fix:      accept(f, e, hooks...),
 	}, e.stage() == atInput
@@ -113,7 +147,7 @@ func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
 func fwInputReply(f platform.Facts, e Evidence) (Finding, bool) {
 	hooks := e.hooks(FwInputReply, "prerouting", "input")
 	return Finding{
-		Cause:    blame("a firewall", e.told(FwInputReply), e.verb("drops ", "dropped ")+packet(e, true)+atHooks(hooks)),
+		Cause:    blame("a firewall", e.told(FwInputReply), e.drops()+e.some(packet(e, true))+atHooks(hooks)),
 		Evidence: join(e.moved(), chains(f, e, hooks...), e.udp()),
 		Fix:      accept(f, e, hooks...),
 	}, e.stage() == replyAtInput
@@ -230,11 +264,13 @@ func natRedirects(f platform.Facts, e Evidence) (Finding, bool) {
 	if f.Firewall.OK && len(steering) == 0 || e.Received > 0 {
 		return Finding{}, false
 	}
+	_, d, told := e.word()
+	told = told && d.Place().Framework != droptrace.Netfilter // which NAT itself is
 	l, known := f.Of(e.Family).Lookup.Get()
 	refused := known && l.Errno == "" && staysHere(f, l.Route) && !e.tcp() && e.refused("EINVAL", "ENETUNREACH", "EHOSTUNREACH")
 	c, _ := e.counted()
 	s := e.stage()
-	unseen := s == beforeLink || s == atEgress || s == atOutput && c.LinkSent == 0
+	unseen := !told && (s == beforeLink || s == atEgress || s == atOutput && c.LinkSent == 0)
 	away := unseen && c.OthersSent > 0 && plainQueue(f)
 	alone := f.Firewall.OK && len(filters(f, e)) == 0 // nothing else is there that could stop a packet
 	swallowed := unseen && alone && plainQueue(f)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"lping/platform"
+	"lping/platform/droptrace"
 )
 
 // nearlyFull is how full the connection table must be to be blamed, in percent. It need not be quite full: entries come and
@@ -27,7 +28,8 @@ func echoIgnored(f platform.Facts, e Evidence) (Finding, bool) {
 	if !known {
 		c, _ := e.counted()
 		state = key + " unknown: " + f.Of(e.Family).EchoIgnored.Reason()
-		found = e.stage() == atEcho && refusedOut(c)+c.RateLimited == 0 && !tooManyFragments(f, e)
+		_, _, told := e.word()
+		found = e.stage() == atEcho && refusedOut(c)+c.RateLimited == 0 && !tooManyFragments(f, e) && !told
 	}
 	return Finding{
 		Cause:    blame("the kernel", known, e.verb("ignores", "ignored")+" echo requests"),
@@ -79,6 +81,12 @@ func conntrackFull(f platform.Facts, e Evidence) (Finding, bool) {
 	if !full || !e.refused("EPERM") && e.stage() != atOutput && e.stage() != beforeLink {
 		return Finding{}, false
 	}
+	if n, known := e.counted(); known && n.TrackCounted && n.TrackDrops == 0 {
+		return Finding{}, false // it is others that find no room
+	}
+	if _, d, told := e.word(); told && d.Place().Framework != droptrace.Netfilter {
+		return Finding{}, false // a rule dropped it
+	}
 	return Finding{
 		Cause:    "the connection tracking table " + e.verb("is", "was") + " full",
 		Evidence: join(fmt.Sprintf("%d of %d entries", c.Count, c.Max), e.sends(), e.moved()),
@@ -95,12 +103,12 @@ func xfrmBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	s := e.stage()
 	sure := refused && c.XfrmBlocks > 0
 	silent := s == atPolicy || s == atEcho && refusedOut(c) > 0 && !f.Of(e.Family).EchoIgnored.Value
-	does := e.verb("blocks", "blocked") + " the probes"
+	does := e.verb("blocks ", "blocked ") + e.some("the probes")
 	if silent && c.InEchos > 0 && c.InEchos >= c.OutEchos {
-		does = e.verb("blocks", "blocked") + " the echo reply"
+		does = e.verb("blocks ", "blocked ") + e.some("the echo reply")
 	}
 	return Finding{
-		Cause:    blame("an IPsec policy", sure, does),
+		Cause:    blame("an IPsec policy", sure || e.told(XfrmBlocks), does),
 		Evidence: join(e.sends(), e.moved(), e.udp()),
 		Fix:      xfrmFix(c),
 	}, sure || silent || refused && !c.XfrmCounted && c.OutEchos == 0 && e.icmp()

@@ -26,12 +26,12 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 	if !refused && slices.Contains([]stage{beforeLink, atEgress, onLink, replyOnLink}, s) {
 		kind = holdingQueue(f, e)
 	}
-	who, does := "a queueing discipline or egress filter of "+name, e.verb("drops", "dropped")+" the probes"
+	who, does := "a queueing discipline or egress filter of "+name, e.verb("drops ", "dropped ")+e.some("the probes")
 	switch {
 	case kind != "":
 		who, does = fmt.Sprintf("the queueing discipline %s of %s", kind, name), e.verb("holds", "held")+" packets back"
-	case s == replyAtOutput && !refused:
-		does = e.verb("drops", "dropped") + " the echo reply"
+	case (s == replyAtOutput || s == replyAtEgress) && !refused:
+		does = e.verb("drops ", "dropped ") + e.some("the echo reply")
 	}
 	silent := e.UDP != nil && !e.UDP.Answered && e.UDP.Errno != "EPERM"
 	found := c.QueueDrops > 0 || onlyOnLink(f, e, name)
@@ -40,12 +40,15 @@ func qdiscDrop(f platform.Facts, e Evidence) (Finding, bool) {
 		found = !tooManyFragments(f, e)
 	case kind != "":
 		found = true
-	case s == atEgress:
+	case s == atEgress || s == replyAtEgress:
 		found = found || f.Loopback.OK
 	case s == beforeLink: // what keeps a packet from the interface may be the interface itself
 		found = found || e.UDP != nil && e.UDP.Errno == "ENOBUFS"
 	default:
 		found = (found || silent) && (s == atOutput || s == replyAtOutput)
+	}
+	if !refused && e.Probe != nil && e.Probe.Passing && backlogged(f) {
+		found = false // the probe may only wait for its turn
 	}
 	return Finding{
 		Cause:    blame(who, refused || e.told(QdiscDrop), does),
@@ -165,6 +168,12 @@ func holdingQueue(f platform.Facts, e Evidence) string {
 	return ""
 }
 
+// backlogged says that packets wait in a queueing discipline.
+func backlogged(f platform.Facts) bool {
+	list, _ := f.Queues.Get()
+	return slices.ContainsFunc(list, func(q platform.Queue) bool { return !q.Ingress && q.Backlog > 0 })
+}
+
 // onlyOnLink says that a packet meets filters of the interface itself on its way out, and no others.
 func onlyOnLink(f platform.Facts, e Evidence, name string) bool {
 	_, found := linkChain(f, "egress", name)
@@ -224,11 +233,11 @@ func packet(e Evidence, reply bool) string {
 	case e.Probe != nil && e.Probe.HalfOpen:
 		return "the reply"
 	case !e.icmp():
-		return "the probes"
+		return e.some("the probes")
 	case reply:
-		return "the echo reply"
+		return e.some("the echo reply")
 	}
-	return "the echo request"
+	return e.some("the echo request")
 }
 
 func ingressFix(f platform.Facts, i platform.Interface) string {

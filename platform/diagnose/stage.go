@@ -17,7 +17,7 @@ type stage uint8
 const (
 	// unclear: the probe was answered or refused, or the counters do not tell.
 	unclear stage = iota
-	// atOutput: it left ICMP, and IP discarded it (ip_output; netfilter OUTPUT, tc egress).
+	// atOutput: it left ICMP, and IP discarded it (ip_output; netfilter OUTPUT; tc egress, if IP does not count what it hands over).
 	atOutput
 	// onLink: it left IP, and never came back in by the interface.
 	onLink
@@ -32,8 +32,9 @@ const (
 	atPolicy
 	// atEcho: it was delivered, and ICMP made no reply (icmp_echo).
 	atEcho
-	// replyAtOutput, replyOnLink and replyAtInput: the same for the reply.
+	// replyAtOutput, replyAtEgress, replyOnLink and replyAtInput: the same for the reply.
 	replyAtOutput
+	replyAtEgress
 	replyOnLink
 	replyAtInput
 	// atSocket: the reply reached ICMP, and the socket did not get it.
@@ -70,11 +71,11 @@ func (e Evidence) stage() stage {
 	}
 	switch {
 	case c.OutEchos > c.InEchos:
-		return echoStage(c, atOutput, onLink, atInput)
+		return echoStage(c, atOutput, atEgress, onLink, atInput)
 	case c.InEchos > c.OutEchoReps:
 		return atEcho
 	case c.OutEchoReps > c.InEchoReps:
-		return echoStage(c, replyAtOutput, replyOnLink, replyAtInput)
+		return echoStage(c, replyAtOutput, replyAtEgress, replyOnLink, replyAtInput)
 	case c.InEchoReps > 0:
 		return atSocket
 	}
@@ -82,12 +83,15 @@ func (e Evidence) stage() stage {
 }
 
 // pathStage is how far a packet came that was lost between two counters of ICMP.
-func pathStage(c platform.Counters, output, link, input stage) stage {
+func pathStage(c platform.Counters, output, egress, link, input stage) stage {
+	handed := c.OutTransmits >= max(1, c.OutRequests)
 	switch {
-	case c.OutDiscards > 0:
+	case c.OutDiscards > 0 && !handed:
 		return output
 	case undelivered(c) > 0:
 		return input
+	case c.OutDiscards > 0:
+		return egress
 	case refusedIn(c) > 0 && uncounted(c), refusedOut(c) > 0 && c.OutTransmits == 0:
 		return atPolicy
 	}
@@ -108,8 +112,8 @@ func uncounted(c platform.Counters) bool {
 
 // echoStage is pathStage for an echo, which ICMP itself may have refused, too. The interface counts the packets of everybody,
 // and other echoes may use other interfaces: only if lo took nothing at all is this packet known to be missing there.
-func echoStage(c platform.Counters, output, link, input stage) stage {
-	s := pathStage(c, output, link, input)
+func echoStage(c platform.Counters, output, egress, link, input stage) stage {
+	s := pathStage(c, output, egress, link, input)
 	switch {
 	case s != link:
 		return s
@@ -125,7 +129,7 @@ func echoStage(c platform.Counters, output, link, input stage) stage {
 
 // transportStage is the same as pathStage for a probe over UDP or TCP, which has no counters of its own.
 func transportStage(c platform.Counters, tcp bool) stage {
-	s := pathStage(c, atOutput, onLink, atInput)
+	s := pathStage(c, atOutput, atEgress, onLink, atInput)
 	switch {
 	case s != onLink:
 		return s
@@ -157,6 +161,11 @@ func elsewhere(c platform.Counters) uint64 {
 	return c.OthersSent
 }
 
+// rejects are the ICMP errors that were sent, but for those that the system itself sends if nobody has a port of UDP.
+func rejects(c platform.Counters) uint64 {
+	return c.OutDestUnreachs - min(c.OutDestUnreachs, c.NoPorts)
+}
+
 // moved tells which counters the extra probe moved, for a person.
 func (e Evidence) moved() string {
 	c, ok := e.counted()
@@ -177,6 +186,7 @@ func (e Evidence) moved() string {
 		{"InReceives", c.InReceives},
 		{"InDelivers", c.InDelivers}, {"InEchos", c.InEchos}, {"OutEchoReps", c.OutEchoReps},
 		{"InEchoReps", c.InEchoReps}, {"OutRateLimitGlobal", c.RateLimited}, {"InErrors", c.InMsgErrors}, {"OutDestUnreachs", c.OutDestUnreachs},
+		{"NoPorts", c.NoPorts}, {"drops of connection tracking", c.TrackDrops},
 		{"qdisc drops", c.QueueDrops}, {"tc filter drops", c.FilterDrops},
 		{"XfrmOutPolBlock", c.XfrmBlocks}, {"XfrmInPolBlock", c.XfrmInBlocks}, {"XfrmInNoPols", c.XfrmDefaultBlocks},
 		{"XfrmInTmplMismatch or XfrmOutNoStates", c.XfrmUnprotected}, {"socket drops", c.SocketDrops},
@@ -205,6 +215,9 @@ func (e Evidence) word() (c Code, d droptrace.Drop, ok bool) {
 	}
 	list, _ := e.Probe.Dropped.Get()
 	for _, d := range list {
+		if d.Reason == "SOCKET_FILTER" && e.Received > 0 {
+			continue // a raw socket that did not want the answer of another probe
+		}
 		other := d.Protocol != 0 && d.Protocol != map[int]uint16{4: 0x0800, 6: 0x86dd}[e.Family]
 		if other || d.Foreign() || slices.Contains(harmless, d.Reason) {
 			continue
@@ -227,7 +240,7 @@ func (e Evidence) told(c Code) bool {
 func (e Evidence) codeOf(d droptrace.Drop) Code {
 	p := d.Place()
 	filter := slices.Contains([]droptrace.Framework{droptrace.NFT, droptrace.IPTables, droptrace.Netfilter}, p.Framework)
-	c, _ := e.counted()
+	c, counted := e.counted()
 	switch {
 	case p.Hook == "" && filter, p.Framework == "" && (d.Reason == "" || d.Reason == "NOT_SPECIFIED"):
 		return "" // it may be no fault, or one of several
@@ -235,7 +248,7 @@ func (e Evidence) codeOf(d droptrace.Drop) Code {
 		return PayloadCorrupted
 	case strings.HasPrefix(d.Reason, "TCP_"):
 		return ""
-	case filter && (e.refused("ECONNREFUSED", "ECONNRESET") || len(e.Reports) > 0 || c.OutDestUnreachs > 0):
+	case filter && (e.refused("ECONNREFUSED", "ECONNRESET") || len(e.Reports) > 0 || rejects(c) > 0):
 		if e.nobodyListens() {
 			return "" // without the firewall it would be refused, too
 		}
@@ -255,7 +268,7 @@ func (e Evidence) codeOf(d droptrace.Drop) Code {
 	case p.Hook == droptrace.Output || p.Hook == droptrace.Postrouting || p.Hook == droptrace.Egress:
 		return FwOutput
 	case p.Hook == droptrace.Prerouting || p.Hook == droptrace.Input:
-		if e.icmp() && c.OutEchos <= c.InEchos || e.Probe.HalfOpen {
+		if e.icmp() && counted && c.OutEchos <= c.InEchos || e.Probe.HalfOpen {
 			return FwInputReply
 		}
 		return FwInputRequest
