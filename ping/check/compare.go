@@ -206,7 +206,7 @@ func perProbe(with, without []window, icmp, refused bool) (c platform.Counters, 
 	if m.counters(&c) {
 		return c, true
 	}
-	c.NoPorts, c.RateLimited, c.OutDestUnreachs = 0, 0, less(0, -m.of(rejected))
+	c.NoPorts, c.OutDestUnreachs = 0, less(0, -m.of(rejected))
 	switch {
 	case refused && c.OutDiscards > 0:
 		c.OutEchos = 1

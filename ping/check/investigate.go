@@ -138,6 +138,7 @@ func (v *investigator) investigate(c ping.Config, method string, flow platform.F
 			o.probe, o.answersFrom = look(c)
 		}
 	default:
+		c.Timeout = patience + hold
 		o.probe = probe(c, method, seen, o.facts.Process, hold, v.naming())
 	}
 	if o.probe != nil && !o.probe.Answered && protocol == platform.TCP {

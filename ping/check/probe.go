@@ -89,12 +89,8 @@ func (x *extra) watch(process platform.Known[platform.Process]) {
 func probe(c ping.Config, method string, seen sighting, process platform.Known[platform.Process], hold, naming time.Duration) *diagnose.Probe {
 	c = single(c, method)
 	x := extra{counting: newCounting(report.Family(c.Address), transport(c, method) == "", hold), unwatched: errNothingLost}
-	x.pinger, x.err = ping.Open(c)
-	if errno := errnoName(x.err); errno == "EMFILE" || errno == "ENFILE" {
-		return &diagnose.Probe{Errno: errno}
-	}
-	if x.err != nil {
-		return nil
+	if x.pinger, x.err = ping.Open(c); x.err != nil {
+		return noDescriptor(x.err)
 	}
 	defer x.pinger.Close()
 	if seen.missing {
@@ -132,27 +128,41 @@ func probe(c ping.Config, method string, seen sighting, process platform.Known[p
 
 // confirm keeps the drops that another probe meets, too: what others send may be received on a thread of this process.
 func (x *extra) confirm(partial bool) {
-	first, with, tries := x.dropped, x.counting.with, 1
+	first, tries := x.dropped, 1
 	if partial {
 		tries = maxPartial
 	}
-	for ; tries > 0 && x.err == nil && !x.send(); tries-- {
-	}
-	second := x.dropped
-	x.dropped, x.counting.with, x.result.Answered = first, with, false
-	both := slices.DeleteFunc(slices.Clone(first), func(d droptrace.Drop) bool {
-		return !slices.ContainsFunc(second, func(o droptrace.Drop) bool {
-			near := min(nearby, len(d.Addresses), len(o.Addresses))
-			return d.Reason == o.Reason && slices.Equal(d.Addresses[:near], o.Addresses[:near])
+	var both []droptrace.Drop
+	for ; tries > 0 && len(both) == 0; tries-- {
+		if _, err := x.pinger.Start(x.note); err != nil {
+			break
+		}
+		time.Sleep(settling)
+		x.drops()
+		both = slices.DeleteFunc(slices.Clone(first), func(d droptrace.Drop) bool {
+			return !slices.ContainsFunc(x.dropped, func(o droptrace.Drop) bool { return alike(d, o) })
 		})
-	})
-	if len(both) > 0 {
+	}
+	if x.dropped = first; len(both) > 0 {
 		x.dropped = both
 	}
 }
 
 // nearby is how many functions tell the place of a drop from others.
 const nearby = 6
+
+func alike(a, b droptrace.Drop) bool {
+	near := min(nearby, len(a.Addresses), len(b.Addresses))
+	return a.Reason == b.Reason && slices.Equal(a.Addresses[:near], b.Addresses[:near])
+}
+
+// noDescriptor is a probe that could not be sent since there was no file descriptor; nil if the error is another.
+func noDescriptor(err error) *diagnose.Probe {
+	if errno := errnoName(err); errno == "EMFILE" || errno == "ENFILE" {
+		return &diagnose.Probe{Errno: errno}
+	}
+	return nil
+}
 
 // unseen says that a probe was lost and that nobody saw the kernel drop it, although somebody watches.
 func (x *extra) unseen() bool {
@@ -165,7 +175,7 @@ func (x *extra) compare(c ping.Config, partial bool) {
 	lost := x.counting.with
 	until := time.Now().Add(maxComparing)
 	for _, size := range bursts {
-		if partial = partial || x.answers > 0; partial || c.Port != 0 {
+		if partial = partial || x.answers > 0; partial || c.Port != 0 || time.Now().After(until) {
 			break
 		}
 		if x.burst(c, min(size, max(1, burstBytes/max(1, c.Size))), until) {
@@ -173,6 +183,9 @@ func (x *extra) compare(c ping.Config, partial bool) {
 		}
 	}
 	if partial = partial || x.answers > 0; !partial && c.Port == 0 {
+		if len(x.counting.with) < minWindows { // a slow machine
+			x.counting.rest()
+		}
 		return
 	}
 	x.counting.with, x.counting.without = lost, nil
@@ -300,11 +313,8 @@ func look(c ping.Config) (p *diagnose.Probe, answersFrom string) {
 		from = c.Address
 	}
 	udp, err := listenUDP(from)
-	if errno := errnoName(err); errno == "EMFILE" || errno == "ENFILE" {
-		return &diagnose.Probe{Errno: errno}, ""
-	}
 	if err != nil {
-		return nil, ""
+		return noDescriptor(err), ""
 	}
 	defer udp.Close()
 	p = &diagnose.Probe{}

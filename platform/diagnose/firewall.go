@@ -66,7 +66,7 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 	}
 	what := e.some("the probes")
 	if s == replyAtOutput && !refused || e.Probe != nil && e.Probe.HalfOpen {
-		what = e.some(packet(e, true))
+		what = packet(e, true)
 	}
 	hook := e.hooks(FwOutput, "output")[0]
 	if !slices.ContainsFunc(seen(f, e, []string{hook}), canDrop) && slices.ContainsFunc(seen(f, e, []string{"postrouting"}), canDrop) {
@@ -147,7 +147,7 @@ func fwInputRequest(f platform.Facts, e Evidence) (Finding, bool) {
 func fwInputReply(f platform.Facts, e Evidence) (Finding, bool) {
 	hooks := e.hooks(FwInputReply, "prerouting", "input")
 	return Finding{
-		Cause:    blame("a firewall", e.told(FwInputReply), e.drops()+e.some(packet(e, true))+atHooks(hooks)),
+		Cause:    blame("a firewall", e.told(FwInputReply), e.drops()+packet(e, true)+atHooks(hooks)),
 		Evidence: join(e.moved(), chains(f, e, hooks...), e.udp()),
 		Fix:      accept(f, e, hooks...),
 	}, e.stage() == replyAtInput
