@@ -204,8 +204,13 @@ func figure(d time.Duration, unit string) string {
 // loss is that of the run so far.
 func loss(s stats.Summary) string { return fmt.Sprintf("%.3g%%", s.LossPercent) }
 
-// bars are the heights of a small chart, without and with blocks.
-var bars = map[bool][]rune{false: []rune("_.-:=+*#"), true: []rune("▁▂▃▄▅▆▇█")}
+// bars are the heights of a small chart.
+func (o Options) bars() []rune {
+	if o.Unicode {
+		return []rune("▁▂▃▄▅▆▇█")
+	}
+	return []rune("_.-:=+*#")
+}
 
 // line is a pane in a single line: the name, the figures and a small chart.
 func (p *pane) line(o Options, width int, at time.Duration, now time.Time) string {
@@ -234,6 +239,7 @@ func (p *pane) spark(o Options, width int, at time.Duration) string {
 		most = max(most, c.worst)
 	}
 	var b strings.Builder
+	set := o.bars()
 	for i, c := range columns {
 		switch {
 		case c.lost:
@@ -241,7 +247,6 @@ func (p *pane) spark(o Options, width int, at time.Duration) string {
 		case c.worst == 0:
 			b.WriteByte(' ')
 		default:
-			set := bars[o.Unicode]
 			b.WriteRune(set[int(c.worst)*(len(set)-1)/int(most)])
 		}
 	}

@@ -79,7 +79,7 @@ func Diagnose(f platform.Facts, e Evidence) []Finding {
 		}
 		found, ok := r.find(f, e)
 		switch {
-		case spoiled && slices.Contains(spoilable, r.Code):
+		case spoiled && spoilable(r.Code):
 			ok = false
 		case told && r.Code == word:
 			ok = found.Cause != ""

@@ -131,8 +131,10 @@ func (e Evidence) expected(percent float64) bool {
 	return float64(e.missing()+e.Corrupted) <= n*share+3*math.Sqrt(n*share*(1-share))+1
 }
 
-// spoilable are the codes of what else may be seen of a packet that was corrupted.
-var spoilable = slices.Concat(dropCodes, []Code{KernelDrop, PortSilent, ServiceSlow, PacketLoss})
+// spoilable says that a code is of what else may be seen of a packet that was corrupted.
+func spoilable(c Code) bool {
+	return slices.Contains(dropCodes, c) || slices.Contains([]Code{KernelDrop, PortSilent, ServiceSlow, PacketLoss}, c)
+}
 
 // netemSpoils: a packet that netem corrupts may be dropped anywhere, for its checksum, its address or its length, and the kernel
 // says or counts something else each time. So that is the cause of what is missing, unless filters are known to drop it.

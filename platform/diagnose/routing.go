@@ -37,15 +37,25 @@ func ruleBlocks(f platform.Facts, e Evidence) (Finding, bool) {
 	return out, diverted && ok && l.Errno != "" && !notUnderstood(l, e)
 }
 
-// refusals are the errnos of rules that forbid (fib4_rule_action in net/ipv4/fib_rules.c).
-var refusals = map[string]string{"blackhole": "EINVAL", "prohibit": "EACCES", "unreachable": "ENETUNREACH"}
+// refusal is the errno of a rule that forbids (fib4_rule_action in net/ipv4/fib_rules.c); empty if it does not.
+func refusal(action string) string {
+	switch action {
+	case "blackhole":
+		return "EINVAL"
+	case "prohibit":
+		return "EACCES"
+	case "unreachable":
+		return "ENETUNREACH"
+	}
+	return ""
+}
 
 // blockedBy finds a rule that forbids packets their way. The kernel, if it was asked, knows better, unless the rule goes by a
 // port that it was not told.
 func blockedBy(f platform.Facts, e Evidence, p platform.Packet, asked platform.Known[platform.Lookup], what string) (Finding, bool) {
 	r, met := firstRule(f, e, p)
 	l, ok := asked.Get()
-	errno := refusals[r.Action]
+	errno := refusal(r.Action)
 	agrees := ok && l.Errno == errno || e.refused(errno)
 	denies := ok && l.Errno == "" && staysHere(f, l.Route)
 	return Finding{
