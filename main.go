@@ -6,7 +6,7 @@
 // why not. It sends ICMP echo requests to 127.0.0.1 or ::1, matches the replies and ends with a verdict.
 //
 //	lping [options] [target ...]
-//	lping doctor [-4] [-6] [-j] [--exit SCHEME]
+//	lping doctor [-4] [-6] [-j] [-v] [--exit SCHEME]
 //	lping serve [-4] [-6] [-q] [ADDRESS:PORT]
 //
 // lping -h lists the options, lping explain the codes; the README explains the output and the exit status.
@@ -297,12 +297,12 @@ func examine(ctx context.Context, in *cmdline.Input, flags cmdline.Flags, stdout
 	ignoreStatus() // doctor is over before anybody could read a status
 	pic, err := doctor.Examine(ctx, check.Config{Targets: s.Targets, Exit: in.Scheme})
 	if err != nil {
-		return 0, err
+		return 0, cmdline.WithHint(err, "raise the limit of open files: ulimit -n")
 	}
 	if in.Format == cmdline.JSON {
 		err = doctor.WriteJSON(stdout, pic)
 	} else {
-		err = doctor.Write(stdout, pic, terminal.Colors(stdout, s.Color))
+		err = doctor.Write(stdout, pic, doctor.Options{Color: terminal.Colors(stdout, s.Color), Verbose: s.Output.Verbose})
 	}
 	if err != nil {
 		return 0, writeError(err)

@@ -67,6 +67,8 @@ type Facts struct {
 	System string `json:"system"`
 	// Kernel is its release, such as 6.18.0.
 	Kernel Known[string] `json:"kernel"`
+	// Network is the network namespace of this process, such as net:[4026531840]: what is in it shares one loopback.
+	Network Known[string] `json:"network"`
 	// Loopback holds every interface with the loopback flag; known and empty if there is none.
 	Loopback Known[[]Interface] `json:"loopback"`
 	// IPv4 and IPv6 are what each family has of its own.

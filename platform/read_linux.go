@@ -22,7 +22,7 @@ import (
 // about the network namespace of this process.
 func Read(root string, target netip.Addr, flow Flow) Facts {
 	h := host{root}
-	f := Facts{System: runtime.GOOS, Kernel: known(h.readKernel()), Process: known(h.readProcess())}
+	f := Facts{System: runtime.GOOS, Kernel: known(h.readKernel()), Process: known(h.readProcess()), Network: known(os.Readlink(path.Join(root, "/proc/self/ns/net")))}
 	f.setTargets(target, flow)
 	readNetlink(&f)
 	if !f.Loopback.OK {

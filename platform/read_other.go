@@ -16,7 +16,7 @@ const notHere = "not read on this system"
 func Read(_ string, target netip.Addr, flow Flow) Facts {
 	f := Facts{System: runtime.GOOS, Loopback: known(readLoopback())}
 	f.setTargets(target, flow)
-	f.Kernel = Unknown[string](notHere)
+	f.Kernel, f.Network = Unknown[string](notHere), Unknown[string](notHere)
 	f.IPv6Off, f.PingGroups, f.Ports = Unknown[IPv6Off](notHere), Unknown[Range](notHere), Unknown[Range](notHere)
 	f.ICMPLimit = Unknown[ICMPLimit](notHere)
 	f.Conntrack, f.Queues = Unknown[Conntrack](notHere), Unknown[[]Queue](notHere)

@@ -7,5 +7,5 @@ healthy root,nobody --proto udp -W 5s
 unhealthy all ipv6_disabled -6
 unhealthy all ipv6_disabled -4 -6 -W 5s
 unhealthy root ipv6_disabled -6 --proto udp
-lping doctor >out || true
+lping doctor -v >out || true
 grep -q 'ipv6_disabled (info)' out && ! grep -q hosts_localhost out || { cat out; exit 1; }

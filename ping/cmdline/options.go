@@ -104,9 +104,9 @@ const helpHead = `lping checks loopback: it sends ICMP echo requests to 127.0.0.
 whether all is well and, if not, why.
 
 Usage: lping [options] [target ...]
-       lping doctor [-4] [-6] [-j] [--exit SCHEME]     the whole picture
-       lping serve [-4] [-6] [-q] [ADDRESS:PORT]       an echo to test against
-       lping explain [CODE ...]                        what the codes mean
+       lping doctor [-4] [-6] [-j] [-v] [--exit SCHEME]  the whole picture
+       lping serve [-4] [-6] [-q] [ADDRESS:PORT]         an echo to test against
+       lping explain [CODE ...]                          what the codes mean
 
 A target is an address of loopback (127.0.0.1, ::1, localhost, 127.0.0.2) or a
 service there: localhost:8080, [::1]:8080, tcp://127.0.0.1:8080,

@@ -91,7 +91,7 @@ func TestService(t *testing.T) {
 		{"--proto icmp 127.0.0.1:80", "", "127.0.0.1:80 needs TCP or UDP; lping --proto tcp --port 80"},
 		{"--socket raw 127.0.0.1:80", "", "--socket is about ICMP, and not about a service; leave it out"},
 		{"-s 9 127.0.0.1:80", "", "--size does not go with a service that gets no data; leave it out, or ask an echo: --echo"},
-		{"doctor 127.0.0.1:80", "", "doctor takes no address: it looks at 127.0.0.1 and ::1; lping doctor [-4] [-6] [-j] [--exit SCHEME]"},
+		{"doctor 127.0.0.1:80", "", "doctor takes no address: it looks at 127.0.0.1 and ::1; lping doctor [-4] [-6] [-j] [-v] [--exit SCHEME]"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args+" "+tt.env, func(t *testing.T) {

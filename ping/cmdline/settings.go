@@ -87,6 +87,7 @@ func (in *Input) DoctorSettings(f Flags) (s Settings, err error) {
 	if read(r, "color", &s.Color, colors.parse); r.err != nil {
 		return s, r.err
 	}
+	s.Output.Verbose = f.Bool("verbose")
 	v4, v6 := f.Bool("ipv4"), f.Bool("ipv6")
 	asked := v4 || v6
 	s.Targets, err = findTargets("", v4 || !asked, v6 || !asked)
@@ -100,8 +101,8 @@ func (in *Input) DoctorSettings(f Flags) (s Settings, err error) {
 
 // checkDoctor reports what was typed but is nothing that doctor takes. A variable is no error: it is meant for the checks.
 func (in *Input) checkDoctor() error {
-	const usage = "lping doctor [-4] [-6] [-j] [--exit SCHEME]"
-	taken := []string{"ipv4", "ipv6", "json", "exit", "color"}
+	const usage = "lping doctor [-4] [-6] [-j] [-v] [--exit SCHEME]"
+	taken := []string{"ipv4", "ipv6", "json", "exit", "color", "verbose"}
 	if in.Format == Text || in.Format == JSON {
 		taken = append(taken, "format")
 	}

@@ -192,7 +192,7 @@ func TestSettingsErrors(t *testing.T) {
 }
 
 func TestDoctorSettings(t *testing.T) {
-	const usage = "; lping doctor [-4] [-6] [-j] [--exit SCHEME]"
+	const usage = "; lping doctor [-4] [-6] [-j] [-v] [--exit SCHEME]"
 	tests := []struct {
 		args, env, want string
 		asked           bool

@@ -31,30 +31,61 @@ type Picture struct {
 	ExitCode int
 }
 
-// Write writes the picture for a person, in one Write: a section for each part of loopback, then the findings,
-// then the verdict. A mark starts each of them: ok, info, ??, warn or fail. Color paints ok, warn and fail. A line is
-// wider than 80 columns only if it holds a single word.
-func Write(w io.Writer, pic Picture, color bool) error {
-	p := page{color: color}
+// Options are how the page is written.
+type Options struct {
+	// Color paints ok, warn and fail.
+	Color bool
+	// Verbose shows all facts, and not only those of parts that are not as they should be.
+	Verbose bool
+}
+
+// Write writes the picture for a person, in one Write: the verdict, what was found, and a section for each part of loopback, those
+// that are not as they should be first. A section that is all right is one line, unless all is to be shown. A mark starts each of
+// them: ok, info, ??, warn or fail. A line is wider than 80 columns only if it holds a single word.
+func Write(w io.Writer, pic Picture, o Options) error {
+	p := page{color: o.Color}
 	p.put(0, title(pic.Facts))
-	p.put(0, "Loopback is how programs on one machine reach each other: by 127.0.0.1 and ::1.")
 	list := mergedFindings(pic)
-	for _, s := range sections(pic, list) {
-		p.section(s)
-	}
-	p.findings(list)
 	p.blank()
 	p.marked(markOfVerdict(pic.Verdict), conclusion(pic, list))
+	p.findings(list)
+	all := sections(pic, list)
+	if !o.Verbose {
+		slices.SortStableFunc(all, func(a, b section) int { return int(b.mark) - int(a.mark) })
+	}
+	folded := false
+	for _, s := range all {
+		fold := !o.Verbose && s.folds()
+		if !fold || !folded {
+			p.blank()
+		}
+		p.section(s, fold)
+		folded = fold
+	}
+	if folded {
+		p.blank()
+		p.put(0, "lping doctor -v shows all that was read.")
+	}
 	_, err := w.Write(p.b)
 	return err
 }
 
+// title says what the page is about: what a network namespace holds is the loopback of all that is in it.
 func title(f platform.Facts) string {
+	what := "this machine"
+	if c := f.Container.Value; c.Runtime != "" && !c.HostNetwork {
+		what = "this container (" + c.Runtime + ")"
+	}
+	name, ok := f.Network.Get()
+	if !ok {
+		name = "in a network namespace that is unknown, because " + f.Network.Reason()
+	}
+	what += ", " + name
 	kernel, ok := f.Kernel.Get()
 	if !ok {
 		kernel = "(kernel release unknown, because " + f.Kernel.Reason() + ")"
 	}
-	return "lping doctor: the loopback of this machine, " + f.System + " " + kernel
+	return "lping doctor: the loopback of " + what + ", " + f.System + " " + kernel
 }
 
 // mergedFinding is a finding of one result or more, with the evidence that each of them gave.
@@ -92,13 +123,8 @@ func mergeFindings(list []mergedFinding, findings []diagnose.Finding) []mergedFi
 
 // findings adds the findings in full. A fix starts on a line of its own, so that it is easy to copy.
 func (p *page) findings(list []mergedFinding) {
-	p.blank()
-	if len(list) == 0 {
-		p.put(0, "No findings.")
-		return
-	}
-	p.put(0, "Findings")
 	for _, f := range list {
+		p.blank()
 		p.marked(markOf(f.Severity), string(f.Code)+" ("+f.Severity.String()+"): "+f.Cause)
 		for _, evidence := range f.evidence {
 			p.put(gutter, "evidence: "+evidence)

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -16,8 +17,10 @@ import (
 // Examine looks at this host and probes the targets of c by ICMP, UDP and TCP, one protocol after the other: at the same
 // time they would move each other's counters. If ICMP is not permitted, UDP takes its place.
 func Examine(ctx context.Context, c check.Config) (Picture, error) {
-	_ = ping.Spare(2) // the runtime's own; who lacks others says so
 	pic := Picture{At: time.Now(), Verdict: stats.Healthy}
+	if err := ping.Spare(2); err != nil { // the runtime's own, without which it ends the program
+		return pic, fmt.Errorf("%w: no file descriptor is left", err)
+	}
 	checked := false
 	for _, proto := range []ping.Proto{ping.ProtoAuto, ping.ProtoUDP, ping.ProtoTCP} {
 		if proto == ping.ProtoUDP && slices.ContainsFunc(pic.Results, overUDP) {

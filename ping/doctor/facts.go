@@ -57,7 +57,7 @@ func addressText(a platform.Address) string {
 	return strings.TrimSpace(text + " " + strings.Join(a.Flags, " "))
 }
 
-func switchSection(f platform.Facts) section {
+func switchSection(f platform.Facts, pic Picture) section {
 	const (
 		echo4 = "net.ipv4.icmp_echo_ignore_all"
 		echo6 = "net.ipv6.icmp.echo_ignore_all"
@@ -65,12 +65,18 @@ func switchSection(f platform.Facts) section {
 	)
 	const mask = "net.ipv4.icmp_ratemask"
 	s := section{title: "Switches", about: "settings of the kernel that can silence loopback"}
-	sayKnown(&s, echo4, f.IPv4.EchoIgnored, func(on bool) { s.say("%s is %s", echo4, echoText(on)) })
-	if !f.IPv6Off.Value.Absent {
+	if pic.shows(4) {
+		sayKnown(&s, echo4, f.IPv4.EchoIgnored, func(on bool) { s.say("%s is %s", echo4, echoText(on)) })
+	}
+	if pic.shows(6) && !f.IPv6Off.Value.Absent {
 		sayKnown(&s, echo6, f.IPv6.EchoIgnored, func(on bool) { s.say("%s is %s", echo6, echoText(on)) })
 	}
-	sayKnown(&s, mask, f.ICMPLimit, func(l platform.ICMPLimit) { s.say("%s is %s", mask, limitText(l)) })
-	sayKnown(&s, "disable_ipv6", f.IPv6Off, func(off platform.IPv6Off) { s.say("%s", ipv6Text(off)) })
+	if pic.shows(4) {
+		sayKnown(&s, mask, f.ICMPLimit, func(l platform.ICMPLimit) { s.say("%s is %s", mask, limitText(l)) })
+	}
+	if pic.shows(6) {
+		sayKnown(&s, "disable_ipv6", f.IPv6Off, func(off platform.IPv6Off) { s.say("%s", ipv6Text(off)) })
+	}
 	sayKnown(&s, pingGroups, f.PingGroups, func(r platform.Range) { s.say("%s is %s", pingGroups, rangeText(r)) })
 	sayKnown(&s, ports, f.Ports, func(r platform.Range) { s.say("%s is %s", ports, r) })
 	return s
@@ -183,7 +189,7 @@ func percentOf(part, whole uint64) string {
 	return fmt.Sprintf(" (%.1f%%)", float64(part)/float64(whole)*100)
 }
 
-func queueSection(f platform.Facts) section {
+func queueSection(f platform.Facts, pic Picture) section {
 	s := section{title: "Queues", about: "what loopback carried, and what it dropped"}
 	sayKnown(&s, "counts of the interface", f.Loopback, func(list []platform.Interface) {
 		sayFirst(&s, "interfaces", list, func(i platform.Interface) {
@@ -196,8 +202,10 @@ func queueSection(f platform.Facts) section {
 		}
 		sayFirst(&s, "queues", list, func(q platform.Queue) { s.queue(q) })
 	})
-	sayKnown(&s, "IPv4 counters", f.IPv4.Counters, func(c platform.Counters) { s.socketDrops("IPv4", c) })
-	if !f.IPv6Off.Value.Absent {
+	if pic.shows(4) {
+		sayKnown(&s, "IPv4 counters", f.IPv4.Counters, func(c platform.Counters) { s.socketDrops("IPv4", c) })
+	}
+	if pic.shows(6) && !f.IPv6Off.Value.Absent {
 		sayKnown(&s, "IPv6 counters", f.IPv6.Counters, func(c platform.Counters) { s.socketDrops("IPv6", c) })
 	}
 	return s
@@ -227,7 +235,7 @@ func (s *section) socketDrops(name string, c platform.Counters) {
 	}
 }
 
-func nameSection(f platform.Facts) section {
+func nameSection(f platform.Facts, pic Picture) section {
 	s := section{title: "Names", about: "what localhost means to other programs; lping asks nobody"}
 	sayKnown(&s, "the hosts file", f.Localhost, func(list []platform.HostsLine) {
 		if len(list) == 0 {
@@ -235,10 +243,10 @@ func nameSection(f platform.Facts) section {
 			return
 		}
 		sayFirst(&s, "lines", list, func(l platform.HostsLine) { s.say("hosts file: %s %s", l.Address, joinFirst(l.Names)) })
-		if !slices.ContainsFunc(list, isIPv4Line) {
+		if pic.shows(4) && !slices.ContainsFunc(list, isIPv4Line) {
 			s.say("no line gives localhost an IPv4 address")
 		}
-		if !slices.ContainsFunc(list, isIPv6Line) {
+		if pic.shows(6) && !slices.ContainsFunc(list, isIPv6Line) {
 			s.say("no line gives localhost an IPv6 address")
 		}
 	})

@@ -38,7 +38,7 @@ func hostileHost(a, b, c string, n uint64) Picture {
 
 func hostileFacts(a, b, c string, n uint64) platform.Facts {
 	f := rootFacts()
-	f.System, f.Kernel = a, platform.Know(b)
+	f.System, f.Kernel, f.Network = a, platform.Know(b), platform.Know(c)
 	i := platform.Interface{
 		Name: b, Index: int(n), Flags: []string{a, b, c}, MTU: int(n), Hardware: a, State: b, Qdisc: c,
 		Addresses: []platform.Address{{Scope: a, Flags: []string{b, c}}},

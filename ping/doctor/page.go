@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"strings"
 
 	"lping/ping/report"
@@ -97,9 +98,18 @@ func (p *page) marked(m mark, s string) {
 	p.b = report.AppendWrapped(p.b, gutter, gutter+hang, columns, strings.TrimSpace(report.Clean(s)))
 }
 
-// section adds a section after a blank line.
-func (p *page) section(s section) {
-	p.blank()
+// briefColumn is where the line of a folded section goes on after its title.
+const briefColumn = gutter + len("Connection tracking") + 2
+
+// section adds a section, or a single line for it.
+func (p *page) section(s section, fold bool) {
+	if fold {
+		p.marked(s.mark, fmt.Sprintf("%-*s", briefColumn-gutter, s.title))
+		p.b = p.b[:len(p.b)-1] // the line goes on
+		p.b = appendBlanks(p.b, briefColumn-gutter-len(s.title))
+		p.b = report.AppendWrapped(p.b, briefColumn, briefColumn, columns, report.Clean(s.summary()))
+		return
+	}
 	p.marked(s.mark, s.title+": "+s.about)
 	for _, r := range s.rows {
 		p.put(gutter+r.column, r.text)
@@ -108,7 +118,7 @@ func (p *page) section(s section) {
 		p.put(gutter, strings.Join(u.facts, ", ")+": unknown, because "+u.reason)
 	}
 	if len(s.codes) > 0 {
-		p.put(gutter, "found: "+strings.Join(s.codes, ", ")+" (see below)")
+		p.put(gutter, "found: "+strings.Join(s.codes, ", ")+" (see above)")
 	}
 }
 

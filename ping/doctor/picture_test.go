@@ -45,7 +45,7 @@ func rootFacts() platform.Facts {
 		{Priority: 32766, Action: "lookup", Table: "main"},
 	})
 	return platform.Facts{
-		System: "linux", Kernel: platform.Know("6.18.0"),
+		System: "linux", Network: platform.Know("net:[4026531840]"), Kernel: platform.Know("6.18.0"),
 		Loopback: platform.Know([]platform.Interface{loopback()}),
 		IPv4: platform.Family{
 			Target: v4, Lookup: stays(v4), Rules: rules, EchoIgnored: platform.Know(false),
@@ -331,7 +331,7 @@ func unknownHost() Picture {
 	return Picture{
 		At: noon,
 		Facts: platform.Facts{
-			System: "darwin", Kernel: platform.Unknown[string](why), IPv4: family(v4), IPv6: family(v6),
+			System: "darwin", Network: platform.Unknown[string](why), Kernel: platform.Unknown[string](why), IPv4: family(v4), IPv6: family(v6),
 			Loopback: platform.Know([]platform.Interface{{
 				Name: "lo0", Index: 1, Flags: []string{"UP", "LOOPBACK", "MULTICAST", "RUNNING"}, MTU: 16384,
 				Addresses: []platform.Address{

@@ -8,10 +8,12 @@ import (
 	"lping/platform"
 )
 
-func routeSection(f platform.Facts) section {
+func routeSection(f platform.Facts, pic Picture) section {
 	s := section{title: "Routes", about: "how the kernel knows which addresses are its own"}
-	s.routes("IPv4", f.IPv4, f.Loopback)
-	if !f.IPv6Off.Value.Absent {
+	if pic.shows(4) {
+		s.routes("IPv4", f.IPv4, f.Loopback)
+	}
+	if pic.shows(6) && !f.IPv6Off.Value.Absent {
 		s.routes("IPv6", f.IPv6, f.Loopback)
 	}
 	return s

@@ -17,9 +17,11 @@ const atMost = 12
 // section shows one part of loopback: facts, which it does not judge. Its mark is that of the findings about this part.
 type section struct {
 	title, about string
-	mark         mark
-	rows         []sectionRow
-	unknowns     []unknownFacts
+	// brief is what there is to say of it if all is right.
+	brief    string
+	mark     mark
+	rows     []sectionRow
+	unknowns []unknownFacts
 	// codes are those of the findings about this part.
 	codes []string
 }
@@ -108,21 +110,40 @@ func (s *section) table(cells [][]string) {
 	}
 }
 
+// folds says that one line tells enough of a section: all is right, or all that is known is, for a single reason.
+func (s *section) folds() bool {
+	return s.mark == markOK || s.mark == markUnknown && len(s.codes) == 0 && len(s.unknowns) == 1
+}
+
+// summary is the line of a folded section.
+func (s *section) summary() string {
+	for _, u := range s.unknowns {
+		if len(u.facts) > 1 {
+			return "unknown, because " + u.reason
+		}
+		return u.facts[0] + " unknown, because " + u.reason
+	}
+	return s.brief
+}
+
 // sections are those of all parts, each marked for the findings about it.
 func sections(pic Picture, list []mergedFinding) []section {
-	f := pic.Facts
+	f := pic.shown()
 	out := []section{
 		diagnose.PartInterface: interfaceSection(f),
-		diagnose.PartRoutes:    routeSection(f),
+		diagnose.PartRoutes:    routeSection(f, pic),
 		diagnose.PartSockets:   socketSection(f, pic.Sockets),
-		diagnose.PartSwitches:  switchSection(f),
+		diagnose.PartSwitches:  switchSection(f, pic),
 		diagnose.PartFirewall:  firewallSection(f),
 		diagnose.PartTracking:  trackingSection(f),
-		diagnose.PartQueues:    queueSection(f),
-		diagnose.PartNames:     nameSection(f),
+		diagnose.PartQueues:    queueSection(f, pic),
+		diagnose.PartNames:     nameSection(f, pic),
 		diagnose.PartCPU:       cpuSection(f),
 		diagnose.PartProcess:   processSection(f, pic.Watches),
 		diagnose.PartProbe:     probeSection(pic.Results, pic.Evidence),
+	}
+	for i, brief := range briefs(f, pic) {
+		out[i].brief = brief
 	}
 	for _, finding := range list {
 		for _, p := range finding.Code.Parts() {

@@ -78,6 +78,9 @@ func socketSection(f platform.Facts, trials []SocketTrial) section {
 		s.unknown("permissions", "no socket was tried")
 	} else {
 		s.table(socketCells(trials))
+		if slices.ContainsFunc(trials, func(t SocketTrial) bool { return strings.HasPrefix(outcome(t.Err), "failed") }) {
+			s.mark = markInfo // a finding says what it means
+		}
 	}
 	sayKnown(&s, pingGroups, f.PingGroups, func(r platform.Range) {
 		s.say("ICMP datagram is for the groups in ping_group_range: %s", rangeText(r))
