@@ -117,7 +117,8 @@ func (s *section) folds() bool {
 
 // summary is the line of a folded section.
 func (s *section) summary() string {
-	for _, u := range s.unknowns {
+	if len(s.unknowns) > 0 {
+		u := s.unknowns[0]
 		if len(u.facts) > 1 {
 			return "unknown, because " + u.reason
 		}
