@@ -29,6 +29,8 @@ const (
 type extra struct {
 	pinger   *ping.Pinger
 	counting *counting
+	// inTurn says that a probe has left when it was sent: a connection is made by another goroutine.
+	inTurn bool
 	// tracer is nil if nobody watches drops, for the reason unwatched. Dropped are those of the latest probe.
 	tracer    *droptrace.Tracer
 	unwatched error
@@ -59,9 +61,14 @@ func (x *extra) send() (missing bool) {
 	x.drops() // of the probe before, which may have been answered
 	x.counting.again()
 	more, err := x.pinger.Start(x.note)
-	x.counting.sent(1)
+	if x.inTurn {
+		x.counting.sent(1)
+	}
 	if more && err == nil {
 		err = x.pinger.Run(context.Background(), x.note)
+	}
+	if !x.inTurn {
+		x.counting.sent(1)
 	}
 	x.drops()
 	x.err, x.result.Answered = err, x.answers > 0
@@ -88,10 +95,14 @@ func (x *extra) watch(process platform.Known[platform.Process]) {
 // naming is how long finding the names of functions may take.
 func probe(c ping.Config, method string, seen sighting, process platform.Known[platform.Process], hold, naming time.Duration) *diagnose.Probe {
 	c = single(c, method)
+	if err := ping.Spare(5); err != nil { // the windows need timers
+		return noDescriptor(err)
+	}
 	x := extra{counting: newCounting(report.Family(c.Address), transport(c, method) == "", hold), unwatched: errNothingLost}
 	if x.pinger, x.err = ping.Open(c); x.err != nil {
 		return noDescriptor(x.err)
 	}
+	x.inTurn = transport(c, method) != platform.TCP
 	defer x.pinger.Close()
 	if seen.missing {
 		x.watch(process)
@@ -173,6 +184,11 @@ func (x *extra) unseen() bool {
 // service gets none, nor does what answers some: then windows without a probe tell whether the others are still.
 func (x *extra) compare(c ping.Config, partial bool) {
 	lost := x.counting.with
+	if c.Proto == ping.ProtoTCP { // which repeats what is lost, later
+		if x.counting.rest(); x.counting.moved(x.result.Errno != "").OK {
+			return
+		}
+	}
 	until := time.Now().Add(maxComparing)
 	for _, size := range bursts {
 		if partial = partial || x.answers > 0; partial || c.Port != 0 || time.Now().After(until) {

@@ -12,6 +12,9 @@ import (
 // tooLarge is the fix for probes that are larger than the MTU and may not be fragmented.
 const tooLarge = "smaller probes, or -M want"
 
+// manyFragments are so many that no send buffer of the usual size has room for them.
+const manyFragments = 400
+
 // tooManyFragments says that a probe makes more fragments than a send buffer has room for: send fails with ENOBUFS before any
 // packet is counted (ip_append_data), while a queueing discipline makes it fail after that. If the reply is the one with too
 // many, ICMP makes none.
@@ -22,7 +25,8 @@ func tooManyFragments(f platform.Facts, e Evidence) bool {
 	if e.icmp() {
 		packets = c.OutEchos
 	}
-	unmade := ok && e.Probe.Errno == "ENOBUFS" && packets == 0 || e.stage() == atEcho && c.OutDiscards > 0
+	mixed := !ok && e.Probe != nil && known && e.Size > manyFragments*i.MTU // the size alone tells
+	unmade := (ok || mixed) && e.Probe.Errno == "ENOBUFS" && packets == 0 || e.stage() == atEcho && c.OutDiscards > 0
 	return known && unmade && c.QueueDrops == 0 && e.Size > i.MTU
 }
 
