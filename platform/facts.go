@@ -47,6 +47,11 @@ type (
 // PrefixText is a prefix, or the address if the prefix holds one alone.
 func PrefixText(p netip.Prefix) string { return netlink.PrefixText(p) }
 
+// Serving are those of the sockets that get what is sent to an address by an interface (netlink.Serving).
+func Serving(list []Listener, to netip.Addr, index int) []Listener {
+	return netlink.Serving(list, to, index)
+}
+
 // Know is a fact that was read.
 func Know[T any](v T) Known[T] { return fact.Know(v) }
 

@@ -58,9 +58,8 @@ type Peers struct{}
 // Queue is how many connections wait at the listener of a service, and for how many it has room (listen(2), backlog). Of several
 // listeners, which share the connections, it is the one with the most. ok is false if none listens here, or it cannot be told.
 func (Peers) Queue(service netip.AddrPort) (waiting, room int, ok bool) {
-	for _, l := range ReadListeners(TCP, service.Port()).Value {
-		elsewhere := l.Interface > loopbackIndex // bound to another interface, it gets nothing that comes by lo
-		if l.Takes(service.Addr()) && !elsewhere && (!ok || int(l.Queue) > waiting) {
+	for _, l := range Serving(ReadListeners(TCP, service.Port()).Value, service.Addr(), loopbackIndex) {
+		if !ok || int(l.Queue) > waiting {
 			waiting, room, ok = int(l.Queue), int(l.Backlog), true
 		}
 	}

@@ -155,7 +155,8 @@ func (in *Input) readEnviron(lookup func(string) (string, bool)) (given []Given,
 			continue
 		}
 		value, ok := lookup(o.Variable)
-		if !ok || value == "" || in.settled(o, proto) {
+		injected := o.Long == "port" && strings.Contains(value, "://") // by Kubernetes, for a Service lping-target
+		if !ok || value == "" || injected || in.settled(o, proto) {
 			continue
 		}
 		g := Given{Option: o, Value: value, Variable: o.Variable}

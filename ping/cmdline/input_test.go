@@ -33,6 +33,7 @@ func TestReadEnviron(t *testing.T) {
 		{"empty is unset", "LPING_COUNT= LPING_QUIET=", "", ""},
 		{"switches", "LPING_IPV4=1 LPING_IPV6=0 LPING_QUIET=Yes LPING_JSON=off", "--ipv4=true --ipv6=false --quiet=true --json=false", ""},
 		{"renamed", "LPING_PORT=tcp://10.0.0.1:7 LPING_TARGET_PORT=7", "--port=7", ""},
+		{"a Service lping-target", "LPING_TARGET_PORT=tcp://10.0.0.1:7", "", ""},
 		{"typed only", "LPING_HELP=x LPING_VERSION=1.2.3", "", ""},
 		{"other prefix", "COUNT=3 PING_COUNT=3", "", ""},
 		{"bad switch", "LPING_QUIET=x LPING_FORMAT=json", "--quiet=true --format=json", `LPING_QUIET is true or false, not "x"; LPING_QUIET=1 or LPING_QUIET=0`},

@@ -270,7 +270,8 @@ func natRedirects(f platform.Facts, e Evidence) (Finding, bool) {
 	refused := known && l.Errno == "" && staysHere(f, l.Route) && !e.tcp() && e.refused("EINVAL", "ENETUNREACH", "EHOSTUNREACH")
 	c, _ := e.counted()
 	s := e.stage()
-	unseen := !told && (s == beforeLink || s == atEgress || s == atOutput && c.LinkSent == 0)
+	dropped := c.OutDiscards > 0 || e.UDP != nil && e.UDP.Errno == "EPERM" // which a packet that is only led elsewhere is not
+	unseen := !told && !dropped && (s == beforeLink || s == atEgress || s == atOutput && c.LinkSent == 0)
 	away := unseen && c.OthersSent > 0 && plainQueue(f)
 	alone := f.Firewall.OK && len(filters(f, e)) == 0 // nothing else is there that could stop a packet
 	swallowed := unseen && alone && plainQueue(f)
@@ -328,10 +329,19 @@ func plainQueue(f platform.Facts) bool {
 
 // natRewrites: our own echo saw the probes come from another address than they were sent from.
 func natRewrites(f platform.Facts, e Evidence) (Finding, bool) {
-	iptables := map[int]string{4: "iptables", 6: "ip6tables"}[e.Family]
+	fix := map[int]string{4: "iptables", 6: "ip6tables"}[e.Family] + " -t nat -I POSTROUTING -o lo -j ACCEPT"
+	var inserts []string // an accept in one chain does not keep packets from the next
+	for _, c := range seen(f, e, []string{"postrouting"}) {
+		if c.Type == "nat" && c.Hook != "" {
+			inserts = append(inserts, fmt.Sprintf("nft insert rule %s %s %s oifname lo accept", c.Family, c.Table, c.Name))
+		}
+	}
+	if len(inserts) > 0 {
+		fix = strings.Join(inserts, " && ")
+	}
 	return Finding{
 		Cause:    "NAT gives packets on lo the source " + e.RewrittenFrom,
 		Evidence: join("the echo of lping saw that source", chains(f, e, "postrouting")),
-		Fix:      iptables + " -t nat -I POSTROUTING -o lo -j ACCEPT",
+		Fix:      fix,
 	}, e.RewrittenFrom != ""
 }

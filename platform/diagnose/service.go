@@ -72,6 +72,10 @@ func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 	case !known:
 		out.Cause = "likely nobody " + e.verb("listens", "listened") + " on " + e.service()
 		out.Fix = fmt.Sprintf("start the service, or let it listen on %s too", e.Target)
+	case boundTo(list, e.Target) != 0:
+		out.Cause = fmt.Sprintf("%s %s closed on loopback: the service %s bound to interface %d", e.service(), e.verb("is", "was"),
+			e.verb("is", "was"), boundTo(list, e.Target))
+		out.Fix = "let the service bind to no interface (SO_BINDTODEVICE), or to that of loopback"
 	case len(list) > 0:
 		out.Cause = fmt.Sprintf("%s %s closed: the service listens on %s only", e.service(), e.verb("is", "was"), places(list))
 		out.Fix = fmt.Sprintf("let the service listen on %s too", e.Target)
@@ -80,6 +84,15 @@ func portRefused(_ platform.Facts, e Evidence) (Finding, bool) {
 		}
 	}
 	return out, e.Port != 0 && e.closed()
+}
+
+// boundTo is the index of the interface on which the socket is that would take what is sent to an address; 0 if on any.
+func boundTo(list []platform.Listener, to netip.Addr) int {
+	at := slices.IndexFunc(list, func(l platform.Listener) bool { return l.Takes(to) && l.Interface != 0 })
+	if at < 0 {
+		return 0
+	}
+	return list[at].Interface
 }
 
 // reachable is an address at which a socket is to be reached that does not take what is sent to target.
@@ -164,12 +177,14 @@ func listens(f platform.Facts, e Evidence) bool {
 func listener(f platform.Facts, e Evidence) (platform.Listener, bool) {
 	i, known := loopback(f, e)
 	list, _ := e.Listeners.Get()
-	for _, l := range list {
-		if l.Takes(e.Target) && (l.Interface == 0 || known && l.Interface == i.Index) {
-			return l, true
-		}
+	if !known {
+		i.Index = -1 // no socket is bound to that
 	}
-	return platform.Listener{}, false
+	serving := platform.Serving(list, e.Target, i.Index)
+	if len(serving) == 0 {
+		return platform.Listener{}, false
+	}
+	return slices.MaxFunc(serving, func(a, b platform.Listener) int { return cmp.Compare(a.Queue, b.Queue) }), true
 }
 
 // service is the address and the port that the probes go to.

@@ -375,3 +375,31 @@ func parseAll(t *testing.T, b []byte) {
 		t.Errorf("a chain in %d bytes", len(b))
 	}
 }
+
+func TestServing(t *testing.T) {
+	at := func(address string, index int) Listener {
+		return Listener{Address: netip.MustParseAddr(address), Interface: index}
+	}
+	only6 := at("::", 0)
+	only6.IPv6Only = true
+	for _, tt := range []struct {
+		name string
+		list []Listener
+		to   string
+		want []Listener
+	}{
+		{"none", nil, "127.0.0.1", nil},
+		{"another address", []Listener{at("127.0.0.2", 0)}, "127.0.0.1", nil},
+		{"another interface", []Listener{at("127.0.0.1", 7)}, "127.0.0.1", nil},
+		{"the address before all", []Listener{at("0.0.0.0", 0), at("127.0.0.1", 0)}, "127.0.0.1", []Listener{at("127.0.0.1", 0)}},
+		{"the address before the interface", []Listener{at("0.0.0.0", 1), at("127.0.0.1", 0)}, "127.0.0.1", []Listener{at("127.0.0.1", 0)}},
+		{"the interface before none", []Listener{at("::", 0), at("::", 1)}, "::1", []Listener{at("::", 1)}},
+		{"the own family", []Listener{at("::", 0), at("0.0.0.0", 0)}, "127.0.0.1", []Listener{at("0.0.0.0", 0)}},
+		{"both families", []Listener{at("::", 0), only6}, "127.0.0.1", []Listener{at("::", 0)}},
+		{"equals", []Listener{at("0.0.0.0", 0), at("0.0.0.0", 0)}, "127.0.0.1", []Listener{at("0.0.0.0", 0), at("0.0.0.0", 0)}},
+	} {
+		if got := Serving(tt.list, netip.MustParseAddr(tt.to), 1); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -236,5 +236,35 @@ func (l Listener) Takes(to netip.Addr) bool {
 	return l.Address == to.WithZone("")
 }
 
+// Serving are those of the sockets that get what is sent to an address by an interface: of several the most specific ones, by
+// address, interface and family (inet_lhash2_lookup in net/ipv4/inet_hashtables.c, udp4_lib_lookup2 in net/ipv4/udp.c). Equals
+// share it (SO_REUSEPORT).
+func Serving(list []Listener, to netip.Addr, index int) []Listener {
+	var best []Listener
+	most := 0
+	for _, l := range list {
+		if !l.Takes(to) || l.Interface != 0 && l.Interface != index {
+			continue
+		}
+		score := 1
+		if !l.Address.IsUnspecified() {
+			score += 4
+		}
+		if l.Interface != 0 {
+			score += 2
+		}
+		if l.Address.Is4() == to.Is4() {
+			score++
+		}
+		switch {
+		case score > most:
+			best, most = []Listener{l}, score
+		case score == most:
+			best = append(best, l)
+		}
+	}
+	return best
+}
+
 // Full says that the system lets no further connection into the queue (sk_acceptq_is_full in include/net/sock.h).
 func (l Listener) Full() bool { return l.Queue > l.Backlog }
