@@ -258,7 +258,7 @@ func TestText(t *testing.T) {
 		"icmp_not_permitted-raw-only":                    "error icmp_not_permitted: raw ICMP sockets are not permitted here; fix: lping --socket auto",
 		"echo_ignored-ipv4":                              "error echo_ignored: the kernel ignores echo requests; fix: sysctl -w net.ipv4.icmp_echo_ignore_all=0",
 		"fw_output-ipv4":                                 "error fw_output: a firewall drops the probes at OUTPUT; fix: nft insert rule inet t c oifname lo accept",
-		"fw_output-nobody":                               "error fw_output: a firewall drops the probes at OUTPUT; fix: accept lo first in output (nft list ruleset; iptables -S)",
+		"fw_output-nobody":                               "error fw_output: a firewall drops the probes at OUTPUT or POSTROUTING; fix: accept lo first in output or postrouting (nft list ruleset; iptables -S)",
 		"fw_output-reply":                                "error fw_output: a firewall likely drops the echo reply at OUTPUT; fix: nft insert rule inet t c oifname lo accept",
 		"fw_output-cgroup":                               "error fw_output: a cgroup program drops the probes on egress; fix: detach it: bpftool cgroup tree",
 		"ports_exhausted-not-address-away":               "error packet_loss: 127.0.0.1 or its route was away for 69 of 400 probes; fix: look what changes the network meanwhile: ip monitor",
@@ -488,7 +488,7 @@ func checkService(t *testing.T, e Evidence, list []Finding) {
 // TestTwoPlaces holds that a cause says so if the evidence fits two places, and how much is lost if some is.
 func TestTwoPlaces(t *testing.T) {
 	for name, want := range map[string]string{
-		"fw_output-mixed":             "a firewall drops or rejects the probes at OUTPUT",
+		"fw_output-mixed":             "a firewall drops or rejects the probes at OUTPUT or POSTROUTING",
 		"fw_output-or-egress":         "a firewall at OUTPUT or an egress filter of lo likely drops the probes",
 		"fw_input_request-told-mixed": "a firewall drops or rejects the echo request or the reply at INPUT",
 		"fw_output-told-partial":      "a firewall drops 3 of 10 probes at OUTPUT",

@@ -72,14 +72,18 @@ func fwOutput(f platform.Facts, e Evidence) (Finding, bool) {
 	if !slices.ContainsFunc(seen(f, e, []string{hook}), canDrop) && slices.ContainsFunc(seen(f, e, []string{"postrouting"}), canDrop) {
 		hook = "postrouting"
 	}
+	hooks := []string{hook}
+	if !f.Firewall.OK && !e.told(FwOutput) {
+		hooks = []string{"output", "postrouting"} // which look the same
+	}
 	drops := e.verb("drops ", "dropped ")
 	if refused {
 		drops = e.drops()
 	}
 	out := Finding{
-		Cause:    blame("a firewall", refused || e.told(FwOutput), drops+what+" at "+strings.ToUpper(hook)),
-		Evidence: join(e.sends(), e.moved(), chains(f, e, hook), e.udp()),
-		Fix:      accept(f, e, hook),
+		Cause:    blame("a firewall", refused || e.told(FwOutput), drops+what+atHooks(hooks)),
+		Evidence: join(e.sends(), e.moved(), chains(f, e, hooks...), e.udp()),
+		Fix:      accept(f, e, hooks...),
 	}
 	if e.Port != 0 && !f.Firewall.OK && !refused && !e.told(FwOutput) { // a rule that publishes a port must not be taken away
 		out.Cause = "likely a firewall " + e.verb("drops", "dropped") + " the probes at OUTPUT, or NAT " + e.verb("sends", "sent") + " them elsewhere"
@@ -153,12 +157,11 @@ func fwInputReply(f platform.Facts, e Evidence) (Finding, bool) {
 	}, e.stage() == replyAtInput
 }
 
-// atHooks names the place for a person.
+// atHooks names the place for a person: a single hook, or the first ones of two on one side.
 func atHooks(hooks []string) string {
-	if len(hooks) == 1 {
-		return " at " + strings.ToUpper(hooks[0])
-	}
-	return " at INPUT or PREROUTING"
+	names := strings.Fields(strings.ToUpper(strings.Join(hooks, " ")))
+	slices.Sort(names) // INPUT before PREROUTING, OUTPUT before POSTROUTING
+	return " at " + strings.Join(names, " or ")
 }
 
 // fwICMPOnly: ICMP is silent and UDP works. That can be told without counters.
