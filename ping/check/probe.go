@@ -206,20 +206,9 @@ func (x *extra) compare(c ping.Config, partial bool) {
 	}
 	x.counting.with, x.counting.without = lost, nil
 	x.counting.rest()
-	if c.Port == 0 && x.counting.crowded() {
-		x.more()
+	if c.Port == 0 && x.counting.crowded() { // what loses some of ours may lose some of theirs
+		x.counting.with = nil
 	}
-}
-
-// more sends until enough probes were lost to tell them from what others send, if some are answered and others are not.
-func (x *extra) more() {
-	dropped, lost := x.dropped, x.counting.with
-	for tries := 0; tries < maxPartial && len(lost) < enough && x.err == nil; tries++ {
-		if x.send() {
-			lost = append(lost, x.counting.with[len(x.counting.with)-1])
-		}
-	}
-	x.dropped, x.counting.with, x.result.Answered = dropped, lost, false
 }
 
 // burst sends bursts of one size. It says whether it is clear what they move.
