@@ -135,7 +135,9 @@ func (k *Check) Start() (more bool) {
 	for _, j := range k.jobs {
 		if j.pinger != nil {
 			again, err := j.pinger.Start(k.listener(j))
+			k.mu.Lock()
 			j.runErr, more = err, more || again
+			k.mu.Unlock()
 		}
 	}
 	return more
@@ -258,7 +260,10 @@ func (k *Check) ping(ctx context.Context, j *job) {
 			}
 		}()
 	}
-	j.runErr = j.pinger.Run(ctx, k.listener(j))
+	err := j.pinger.Run(ctx, k.listener(j))
+	k.mu.Lock() // an investigation may look at what is known
+	defer k.mu.Unlock()
+	j.runErr = err
 }
 
 // listener passes the events of a job on to those who want them.
