@@ -41,7 +41,7 @@ type Options struct {
 
 // Write writes the picture for a person, in one Write: the verdict, what was found, and a section for each part of loopback, those
 // that are not as they should be first. A section that is all right is one line, unless all is to be shown. A mark starts each of
-// them: ok, info, ??, warn or fail. A line is wider than 80 columns only if it holds a single word.
+// them: ok, info, ??, warn or fail. A line is wider than 80 columns only if it holds a single word, or a fix.
 func Write(w io.Writer, pic Picture, o Options) error {
 	p := page{color: o.Color}
 	p.put(0, title(pic.Facts))
@@ -121,7 +121,7 @@ func mergeFindings(list []mergedFinding, findings []diagnose.Finding) []mergedFi
 	return list
 }
 
-// findings adds the findings in full. A fix starts on a line of its own, so that it is easy to copy.
+// findings adds the findings in full. A fix is a line of its own, however long: a shell would take two lines for two commands.
 func (p *page) findings(list []mergedFinding) {
 	for _, f := range list {
 		p.blank()
@@ -129,9 +129,9 @@ func (p *page) findings(list []mergedFinding) {
 		for _, evidence := range f.evidence {
 			p.put(gutter, "evidence: "+evidence)
 		}
-		if f.Fix != "" {
+		if fix := strings.TrimSpace(report.Clean(f.Fix)); fix != "" {
 			p.put(gutter, "fix:")
-			p.put(gutter+hang, f.Fix)
+			p.b = append(appendBlanks(p.b, gutter+hang), fix+"\n"...)
 		}
 	}
 }
